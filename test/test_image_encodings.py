@@ -1,0 +1,144 @@
+import cv2
+import numpy as np
+import pytest
+
+from semdepth_ros.image_encodings import BAYER, PLANAR, YUV422, decompress, depth_view, view
+
+RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+
+
+def padded(array, step):
+    """Return the rows of array as one buffer with step bytes a row, the padding filled with 99."""
+    rows = np.full((array.shape[0], step), 99, dtype=np.uint8)
+    flat = array.reshape(array.shape[0], -1).view(np.uint8)
+    rows[:, :flat.shape[1]] = flat
+    return rows.reshape(-1)
+
+
+@pytest.mark.parametrize('encoding, layout', [('rgb8', 'rgb'), ('bgr8', 'bgr'), ('8UC3', 'bgr')])
+def test_colour_encodings_share_the_buffer_and_skip_the_padding(encoding, layout):
+    buffer = padded(RGB, 16)
+    image, found = view(buffer, 2, 3, 16, encoding)
+    assert found == layout
+    assert np.shares_memory(image, buffer)
+    np.testing.assert_array_equal(image, RGB)
+
+
+@pytest.mark.parametrize('encoding, dtype, layout', [('mono8', 'u1', 'mono8'), ('8UC1', 'u1', 'mono8'),
+                                                     ('mono16', 'u2', 'mono16'), ('16UC1', 'u2', 'mono16'),
+                                                     ('32FC1', 'f4', 'float32')])
+def test_one_channel_encodings_share_the_buffer(encoding, dtype, layout):
+    expected = np.arange(6).reshape(2, 3).astype(dtype)
+    buffer = padded(expected, 20)
+    image, found = view(buffer, 2, 3, 20, encoding)
+    assert (found, image.dtype) == (layout, np.dtype(dtype))
+    assert np.shares_memory(image, buffer)
+    np.testing.assert_array_equal(image, expected)
+
+
+@pytest.mark.parametrize('encoding', ['rgba8', 'bgra8'])
+def test_alpha_encodings_keep_four_channels(encoding):
+    image, layout = view(bytes(range(16)), 2, 2, 8, encoding)
+    assert layout == encoding[:4]
+    np.testing.assert_array_equal(image.reshape(-1), np.arange(16))
+
+
+def test_bigendian_words_arrive_in_native_order():
+    image, _ = view(np.array([[1, 2], [3, 500]], '>u2').tobytes(), 2, 2, 4, 'mono16', is_bigendian=True)
+    assert image.dtype == np.uint16
+    np.testing.assert_array_equal(image, [[1, 2], [3, 500]])
+
+
+def test_bigendian_says_nothing_about_bytes():
+    buffer = padded(RGB, 9)
+    assert np.shares_memory(view(buffer, 2, 3, 9, 'rgb8', is_bigendian=True)[0], buffer)
+
+
+def test_sixteen_bit_colours_keep_their_upper_byte():
+    image, layout = view(np.full((2, 2, 3), 0x1234, dtype='<u2').tobytes(), 2, 2, 12, 'bgr16')
+    assert (layout, image.dtype, image.max(), image.min()) == ('bgr', np.uint8, 0x12, 0x12)
+
+
+@pytest.mark.parametrize('encoding', sorted(BAYER))
+def test_bayer_mosaic_of_one_colour_returns_that_colour(encoding):
+    pattern, size = encoding[6:10], BAYER[encoding][0]
+    colour = {'r': 200, 'g': 120, 'b': 40}
+    tile = np.array([[colour[pattern[0]], colour[pattern[1]]], [colour[pattern[2]], colour[pattern[3]]]])
+    mosaic = (np.tile(tile, (4, 4)) * (1 if size == 1 else 256)).astype(f'<u{size}')
+    image, layout = view(mosaic.tobytes(), 8, 8, 8 * size, encoding)
+    assert layout == 'rgb'
+    np.testing.assert_array_equal(image[3, 3], [200, 120, 40])
+
+
+def yuv_of(rgb):
+    """BT.601 in the studio range, in float64."""
+    r, g, b = (float(c) for c in rgb)
+    return (16 + (65.738 * r + 129.057 * g + 25.064 * b) / 256, 128 + (-37.945 * r - 74.494 * g + 112.439 * b) / 256,
+            128 + (112.439 * r - 94.154 * g - 18.285 * b) / 256)
+
+
+@pytest.mark.parametrize('encoding', sorted(YUV422))
+def test_packed_yuv_of_one_colour_returns_that_colour(encoding):
+    y, u, v = np.rint(yuv_of((200, 120, 40)))
+    pair = [u, y, v, y] if encoding in ('uyvy', 'yuv422') else [y, u, y, v]
+    buffer = padded(np.tile(np.array(pair, dtype=np.uint8), (2, 2)), 12)
+    image, layout = view(buffer, 2, 4, 12, encoding)
+    assert layout == 'rgb'
+    np.testing.assert_allclose(image[1, 2], [200, 120, 40], atol=2)
+
+
+@pytest.mark.parametrize('step', [4, 6, 10])
+@pytest.mark.parametrize('encoding', sorted(PLANAR))
+def test_planar_yuv_of_one_colour_returns_that_colour_with_any_step(encoding, step):
+    y, u, v = np.rint(yuv_of((200, 120, 40)))
+    pair = [v, u] if encoding == 'nv21' else [u, v]
+    pairs = 4 if encoding == 'nv24' else 2
+    chroma = np.tile(np.array(pair, dtype=np.uint8), (4 if encoding == 'nv24' else 2, pairs))
+    luma = np.full((4, 4), y, dtype=np.uint8)
+    if step == 6:  # a driver that divides the bytes of all planes by the height
+        buffer = np.concatenate([luma.reshape(-1), chroma.reshape(-1)])
+    else:
+        buffer = np.concatenate([padded(luma, step), padded(chroma, step * chroma.shape[1] // 4)])
+    image, layout = view(buffer, 4, 4, step, encoding)
+    assert (layout, image.shape) == ('rgb', (4, 4, 3))
+    np.testing.assert_allclose(image[3, 3], [200, 120, 40], atol=2)
+
+
+@pytest.mark.parametrize('changes, words', [
+    ({'encoding': 'rgb9'}, ("'rgb9'", 'rgb8', 'bayer_rggb8', 'nv21')), ({'height': 0}, ('3x0',)),
+    ({'step': 8}, ('8 bytes', 'at least 9')), ({'data': bytes(17)}, ('17 bytes', 'expected 18'))])
+def test_contradictions_are_named_with_both_values(changes, words):
+    arguments = {'data': bytes(18), 'height': 2, 'width': 3, 'step': 9, 'encoding': 'rgb8', **changes}
+    with pytest.raises(ValueError) as error:
+        view(**arguments)
+    assert all(word in str(error.value) for word in words)
+
+
+def test_depth_in_millimetres_becomes_metres_with_nan_for_zero():
+    depth = depth_view(np.array([[0, 1500]], '<u2').tobytes(), 1, 2, 4, '16UC1')
+    assert depth.dtype == np.float32
+    np.testing.assert_array_equal(depth, np.array([[np.nan, 1.5]], np.float32))
+    with pytest.raises(ValueError, match="'rgb8'"):
+        depth_view(bytes(6), 1, 2, 6, 'rgb8')
+
+
+@pytest.mark.parametrize('image, layout', [(RGB, 'bgr'), (RGB[..., 0], 'mono8'),
+                                           (RGB[..., 0].astype(np.uint16) * 257, 'mono16')])
+def test_a_png_returns_its_pixels(image, layout):
+    pixels, found = decompress(cv2.imencode('.png', image)[1])
+    assert found == layout
+    np.testing.assert_array_equal(pixels, image)
+
+
+@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+def test_compressed_images_that_are_cut_off_are_refused(extension):
+    noise = np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8)
+    data = cv2.imencode(extension, noise)[1].tobytes()
+    with pytest.raises(ValueError, match='cut off'):
+        decompress(data[:len(data) // 2])
+
+
+@pytest.mark.parametrize('data', [b'', b'not an image at all', bytes(100)])
+def test_rubbish_is_no_image(data):
+    with pytest.raises(ValueError, match='compressed image'):
+        decompress(data)
