@@ -1,0 +1,8 @@
+"""What training minimises: small free functions on tensors."""
+from semdepth_ros.losses.photometric import minimum_reprojection, photometric_error, structural_dissimilarity
+from semdepth_ros.losses.semantic import semantic_cross_entropy
+from semdepth_ros.losses.smoothness import edge_aware_smoothness
+from semdepth_ros.losses.velocity import velocity_loss
+
+__all__ = ['edge_aware_smoothness', 'minimum_reprojection', 'photometric_error', 'semantic_cross_entropy',
+           'structural_dissimilarity', 'velocity_loss']
