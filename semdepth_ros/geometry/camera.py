@@ -106,7 +106,9 @@ class Camera:
         if self.distortion_model == 'equidistant':
             return cv2.fisheye.undistortPoints(points, self.matrix, d).reshape(-1, 2)
         criteria = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 40, 1e-9)
-        return cv2.undistortPointsIter(points, self.matrix, d, None, None, criteria).reshape(-1, 2)
+        if hasattr(cv2, 'undistortPointsIter'):  # OpenCV 4; OpenCV 5 took its criteria into undistortPoints
+            return cv2.undistortPointsIter(points, self.matrix, d, None, None, criteria).reshape(-1, 2)
+        return cv2.undistortPoints(points, self.matrix, d, None, None, None, criteria).reshape(-1, 2)
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """Return the pixels [N, 2] of points [N, 3] in camera axes; NaN where z <= 0."""
