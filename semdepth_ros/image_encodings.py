@@ -70,7 +70,7 @@ def depth_view(data, height: int, width: int, step: int, encoding: str, is_bigen
     depth, _ = view(data, height, width, step, encoding, is_bigendian)
     if depth.dtype.kind == 'f':
         return depth
-    return np.where(depth > 0, depth * np.float32(1e-3), np.float32(np.nan)).astype(np.float32)
+    return np.where(depth > 0, depth / np.float32(1000), np.float32(np.nan))
 
 
 def decompress(data) -> tuple[np.ndarray, str]:

@@ -1,0 +1,182 @@
+import cv2
+import numpy as np
+import pytest
+import yaml
+
+from semdepth_ros.data import FolderSequence, Sample, open_data, read_camera, write_folder_sequence
+from semdepth_ros.data.camera_file import camera_to_dict
+from semdepth_ros.geometry.camera import Camera
+
+CAMERA = Camera(4, 3, 5.0, 6.0, 1.5, 1.0, 'plumb_bob', (0.1, 0.0, 0.0, 0.01), height_m=1.5)
+
+
+def sample(index, **changes):
+    """Return a 4x3 sample with every part."""
+    rng = np.random.default_rng(index)
+    parts = {part: rng.integers(0, 19, (3, 4), dtype=np.uint8) for part in ('labels', 'noisy_labels', 'noisy_confidence')}
+    pose = np.eye(4)
+    pose[:3, 3] = index, 0.25, -1
+    depth = np.full((3, 4), 10.5 + index, dtype=np.float32)
+    values = {'name': f'{index:06d}', 'image': rng.integers(0, 255, (3, 4, 3), dtype=np.uint8), 'camera': CAMERA,
+              'stamp_ns': 1_700_000_000_123_456_789 + index, 'depth': depth, 'pose': pose, **parts}
+    return Sample(**{**values, **changes})
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A whole folder sequence of three samples."""
+    write_folder_sequence(tmp_path / 'drive', [sample(i) for i in range(3)], rate_hz=10.0)
+    return tmp_path / 'drive'
+
+
+def test_what_was_written_is_read_back_bit_for_bit(folder):
+    sequence = FolderSequence(folder)
+    assert (sequence.name, len(sequence), sequence.camera, sequence.rate_hz) == ('drive', 3, CAMERA, 10.0)
+    for index, read in enumerate(sequence[i] for i in range(3)):
+        wrote = sample(index)
+        assert (read.name, read.stamp_ns, read.camera) == (wrote.name, wrote.stamp_ns, wrote.camera)
+        for part in ('image', 'depth', 'labels', 'noisy_labels', 'noisy_confidence', 'pose'):
+            np.testing.assert_array_equal(getattr(read, part), getattr(wrote, part), part)
+            assert getattr(read, part).dtype == getattr(wrote, part).dtype
+
+
+def test_a_sequence_ends(folder):
+    assert [s.name for s in FolderSequence(folder)] == ['000000', '000001', '000002']
+    with pytest.raises(IndexError):
+        FolderSequence(folder)[3]
+
+
+def test_sky_and_what_uint16_cannot_hold_is_no_truth(tmp_path):
+    depth = np.array([[np.inf, np.nan, 300.0, 255.5], [0, -1, 1 / 1024, 1.0], [2, 2, 2, 2]], dtype=np.float32)
+    write_folder_sequence(tmp_path / 'd', [sample(0, depth=depth)])
+    nan = np.nan
+    expected = np.array([[nan, nan, nan, 255.5], [nan, nan, nan, 1.0], [2, 2, 2, 2]], dtype=np.float32)
+    np.testing.assert_array_equal(FolderSequence(tmp_path / 'd')[0].depth, expected)
+
+
+def test_parts_that_were_not_asked_for_stay_on_disk(folder):
+    (folder / 'depth' / '000000.png').write_bytes(b'damaged')
+    read = FolderSequence(folder, parts=['labels'])[0]
+    assert read.depth is None and read.noisy_labels is None and read.labels is not None
+
+
+def test_images_alone_are_a_sequence(tmp_path):
+    (tmp_path / 'images').mkdir()
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4)
+    cv2.imwrite(str(tmp_path / 'images' / 'a.png'), grey)
+    cv2.imwrite(str(tmp_path / 'images' / 'b.png'), grey)
+    sequence = FolderSequence(tmp_path)
+    assert sequence.camera is None and [s.stamp_ns for s in sequence] == [0, 100_000_000]
+    read = sequence[0]
+    np.testing.assert_array_equal(read.image, np.repeat(grey[..., None], 3, axis=2))
+    assert read.depth is None and read.labels is None and read.pose is None
+
+
+def test_jpeg_images_are_rgb(tmp_path):
+    red = np.zeros((3, 4, 3), dtype=np.uint8)
+    red[..., 0] = 250
+    write_folder_sequence(tmp_path / 'd', [sample(0, image=red)], image_format='jpg')
+    np.testing.assert_allclose(FolderSequence(tmp_path / 'd')[0].image, red, atol=4)
+
+
+def rewrite(folder, **changes):
+    """Change keys of the folder's sequence.yaml."""
+    file = folder / 'sequence.yaml'
+    file.write_text(yaml.safe_dump({**yaml.safe_load(file.read_text()), **changes}))
+
+
+def broken(folder, fault):
+    """Break one thing in a folder sequence."""
+    if fault == 'camera of another size':
+        rewrite(folder, camera={**camera_to_dict(CAMERA), 'width': 8})
+    elif fault == 'no images':
+        (folder / 'images').rename(folder / 'pictures')
+    elif fault == 'too few poses':
+        (folder / 'poses.txt').write_text('1 0 0 0 0 1 0 0 0 0 1 0\n' * 2)
+    elif fault == 'poses that are none':
+        (folder / 'poses.txt').write_text('1 0 0 0 0 1 0 0 0 0 2 0\n' * 3)
+    elif fault == 'too few times':
+        (folder / 'times.txt').write_text('1\n2\n')
+    elif fault == 'times backwards':
+        (folder / 'times.txt').write_text('1\n3\n2\n')
+    elif fault == 'unreadable image':
+        (folder / 'images' / '000000.png').write_bytes(b'rubbish')
+    elif fault == 'unreadable yaml':
+        (folder / 'sequence.yaml').write_text('camera: [')
+    elif fault == 'zero focal length':
+        rewrite(folder, camera={**camera_to_dict(CAMERA), 'fx': 0})
+    elif fault == 'no focal length':
+        rewrite(folder, camera={'width': 4, 'height': 3})
+    elif fault == 'depth without units':
+        rewrite(folder, depth=None)
+    elif fault == 'depth of eight bits':
+        cv2.imwrite(str(folder / 'depth' / '000000.png'), np.ones((3, 4), np.uint8))
+    elif fault == 'labels of another size':
+        cv2.imwrite(str(folder / 'labels' / '000000.png'), np.ones((3, 5), np.uint8))
+    elif fault == 'labels of no image':
+        cv2.imwrite(str(folder / 'labels' / 'other.png'), np.ones((3, 4), np.uint8))
+
+
+@pytest.mark.parametrize('fault, words', [
+    ('camera of another size', ('4x3', '8x3')), ('no images', ('images/',)), ('too few poses', ('2 lines', '3')),
+    ('poses that are none', ('line 1', 'rotation')), ('too few times', ('2 numbers', '3')),
+    ('times backwards', ('times.txt', 'line 3')), ('unreadable image', ('000000.png',)),
+    ('unreadable yaml', ('sequence.yaml',)), ('zero focal length', ('fx', '0')), ('no focal length', ('fx, fy, cx, cy',)),
+    ('depth without units', ('units_per_metre',)), ('depth of eight bits', ('mono8', '16-bit')),
+    ('labels of another size', ('5x3', '4x3')), ('labels of no image', ('other.png',))])
+def test_contradictions_are_named_in_one_line(folder, fault, words):
+    broken(folder, fault)
+    with pytest.raises(ValueError) as error:
+        FolderSequence(folder)[0]
+    message = str(error.value)
+    assert '\n' not in message and all(word in message for word in words), message
+
+
+def test_a_broken_run_leaves_no_sequence_and_the_next_run_succeeds(tmp_path):
+    def breaking():
+        yield sample(0)
+        raise RuntimeError('power cut')
+
+    with pytest.raises(RuntimeError):
+        write_folder_sequence(tmp_path / 'd', breaking())
+    assert [p.name for p in tmp_path.iterdir()] == ['d.partial']
+    with pytest.raises(ValueError):
+        open_data(str(tmp_path / 'd'))
+    assert write_folder_sequence(tmp_path / 'd', [sample(0)]) == 1
+    assert [p.name for p in tmp_path.iterdir()] == ['d']
+
+
+@pytest.mark.parametrize('samples, words', [
+    ([], 'no samples'), ([sample(1), sample(0)], 'order'),
+    ([sample(0), sample(1, camera=CAMERA.rectified())], 'another camera'), ([sample(0), sample(1, pose=None)], 'lacks a pose'),
+    ([sample(0, pose=None), sample(1)], 'has a pose')])
+def test_samples_that_contradict_each_other_are_refused(tmp_path, samples, words):
+    with pytest.raises(ValueError, match=words):
+        write_folder_sequence(tmp_path / 'd', samples)
+    assert not (tmp_path / 'd').exists()
+
+
+def test_a_folder_in_use_is_never_written_over(folder):
+    with pytest.raises(ValueError, match='in use'):
+        write_folder_sequence(folder, [sample(0)])
+
+
+def test_open_data_takes_a_folder_and_a_folder_of_folders(folder):
+    assert [s.name for s in open_data(str(folder))] == ['drive']
+    assert [s.name for s in open_data(str(folder.parent))] == ['drive']
+
+
+def test_data_that_does_not_exist_is_named_with_the_forms_understood():
+    with pytest.raises(ValueError, match="'nowhere'.*world:PRESET"):
+        open_data('nowhere')
+
+
+@pytest.mark.parametrize('form', ['own', 'short', 'ros'])
+def test_calibration_files_of_each_form_give_the_same_camera(tmp_path, form):
+    own = camera_to_dict(CAMERA)
+    forms = {'own': own, 'short': {**{k: v for k, v in own.items() if k != 'distortion'}, 'd': own['distortion']},
+             'ros': {'image_width': 4, 'image_height': 3, 'camera_matrix': {'data': [5.0, 0, 1.5, 0, 6.0, 1.0, 0, 0, 1]},
+                     'distortion_model': 'plumb_bob', 'height_m': 1.5,
+                     'distortion_coefficients': {'data': [0.1, 0.0, 0.0, 0.01]}}}
+    (tmp_path / 'camera.yaml').write_text(yaml.safe_dump(forms[form]))
+    assert read_camera(tmp_path / 'camera.yaml') == CAMERA
