@@ -1,0 +1,1 @@
+"""The ``semdepth`` program: every command a few lines over the floors below."""

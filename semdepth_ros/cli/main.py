@@ -1,0 +1,77 @@
+"""Find the command that was asked for, run it, and say in one line what went wrong."""
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+import sys
+
+from semdepth_ros import __version__
+
+# name: (module with add_parser(subparsers), what `semdepth --help` says). A module is imported when its command is asked
+# for, so that help is quick and a command needs no other command's packages.
+COMMANDS = {
+    'demo': ('semdepth_ros.cli.demo', 'drive through a town: the node perceives it on a real ROS 2 graph'),
+    'run': ('semdepth_ros.cli.run', 'start a node'),
+    'replay': ('semdepth_ros.cli.replay', 'perceive every frame of a recording, without ROS'),
+    'bag': ('semdepth_ros.cli.bag', 'make a bag from images or a video; look into a bag'),
+    'evaluate': ('semdepth_ros.cli.evaluate', 'compare a model with the truth; figures and a report'),
+    'bench': ('semdepth_ros.cli.bench', 'measure latencies on this machine'),
+    'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
+    'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
+    'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
+}
+EXTRAS = {'lightning': 'train', 'lightning_fabric': 'train', 'tensorboard': 'train', 'tqdm': 'train', 'rosbags': 'bags',
+          'jinja2': 'report', 'rclpy': 'ros', 'rosidl_parser': 'ros', 'std_msgs': 'ros', 'sensor_msgs': 'ros',
+          'std_srvs': 'ros', 'nav_msgs': 'ros', 'diagnostic_msgs': 'ros', 'geometry_msgs': 'ros', 'lifecycle_msgs': 'ros'}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return 0, the command's own exit code, or 2 after one line on stderr."""
+    argv = sys.argv[1:] if argv is None else argv
+    name = next((a for a in argv if not a.startswith('-')), None)
+    try:
+        args = build_parser(name).parse_args(argv)
+        return args.run(args) or 0
+    except ModuleNotFoundError as error:
+        return _fail(name, missing_module(error))
+    except (ValueError, OSError) as error:
+        return _fail(name, str(error))
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of all commands; only the chosen one's module is imported and has its arguments."""
+    parser = argparse.ArgumentParser('semdepth', description='Depth and classes from camera images, on ROS 2 or without.')
+    parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, (module, text) in COMMANDS.items():
+        if name == chosen:
+            import_module(module).add_parser(subparsers)
+        else:
+            subparsers.add_parser(name, help=text)
+    return parser
+
+
+def missing_module(error: ModuleNotFoundError) -> str:
+    """Say what to install for a module that was not found."""
+    module = error.name or ''
+    package = module.split('.')[0]
+    if module.startswith('semdepth_ros.msg'):
+        return ("the messages of semdepth_ros were not built, since it was installed where no ROS 2 was found: install "
+                'ROS 2, then semdepth_ros once more')
+    if package in EXTRAS:
+        return f"the Python module {package} is missing: pip install 'semdepth_ros[{EXTRAS[package]}]'"
+    if package == 'semdepth_ros':
+        raise error
+    return f'the Python module {package} is missing: pip install {package}'
+
+
+def _fail(command: str | None, text: str) -> int:
+    line = ' '.join(text.split())
+    print(f'semdepth {command}: {line}' if command else f'semdepth: {line}', file=sys.stderr)
+    return 2
+
+
+if __name__ == '__main__':
+    sys.exit(main())
