@@ -1,0 +1,85 @@
+"""From the `network:` part of a recipe to a JointNetwork."""
+from __future__ import annotations
+
+from typing import Any
+
+from semdepth_ros.networks.decoders import DepthDecoder, SemanticDecoder, SmallDepthDecoder, SmallSemanticDecoder
+from semdepth_ros.networks.guidance import GUIDANCES
+from semdepth_ros.networks.joint import JointNetwork
+from semdepth_ros.networks.pose import ResNetPose
+from semdepth_ros.networks.prediction import depth_to_disparity
+from semdepth_ros.networks.resnet import ResNet18
+from semdepth_ros.networks.small import SmallEncoder, SmallPose
+
+ENCODERS = {'resnet18': ResNet18, 'small': SmallEncoder}
+DEPTH_DECODERS = {'monodepth2': DepthDecoder, 'small': SmallDepthDecoder}
+SEMANTIC_DECODERS = {'monodepth2': SemanticDecoder, 'small': SmallSemanticDecoder}
+POSE_NETWORKS = {'resnet18': ResNetPose, 'small': SmallPose}
+PARTS = {'depth_decoder': DEPTH_DECODERS, 'semantic_decoder': SEMANTIC_DECODERS, 'guidance': GUIDANCES, 'pose': POSE_NETWORKS}
+
+BASE = {'encoder': 'resnet18', 'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2', 'guidance': 'plain',
+        'pose': 'resnet18', 'classes': 19, 'depth_range': [0.1, 100.0], 'initial_depth': None, 'pose_scale': [0.01, 0.01]}
+SMALL = BASE | {'encoder': 'small', 'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small',
+                'initial_depth': 10.0, 'pose_scale': [0.01, 0.5]}
+
+
+def build_network(architecture: dict[str, Any]) -> JointNetwork:
+    """Return a network with fresh weights, described by a recipe's `network:` part.
+
+    Keys, all optional; `encoder: small` brings the small defaults, shown after the bar:
+    encoder (resnet18 | small), depth_decoder and semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small),
+    classes (19), depth_range (canonical m: [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is
+    Monodepth2's start | 10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]).
+
+    :raises ValueError: a key or value that is unknown, naming what was expected
+    """
+    architecture = complete(architecture)
+    low, high = architecture['depth_range']
+    initial = architecture['initial_depth']
+    disparity = None if initial is None else depth_to_disparity(initial, low, high)
+    classes = architecture['classes']
+    encoder = ENCODERS[architecture['encoder']]()
+    depth = DEPTH_DECODERS[architecture['depth_decoder']](encoder.channels, disparity)
+    semantic = SEMANTIC_DECODERS[architecture['semantic_decoder']](encoder.channels, classes)
+    guidance = GUIDANCES[architecture['guidance']](depth.path.channels, semantic.path.channels, classes)
+    pose = POSE_NETWORKS[architecture['pose']](tuple(architecture['pose_scale']))
+    return JointNetwork(architecture, encoder, depth, semantic, guidance, pose)
+
+
+def complete(architecture: dict[str, Any]) -> dict[str, Any]:
+    """Return the architecture with every key present; raises ValueError for what is unknown or out of range."""
+    if not isinstance(architecture, dict):
+        raise ValueError(f'network is {architecture!r}, expected a mapping with keys of {sorted(BASE)}')
+    for key in architecture:
+        if key not in BASE:
+            raise ValueError(f'network key is {key!r}, expected one of {sorted(BASE)}')
+    whole = (SMALL if architecture.get('encoder') == 'small' else BASE) | architecture
+    if whole['encoder'] not in ENCODERS:
+        raise ValueError(f'encoder is {whole["encoder"]!r}, expected one of {sorted(ENCODERS)}')
+    for key, parts in PARTS.items():
+        if whole[key] not in parts:
+            raise ValueError(f'{key} is {whole[key]!r}, expected {" or ".join(sorted(parts))}')
+    _check_numbers(whole)
+    return whole
+
+
+def _check_numbers(architecture: dict[str, Any]) -> None:
+    classes, initial = architecture['classes'], architecture['initial_depth']
+    if not (isinstance(classes, int) and 2 <= classes <= 255):
+        raise ValueError(f'classes is {classes!r}, expected a whole number from 2 to 255')
+    low, high = _pair('depth_range', architecture['depth_range'])
+    if not low < high:
+        raise ValueError(f'depth_range is {architecture["depth_range"]!r}, expected two numbers with 0 < nearest < farthest')
+    _pair('pose_scale', architecture['pose_scale'])
+    if initial is not None and not (_is_number(initial) and low < initial < high):
+        raise ValueError(f'initial_depth is {initial!r}, expected a depth between {low} and {high} m, or nothing')
+
+
+def _pair(key: str, value: Any) -> tuple[float, float]:
+    if not (isinstance(value, (list, tuple)) and len(value) == 2 and all(_is_number(v) and 0 < v < 1e6 for v in value)):
+        raise ValueError(f'{key} is {value!r}, expected two positive numbers')
+    return value[0], value[1]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

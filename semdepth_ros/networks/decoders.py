@@ -1,0 +1,147 @@
+"""Depth and semantic decoders: a path from stride 32 up, and heads on it."""
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from semdepth_ros.networks.guidance import Semantics
+from semdepth_ros.networks.resnet import initialise
+from semdepth_ros.networks.small import conv_bn_relu
+
+Block = Callable[[int, int], nn.Module]
+DECODER_CHANNELS = (16, 32, 64, 128, 256)
+SMALL_DECODER_CHANNELS = (16, 32, 48, 96, 128)
+
+
+def conv_elu(inputs: int, width: int) -> nn.Sequential:
+    """Return a 3x3 convolution with reflected borders and ELU (Godard et al. 2019, supplementary table)."""
+    return nn.Sequential(reflect_conv(inputs, width), nn.ELU(inplace=True))
+
+
+def reflect_conv(inputs: int, width: int) -> nn.Conv2d:
+    """Return a 3x3 convolution with reflected borders."""
+    return nn.Conv2d(inputs, width, 3, padding=1, padding_mode='reflect')
+
+
+class UpwardPath(nn.Module):
+    """Levels 4 to `finest`, each: block, nearest up-sampling, concatenation with the encoder's features, block (Godard et al. 2019).
+
+    Level i gives channels[i] channels at stride 2^i.
+
+    :param block: makes a block of (inputs, width)
+    :param encoder_channels: at strides 2, 4, 8, 16, 32
+    """
+
+    def __init__(self, block: Block, encoder_channels: tuple[int, ...], channels: tuple[int, ...], finest: int = 0):
+        super().__init__()
+        self.channels = {i: channels[i] for i in range(finest, 5)}
+        self.before, self.after = nn.ModuleDict(), nn.ModuleDict()
+        inputs = encoder_channels[-1]
+        for i in sorted(self.channels, reverse=True):
+            skip = encoder_channels[i - 1] if i > 0 else 0
+            self.before[str(i)] = block(inputs, channels[i])
+            self.after[str(i)] = block(channels[i] + skip, channels[i])
+            inputs = channels[i]
+
+    def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor] | None = None) -> dict[int, Tensor]:
+        """Return the output of each level; guide(level, output), if given, takes its place."""
+        x, levels = features[-1], {}
+        for i in sorted(self.channels, reverse=True):
+            x = F.interpolate(self.before[str(i)](x), scale_factor=2.0, mode='nearest')
+            if i > 0:
+                x = torch.cat((x, features[i - 1]), dim=1)
+            x = self.after[str(i)](x)
+            if guide is not None:
+                x = guide(i, x)
+            levels[i] = x
+        return levels
+
+
+class DepthDecoder(nn.Module):
+    """Monodepth2's depth decoder: 3,152,724 parameters on ResNet-18 (Godard et al. 2019).
+
+    :param initial_disparity: sigmoid output to start near; None leaves Monodepth2's start, near 0.5
+    """
+
+    def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
+        super().__init__()
+        self.path = UpwardPath(conv_elu, encoder_channels, DECODER_CHANNELS)
+        self.heads = nn.ModuleList(reflect_conv(DECODER_CHANNELS[s], 1) for s in range(4))
+        if initial_disparity is not None:
+            start_near(self.heads, initial_disparity)
+
+    def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor], scales: int) -> tuple[Tensor, ...]:
+        """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
+        levels = self.path(features, guide)
+        return tuple(torch.sigmoid(self.heads[s](levels[s])) for s in range(scales))
+
+
+class SemanticDecoder(nn.Module):
+    """A second copy of the depth decoder's path with class scores at full size (as Jung et al. 2021)."""
+
+    def __init__(self, encoder_channels: tuple[int, ...], classes: int):
+        super().__init__()
+        self.path = UpwardPath(conv_elu, encoder_channels, DECODER_CHANNELS)
+        self.head = reflect_conv(DECODER_CHANNELS[0], classes)
+
+    def forward(self, features: list[Tensor]) -> Semantics:
+        """Return the level outputs and the scores [B, classes, H, W]."""
+        levels = self.path(features)
+        return Semantics(levels, self.head(levels[0]))
+
+
+class SmallDepthDecoder(nn.Module):
+    """A narrow path to stride 2; the full-size disparity is laid out from four half-size channels (Shi et al. 2016; form ours).
+
+    :param initial_disparity: sigmoid output to start near; None is 0.5
+    """
+
+    def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
+        super().__init__()
+        widths = SMALL_DECODER_CHANNELS
+        self.path = UpwardPath(conv_bn_relu, encoder_channels, widths, finest=1)
+        self.fine = conv_bn_relu(widths[1], widths[0])
+        outputs = (4, 1, 1, 1)
+        self.heads = nn.ModuleList(nn.Conv2d(widths[s], outputs[s], 3, padding=1) for s in range(4))
+        initialise(self)
+        start_near(self.heads, 0.5 if initial_disparity is None else initial_disparity)
+        with torch.no_grad():
+            self.heads[0].weight[1:] = self.heads[0].weight[:1]
+
+    def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor], scales: int) -> tuple[Tensor, ...]:
+        """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
+        levels = self.path(features, guide)
+        levels[0] = self.fine(levels[1])
+        outputs = [self.heads[s](levels[s]) for s in range(scales)]
+        outputs[0] = F.pixel_shuffle(outputs[0], 2)
+        return tuple(torch.sigmoid(x) for x in outputs)
+
+
+class SmallSemanticDecoder(nn.Module):
+    """A narrow path to stride 2, class scores there, bilinear to full size (form ours)."""
+
+    def __init__(self, encoder_channels: tuple[int, ...], classes: int):
+        super().__init__()
+        self.path = UpwardPath(conv_bn_relu, encoder_channels, SMALL_DECODER_CHANNELS, finest=1)
+        self.head = nn.Conv2d(SMALL_DECODER_CHANNELS[1], classes, 3, padding=1)
+        initialise(self)
+
+    def forward(self, features: list[Tensor]) -> Semantics:
+        """Return the level outputs and the scores [B, classes, H, W]."""
+        levels = self.path(features)
+        scores = F.interpolate(self.head(levels[1]), scale_factor=2.0, mode='bilinear', align_corners=False)
+        return Semantics(levels, scores)
+
+
+def start_near(heads: nn.ModuleList, disparity: float) -> None:
+    """Set the heads' bias to this sigmoid output and their weights small, so that training starts there.
+
+    SGDepth (Klingner et al. 2020) too starts from a bias, for stability. Which depth to start at is ours.
+    """
+    for head in heads:
+        nn.init.normal_(head.weight, std=0.01)
+        nn.init.constant_(head.bias, math.log(disparity / (1 - disparity)))
