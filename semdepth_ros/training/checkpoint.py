@@ -1,0 +1,75 @@
+"""What a run leaves behind so that it can continue, or be understood when it broke."""
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric import Fabric
+from safetensors.torch import save_file
+from torch import Tensor
+
+from semdepth_ros.training.recipe import Recipe
+
+LAST = 'last.ckpt'
+# what may differ between a run and its continuation
+FREE_KEYS = {'name', 'steps', 'workers', 'validation', 'log_every', 'validate_every', 'validation_frames',
+             'checkpoint_every'}
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be continued from; the message is one line."""
+
+
+class NonFiniteLossError(ValueError):
+    """A loss or gradient became infinite or NaN; the message says at which step and where the batch was saved."""
+
+
+def save_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any]) -> Path:
+    """Write the checkpoint under a temporary name and rename it, so that it is whole or absent; return its path."""
+    path, partial = folder / LAST, folder / (LAST + '.partial')
+    fabric.save(partial, state)
+    fabric.barrier()
+    if fabric.is_global_zero:
+        with open(partial, 'rb') as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    fabric.barrier()
+    return path
+
+
+def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe: Recipe) -> None:
+    """Fill state from the folder's checkpoint, in place.
+
+    :raises CheckpointError: there is none, it is damaged, or it comes from another recipe
+    """
+    path = folder / LAST
+    if not path.is_file():
+        raise CheckpointError(f'nothing to resume: {path} does not exist')
+    try:
+        content = torch.load(path, map_location='cpu', weights_only=True)
+        saved = content['recipe']
+    except (RuntimeError, EOFError, KeyError, OSError) as error:
+        raise CheckpointError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
+    except Exception as error:
+        raise CheckpointError(f'{path} is not a checkpoint of this program: {str(error).splitlines()[0]}') from None
+    _expect_same_recipe(path, saved, recipe.as_dict())
+    fabric.load(path, state, weights_only=True)
+
+
+def save_broken_batch(folder: Path, step: int, batch: dict[str, Tensor], losses: dict[str, Tensor]) -> Path:
+    """Write the batch whose loss was not finite, for inspection; return its path."""
+    path = folder / f'nonfinite_step_{step}.safetensors'
+    values = {name: str(float(value.detach())) for name, value in losses.items()}
+    save_file({name: value.detach().cpu().contiguous() for name, value in batch.items()}, path,
+              metadata={'step': str(step), 'losses': json.dumps(values)})
+    return path
+
+
+def _expect_same_recipe(path: Path, saved: dict[str, Any], given: dict[str, Any]) -> None:
+    for key in sorted((saved.keys() | given.keys()) - FREE_KEYS):
+        if saved.get(key) != given.get(key):
+            raise CheckpointError(f'{path} was trained with another {key}: {saved.get(key)!r}, now {given.get(key)!r}; '
+                                  f'to train on with other settings start a new run with --init')

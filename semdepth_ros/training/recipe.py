@@ -1,0 +1,195 @@
+"""A recipe: everything that decides what a training run does."""
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+LABELS = ('true', 'noisy', 'none')
+CACHES = ('ram', 'none')
+PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
+OPTIMISERS = ('adam', 'adamw')
+
+
+class RecipeError(ValueError):
+    """A recipe that cannot be followed; the message is one line."""
+
+
+def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise RecipeError(f'{name} is {value!r}, expected one of {list(allowed)}')
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise RecipeError(f'{name} is {value}, expected a positive number')
+
+
+@dataclass(frozen=True)
+class DataEntry:
+    """One source of training or validation frames.
+
+    :param source: what `open_data` takes, or a pattern (`drives/*`) of such paths
+    :param weight: how often it is drawn, relative to the others
+    :param labels: which labels teach the classes: 'true', 'noisy' or 'none'
+    :param strides: frames between a target and its neighbours; one is drawn for every triplet
+    :param min_distance_m: triplets whose camera moved less, where that is known, are left out
+    :param cache: 'ram' reads every frame once at the start; 'none' reads them again every time
+    :param options: further keyword arguments of `open_data`
+    """
+
+    source: str
+    weight: float = 1.0
+    labels: str = 'true'
+    strides: tuple[int, ...] = (1,)
+    min_distance_m: float = 0.05
+    cache: str = 'ram'
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        object.__setattr__(self, 'labels', {True: 'true', False: 'none', None: 'none'}.get(self.labels, self.labels))
+        _one_of('labels', self.labels, LABELS)
+        _one_of('cache', self.cache, CACHES)
+        _positive('weight', self.weight)
+        if not self.strides or any(stride < 1 for stride in self.strides):
+            raise RecipeError(f'strides is {list(self.strides)}, expected positive frame counts')
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """How much every term counts, and its switches.
+
+    :param photometric, smoothness, velocity, semantic: weights; 0 switches a term off
+    :param auto_mask: whether pixels that an unwarped source already matches are masked
+    :param trust_confidence: whether noisy labels are weighted by their confidence
+    :param label_smoothing: share of the target class spread over all
+    :param class_weights: relative weight by class name; classes not named count 1
+    """
+
+    photometric: float = 1.0
+    smoothness: float = 1e-3
+    velocity: float = 0.05
+    semantic: float = 0.3
+    auto_mask: bool = True
+    trust_confidence: bool = True
+    label_smoothing: float = 0.0
+    class_weights: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """How the weights move.
+
+    :param optimiser: 'adam' or 'adamw'
+    :param learning_rate: at the top of the schedule
+    :param final_fraction: share of it left at the last step (half a cosine)
+    :param warmup_steps: linear rise at the start
+    :param clip_norm: largest gradient norm; 0 leaves gradients alone
+    :param ema: decay of the averaged weights, which are those validated and exported; 0 switches averaging off
+    """
+
+    optimiser: str = 'adamw'
+    learning_rate: float = 1e-4
+    final_fraction: float = 0.01
+    warmup_steps: int = 0
+    weight_decay: float = 1e-2
+    clip_norm: float = 0.0
+    ema: float = 0.0
+
+    def __post_init__(self):
+        _one_of('optimiser', self.optimiser, OPTIMISERS)
+        _positive('learning_rate', self.learning_rate)
+        if not 0 <= self.ema < 1:
+            raise RecipeError(f'ema is {self.ema}, expected 0 <= ema < 1')
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is varied from frame to frame.
+
+    :param flip: probability of mirroring left to right
+    :param zoom: smallest share of the widest window that a crop may have, in width; 1 always takes the widest
+    :param shift: share of the room around the window that its place is drawn from; 0 stays centred
+    :param stretch: largest ratio of the two focal lengths of the network's input
+    :param colour: probability of the colour changes below
+    :param brightness, contrast, saturation: largest relative change
+    :param hue: largest turn of the hue, 1 is all the way round
+    :param gamma: largest relative change of the exponent
+    :param blur: largest share of a 3x3 mean mixed in
+    :param noise: largest standard deviation of added noise, image in 0..1
+    """
+
+    flip: float = 0.5
+    zoom: float = 1.0
+    shift: float = 1.0
+    stretch: float = 1.0
+    colour: float = 0.5
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+    hue: float = 0.1
+    gamma: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
+
+    def __post_init__(self):
+        if not 0 < self.zoom <= 1:
+            raise RecipeError(f'zoom is {self.zoom}, expected 0 < zoom <= 1')
+        if self.stretch < 1:
+            raise RecipeError(f'stretch is {self.stretch}, expected at least 1')
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run does.
+
+    :param architecture: what `build_network` takes
+    :param focal_px: focal length [px] that canonical depth is said for
+    :param sizes: network inputs (width, height) [px]; one is drawn for every batch, the first is validated at
+    :param scales: how many of the disparity scales are trained
+    :param data, validation: the frames; may be given on the command line instead
+    :param batch: triplets a step and process
+    :param precision: 'bf16-mixed' and '16-mixed' run the network at half width, the losses never
+    :param workers: processes that read and crop frames; 0 does it in the loop
+    :param validation_frames: at most so many of each validation sequence, evenly spread
+    """
+
+    architecture: dict[str, Any]
+    focal_px: float
+    sizes: tuple[tuple[int, int], ...] = ((640, 192),)
+    scales: int = 4
+    name: str = 'unnamed'
+    data: tuple[DataEntry, ...] = ()
+    validation: tuple[DataEntry, ...] = ()
+    losses: LossWeights = LossWeights()
+    optimisation: Optimisation = Optimisation()
+    augmentation: Augmentation = Augmentation()
+    batch: int = 12
+    steps: int = 100_000
+    seed: int = 1
+    precision: str = '32-true'
+    channels_last: bool = True
+    workers: int = 0
+    log_every: int = 20
+    validate_every: int = 2000
+    validation_frames: int = 100
+    checkpoint_every: int = 1000
+
+    def __post_init__(self):
+        _one_of('precision', self.precision, PRECISIONS)
+        for name in ('focal_px', 'batch', 'steps', 'log_every', 'validate_every', 'checkpoint_every'):
+            _positive(name, getattr(self, name))
+        if not 1 <= self.scales <= 4:
+            raise RecipeError(f'scales is {self.scales}, expected 1 to 4')
+        for size in self.sizes:
+            if len(size) != 2 or any(side < 32 or side % 32 for side in size):
+                raise RecipeError(f'sizes holds {list(size)}, expected [width, height] in multiples of 32')
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the recipe as plain lists, dicts and numbers: what recipe_from takes, and JSON and YAML can hold."""
+        return _plain(asdict(self))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

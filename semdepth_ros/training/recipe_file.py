@@ -1,0 +1,118 @@
+"""From YAML to a recipe, with every mistake named."""
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import yaml
+
+from semdepth_ros.training.recipe import Recipe, RecipeError
+
+
+def read_recipe(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
+    """Read a recipe by path or by its name among the recipes that come with the package.
+
+    :param overrides: dotted keys and the values that replace the file's (`{'losses.velocity': 0.5}`)
+    :raises RecipeError: no such file, not YAML, an unknown key, a value out of range
+    """
+    path = find_recipe(name)
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise RecipeError(f'{path} is not YAML: {" ".join(str(error).split())}') from None
+    if not isinstance(content, dict):
+        raise RecipeError(f'{path} holds {type(content).__name__}, expected a mapping of recipe keys')
+    content.setdefault('name', path.stem)
+    for key, value in (overrides or {}).items():
+        _override(content, key, value)
+    return recipe_from(content)
+
+
+def recipe_from(content: dict[str, Any]) -> Recipe:
+    """Return the recipe of plain lists, dicts and numbers.
+
+    :raises RecipeError: an unknown key (the message names those allowed), a missing one, a value out of range
+    """
+    return _build(Recipe, content, 'recipe')
+
+
+def find_recipe(name: str | Path) -> Path:
+    """Return the file of a recipe: a path, or a name in config/recipes of the source tree or the installed share/."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    folders = recipe_folders()
+    for folder in folders:
+        if (folder / f'{name}.yaml').is_file():
+            return folder / f'{name}.yaml'
+    known = sorted({file.stem for folder in folders for file in folder.glob('*.yaml')})
+    raise RecipeError(f'no recipe {str(name)!r}: neither a file nor one of {known}')
+
+
+def recipe_folders() -> list[Path]:
+    """Return the folders that hold recipes, of the source tree and of every installation prefix."""
+    package = Path(__file__).resolve().parents[1]
+    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
+    prefixes += [Path(sys.prefix), *package.parents[:4]]
+    folders = [package.parent / 'config' / 'recipes']
+    folders += [prefix / 'share' / 'semdepth_ros' / 'config' / 'recipes' for prefix in prefixes]
+    return [folder for folder in folders if folder.is_dir()]
+
+
+def _build(kind: type, content: Any, where: str) -> Any:
+    if not isinstance(content, dict):
+        raise RecipeError(f'{where} is {content!r}, expected a mapping')
+    hints, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
+    unknown = sorted(set(content) - set(known))
+    if unknown:
+        raise RecipeError(f'{where} has unknown key {unknown[0]!r}, expected one of {sorted(known)}')
+    missing = [n for n, f in known.items() if n not in content and f.default is MISSING and f.default_factory is MISSING]
+    if missing:
+        raise RecipeError(f'{where} lacks {missing[0]!r}')
+    values = {key: _value(hints[key], value, f'{where}.{key}') for key, value in content.items()}
+    try:
+        return kind(**values)
+    except RecipeError as error:
+        raise RecipeError(f'{where}: {error}') from None
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if is_dataclass(hint):
+        return _build(hint, value, where)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is tuple:
+        if not isinstance(value, (list, tuple)):
+            raise RecipeError(f'{where} is {value!r}, expected a list')
+        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        if len(kinds) != len(value):
+            raise RecipeError(f'{where} is {value!r}, expected {len(kinds)} values')
+        return tuple(_value(kind, item, f'{where}[{i}]') for i, (kind, item) in enumerate(zip(kinds, value)))
+    if origin in (Union, UnionType) or hint is Any:
+        return value
+    return _plain_value(origin or hint, value, where)
+
+
+def _plain_value(kind: type, value: Any, where: str) -> Any:
+    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            raise RecipeError(f'{where} is {value!r}, expected a number') from None
+    if kind is str and (value is None or isinstance(value, bool)):
+        return value
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise RecipeError(f'{where} is {value!r}, expected {kind.__name__}')
+    return value
+
+
+def _override(content: dict[str, Any], dotted: str, value: Any) -> None:
+    *path, last = dotted.split('.')
+    for key in path:
+        content = content.setdefault(key, {})
+        if not isinstance(content, dict):
+            raise RecipeError(f'{dotted!r} cannot be set: {key!r} is not a mapping')
+    content[last] = value

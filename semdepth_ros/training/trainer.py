@@ -1,0 +1,182 @@
+"""The training loop."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from lightning.fabric import Fabric
+from torch import Tensor
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from semdepth_ros.data import open_data
+from semdepth_ros.data.sample import Sequence
+from semdepth_ros.networks import JointNetwork
+from semdepth_ros.training.augmentation import change_colours
+from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLossError, load_checkpoint,
+                                              save_broken_batch, save_checkpoint)
+from semdepth_ros.training.interruption import Interruption
+from semdepth_ros.training.log import TrainingLog
+from semdepth_ros.training.objective import image_pairs, joint_losses
+from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, learning_rate, set_learning_rate
+from semdepth_ros.training.recipe import Recipe, RecipeError
+from semdepth_ros.training.triplets import TripletDataset, open_entry, triplet_source
+from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
+
+_STEP_DRAW = 3
+
+
+@dataclass
+class TrainingResult:
+    """What a run came to.
+
+    :param network: averaged weights where the recipe averages, else the last
+    :param step: steps done
+    :param checkpoint: where the run can be continued from
+    :param interrupted: whether Ctrl-C or SIGTERM ended it
+    :param metrics: of the last validation
+    :param frames: the validation frames
+    """
+
+    network: JointNetwork
+    step: int
+    checkpoint: Path
+    interrupted: bool
+    metrics: dict[str, float] = field(default_factory=dict)
+    frames: list[ValidationFrame] = field(default_factory=list)
+
+
+def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path, resume: bool = False,
+          stop_at: int | None = None, opener: Callable[..., list[Sequence]] = open_data) -> TrainingResult:
+    """Train a network as the recipe says, leaving checkpoints, logs and the recipe in out.
+
+    Every draw is a pure function of the seed and the step, so that a resumed run repeats the uninterrupted one: on a CPU
+    bit for bit. Only the camera's travelled distance is taken from known poses; motions themselves are learned.
+
+    :param network: changed in place
+    :param resume: continue from out's last checkpoint
+    :param stop_at: leave after this step, the schedule unchanged
+    :raises RecipeError, CheckpointError, NonFiniteLossError: each with one line
+    """
+    out, steps = Path(out), recipe.steps if stop_at is None else min(stop_at, recipe.steps)
+    _prepare_folder(out, recipe, resume, fabric)
+    dataset = _training_data(recipe, fabric, opener)
+    frames = _validation_data(recipe, opener)
+    network.returned_scales = recipe.scales
+    if recipe.channels_last:
+        network.to(memory_format=torch.channels_last)
+    optimiser = build_optimiser(network, recipe.optimisation)
+    model, optimiser = fabric.setup(network, optimiser)
+    average = WeightAverage(network, recipe.optimisation.ema)
+    state = {'network': network, 'optimiser': optimiser, 'average': average, 'step': 0, 'recipe': recipe.as_dict(),
+             'precision': fabric.strategy.precision}
+    if resume:
+        load_checkpoint(fabric, out, state, recipe)
+    depth_range, first = tuple(network.architecture['depth_range']), state['step']
+    metrics: dict[str, float] = {}
+    log = TrainingLog(out if fabric.is_global_zero else None, first, steps, recipe.log_every)
+    loader = iter(_loader(dataset, recipe, fabric, first, steps))
+    model.train()
+    with Interruption() as interruption:
+        while state['step'] < steps and not interruption.requested:
+            step = state['step']
+            rate = learning_rate(recipe.optimisation, step, recipe.steps)
+            set_learning_rate(optimiser, rate)
+            torch.manual_seed(step_seed(recipe.seed, step, fabric.global_rank))
+
+            batch = fabric.to_device(next(loader))
+            images = batch['images'].float() / 255                                        # [B, 3, 3, H, W]
+            coloured = change_colours(images, batch['colour'])
+            prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe))
+            losses = joint_losses(prediction, images, batch, recipe.losses, depth_range, recipe.focal_px)
+            _expect_finite(losses['total'], 'loss', out, step, batch, losses)
+
+            fabric.backward(losses['total'])
+            if recipe.optimisation.clip_norm:
+                norm = fabric.clip_gradients(model, optimiser, max_norm=recipe.optimisation.clip_norm,
+                                             error_if_nonfinite=False)
+                if recipe.precision != '16-mixed':
+                    _expect_finite(norm, 'gradient', out, step, batch, losses)
+            optimiser.step()
+            optimiser.zero_grad()
+            average.update(network)
+            state['step'] = step + 1
+
+            log.step(step, losses, recipe.batch * fabric.world_size, learning_rate=rate)
+            last = state['step'] == steps
+            if frames and (last or state['step'] % recipe.validate_every == 0):
+                metrics = validate(average.network, frames, recipe.focal_px)
+                log.write(state['step'], 'validation', metrics)
+                log.say(f'step {state["step"]}: ' + ' '.join(f'{k} {v:.3f}' for k, v in metrics.items()))
+                log.restart_clock()
+            if last or interruption.requested or state['step'] % recipe.checkpoint_every == 0:
+                save_checkpoint(fabric, out, state)
+    log.close()
+    return TrainingResult(average.network, state['step'], out / LAST, interruption.requested, metrics, frames)
+
+
+def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, nodes: int = 1,
+                 strategy: str = 'auto') -> Fabric:
+    """Return a launched Fabric for the recipe's precision.
+
+    :param device: 'auto', 'cpu' or 'cuda'
+    :param devices: how many of them on each machine
+    """
+    fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy, precision=recipe.precision)
+    fabric.launch()
+    return fabric
+
+
+def step_seed(seed: int, step: int, rank: int) -> int:
+    """Return the seed of everything drawn within one step of one process."""
+    return int(np.random.SeedSequence([seed, _STEP_DRAW, step, rank]).generate_state(1)[0])
+
+
+def _prepare_folder(out: Path, recipe: Recipe, resume: bool, fabric: Fabric) -> None:
+    if not resume and (out / LAST).exists():
+        raise CheckpointError(f'{out} holds a run already: continue it with --resume, or name another folder')
+    if fabric.is_global_zero:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / 'recipe.yaml').write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
+
+
+def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Sequence]]) -> TripletDataset:
+    if not recipe.data:
+        raise RecipeError('no training data: name it in the recipe (data:) or with --data')
+
+    def progress(frames: range) -> tqdm:
+        return tqdm(frames, desc='reading', unit='frame', leave=False, disable=not fabric.is_global_zero)
+
+    sources = [triplet_source(entry, open_entry(entry, opener), progress) for entry in recipe.data]
+    step_size = recipe.batch * fabric.world_size
+    return TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size, recipe.steps * step_size)
+
+
+def _validation_data(recipe: Recipe, opener: Callable[..., list[Sequence]]) -> list[ValidationFrame]:
+    sequences = [sequence for entry in recipe.validation for sequence in open_entry(entry, opener)]
+    return validation_frames(sequences, recipe.sizes[0], recipe.validation_frames)
+
+
+def _loader(dataset: TripletDataset, recipe: Recipe, fabric: Fabric, first: int, last: int) -> DataLoader:
+    """Return batches of this process's triplets, from the first step on."""
+    numbers = [[(step * fabric.world_size + fabric.global_rank) * recipe.batch + i for i in range(recipe.batch)]
+               for step in range(first, last)]
+    return DataLoader(dataset, batch_sampler=numbers, num_workers=recipe.workers,
+                      pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0)
+
+
+def _laid_out(images: Tensor, recipe: Recipe) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
+
+
+def _expect_finite(value: Tensor, what: str, out: Path, step: int, batch: dict[str, Tensor],
+                   losses: dict[str, Any]) -> None:
+    if not bool(torch.isfinite(value)):
+        path = save_broken_batch(out, step, batch, losses)
+        raise NonFiniteLossError(f'{what} is {float(value.detach())} at step {step}: the batch is in {path}, '
+                                 f'the weights of the last checkpoint are as they were')

@@ -1,0 +1,158 @@
+"""Triplets of consecutive frames, drawn as a pure function of the seed and their number."""
+from __future__ import annotations
+
+import glob
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from semdepth_ros.classes import UNLABELLED
+from semdepth_ros.data.sample import Sample, Sequence
+from semdepth_ros.training.augmentation import draw_colour, draw_window
+from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
+
+# what a random draw is for: keeps the streams of a run apart
+_SIZE_DRAW, _TRIPLET_DRAW = 1, 2
+
+
+class CachedSequence:
+    """A sequence held in memory, without the truth that training does not look at."""
+
+    def __init__(self, sequence: Sequence, progress: Callable[[Iterable], Iterable] = iter):
+        self.name, self.camera = sequence.name, sequence.camera
+        self._samples = [replace(sequence[i], depth=None) for i in progress(range(len(sequence)))]
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self._samples[index]
+
+
+@dataclass(frozen=True)
+class TripletSource:
+    """The sequences of one data entry, and the targets in them that have neighbours on both sides.
+
+    :param targets: int [N, 3]: sequence, frame, stride
+    """
+
+    entry: DataEntry
+    sequences: list[Sequence]
+    targets: np.ndarray
+
+
+def open_entry(entry: DataEntry, open_data: Callable[..., list[Sequence]]) -> list[Sequence]:
+    """Open the sequences of a data entry; a pattern opens every path it matches, in order."""
+    paths = sorted(glob.glob(entry.source)) if any(c in entry.source for c in '*?[') else [entry.source]
+    if not paths:
+        raise RecipeError(f'no data matches {entry.source!r}')
+    return [sequence for path in paths for sequence in open_data(path, **entry.options)]
+
+
+def triplet_source(entry: DataEntry, sequences: list[Sequence], progress: Callable = iter) -> TripletSource:
+    """Cache the sequences as the entry says and list the targets that can be trained on.
+
+    :raises RecipeError: no frame has neighbours on both sides and a camera
+    """
+    if entry.cache == 'ram':
+        sequences = [CachedSequence(sequence, progress) for sequence in sequences]
+    targets = [(s, frame, stride) for s, sequence in enumerate(sequences) for stride in entry.strides
+               for frame in _moving(sequence, stride, entry.min_distance_m)]
+    if not targets:
+        raise RecipeError(f'{entry.source!r} has no frame with moving neighbours {list(entry.strides)} frames away')
+    return TripletSource(entry, sequences, np.array(targets))
+
+
+class TripletDataset(Dataset):
+    """Triplets by number: number n belongs to step n // (batch * processes), and is the same on every machine.
+
+    An item is a dict of tensors:
+    images uint8 [3, 3, H, W] (target, previous, next), intrinsics float32 [3, 3], distance float32 [2] m
+    (previous to target, target to next; NaN unknown), labels uint8 [H, W], confidence float32 [H, W] in 0..1,
+    colour float32 [7], origin int64 [4] (source, sequence, frame, stride).
+    """
+
+    def __init__(self, sources: list[TripletSource], sizes: tuple[tuple[int, int], ...], knobs: Augmentation,
+                 seed: int, step_size: int, length: int):
+        self.sources, self.sizes, self.knobs = sources, sizes, knobs
+        self.seed, self.step_size, self.length = seed, step_size, length
+        weights = np.array([source.entry.weight for source in sources], dtype=np.float64)
+        self._shares = np.cumsum(weights / weights.sum())
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """Draw, read, cut and describe one triplet."""
+        step = number // self.step_size
+        size = self.sizes[np.random.default_rng([self.seed, _SIZE_DRAW, step]).integers(len(self.sizes))]
+        rng = np.random.default_rng([self.seed, _TRIPLET_DRAW, number])
+        which = min(int(np.searchsorted(self._shares, rng.random(), side='right')), len(self.sources) - 1)
+        source = self.sources[which]
+        sequence, frame, stride = source.targets[rng.integers(len(source.targets))].tolist()
+        frames = [rectified(source.sequences[sequence][i]) for i in (frame, frame - stride, frame + stride)]
+        window = draw_window(frames[0].camera, size, self.knobs, rng)
+        labels, confidence = _labels(frames[0], source.entry.labels)
+        images = np.stack([window.image(sample.image) for sample in frames]).transpose(0, 3, 1, 2)
+        return {
+            'images': torch.from_numpy(np.ascontiguousarray(images)),
+            'intrinsics': torch.from_numpy(window.camera(frames[0].camera).matrix.astype(np.float32)),
+            'distance': torch.tensor([_distance(frames[1], frames[0]), _distance(frames[0], frames[2])]),
+            'labels': torch.from_numpy(window.labels(labels)),
+            'confidence': torch.from_numpy(window.labels(confidence)).float() / 255,
+            'colour': torch.from_numpy(draw_colour(self.knobs, rng)),
+            'origin': torch.tensor([which, sequence, frame, stride]),
+        }
+
+
+def _moving(sequence: Sequence, stride: int, min_distance_m: float) -> Iterable[int]:
+    """Yield the frames with neighbours a stride away, unless a known motion to either is too small."""
+    if not isinstance(sequence, CachedSequence):
+        yield from range(stride, len(sequence) - stride)
+        return
+    for frame in range(stride, len(sequence) - stride):
+        steps = (_distance(sequence[frame - stride], sequence[frame]),
+                 _distance(sequence[frame], sequence[frame + stride]))
+        if not any(distance < min_distance_m for distance in steps):
+            yield frame
+
+
+def _distance(first: Sample, second: Sample) -> float:
+    if first.pose is None or second.pose is None:
+        return float('nan')
+    return float(np.linalg.norm(second.pose[:3, 3] - first.pose[:3, 3]))
+
+
+def _labels(sample: Sample, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    labels = {'true': sample.labels, 'noisy': sample.noisy_labels, 'none': None}[kind]
+    certain = np.full(sample.image.shape[:2], 255, dtype=np.uint8)
+    if labels is None:
+        return np.full_like(certain, UNLABELLED), certain
+    if kind == 'noisy' and sample.noisy_confidence is not None:
+        return labels, sample.noisy_confidence
+    return labels, certain
+
+
+def rectified(sample: Sample) -> Sample:
+    """Return the sample seen by a lens without distortion; labels beyond the old image are unlabelled."""
+    if sample.camera is None:
+        raise RecipeError(f'frame {sample.name} has no camera, and training needs its focal length')
+    if not sample.camera.is_distorted:
+        return sample
+    maps = _rectification(sample.camera)
+
+    def nearest(labels: np.ndarray | None) -> np.ndarray | None:
+        return labels if labels is None else cv2.remap(labels, *maps, cv2.INTER_NEAREST, borderValue=UNLABELLED)
+
+    image = cv2.remap(sample.image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return replace(sample, image=image, camera=sample.camera.rectified(), depth=None, labels=nearest(sample.labels),
+                   noisy_labels=nearest(sample.noisy_labels), noisy_confidence=nearest(sample.noisy_confidence))
+
+
+_rectification = lru_cache(maxsize=16)(lambda camera: camera.rectification())
