@@ -16,6 +16,7 @@ from rosbags.interfaces import Qos as RosbagsQos
 from rosbags.interfaces import QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, ReaderError, StoragePlugin, Writer
 from rosbags.serde import SerdeError
+from rosbags.typesys.store import Typestore
 
 from semdepth_ros import __version__
 from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos
@@ -61,7 +62,7 @@ class BagWriter:
         if self.path.suffix not in STORAGE:
             raise BagError(f'bag {str(path)!r} has suffix {self.path.suffix!r}, expected .mcap, .db3 or none (a folder)')
         if self.path.exists() and not (replace and is_bag(self.path)):
-            raise BagError(f'{path} exists already' + (' and is not a bag' if replace else ''))
+            raise BagError(f'{path} exists already' + (' and is not a bag' if replace else ', and was not to be replaced'))
         self.types = rosbags_types()
         self._plain, self._compress = self.path.suffix != '', compress
         self._connections, self._writer, self._folder = {}, None, None
@@ -124,6 +125,8 @@ class BagReader:
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
+        if not self.path.exists():
+            raise BagError(f'bag {path} does not exist')
         if not is_bag(self.path):
             raise BagError(f'{path} is not a bag: expected a .mcap or .db3 file or a folder with metadata.yaml')
         self._reader = None
@@ -148,6 +151,11 @@ class BagReader:
             count = c.msgcount + (found[c.topic].count if c.topic in found else 0)
             found[c.topic] = Topic(c.topic, c.msgtype, _qos(c.ext.offered_qos_profiles), count, text, c.digest)
         return found
+
+    @property
+    def store(self) -> Typestore:
+        """The types of the messages, by the bag's own definitions where it has any."""
+        return self._reader.typestore
 
     def messages(self, topics: Collection[str] | None = None) -> Iterator[tuple[Topic, int, bytes]]:
         """Yield topic, time [ns] and CDR bytes in the order of time; of all topics where topics is None."""

@@ -35,7 +35,7 @@ class RosbagsTypes:
         """Return whether the message 'package/msg/Name' is known here."""
         return name in self.store.fielddefs
 
-    def make(self, name: str, **fields: Any) -> Any:
+    def make(self, name: str, /, **fields: Any) -> Any:
         """Return a new message 'package/msg/Name' with these fields set, the others at the defaults of their .msg file.
 
         Arrays are handed on as they are: serialising copies them.

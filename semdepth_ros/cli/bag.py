@@ -1,0 +1,74 @@
+"""`semdepth bag make|inspect`: make a bag from images or a video; look into a bag."""
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from semdepth_ros.bridge.bag_inspect import inspect_bag
+from semdepth_ros.bridge.bag_writer import write_sequence_bag
+from semdepth_ros.cli.progress import Progress
+from semdepth_ros.data import open_data, read_camera
+
+
+def add_parser(subparsers) -> None:
+    """Add the command to the parser."""
+    actions = subparsers.add_parser('bag', help='make a bag from images or a video; look into a bag').add_subparsers(
+        metavar='ACTION', required=True)
+    make = actions.add_parser('make', help='write a folder sequence or a video as a bag')
+    make.add_argument('source', metavar='FOLDER|VIDEO', help='folder sequence, or .mp4 .avi .mov .mkv')
+    make.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or a name without suffix for a folder')
+    make.add_argument('--camera', metavar='FILE', help='calibration, JSON or YAML; instead of the source\'s own')
+    make.add_argument('--rate', type=float, metavar='HZ', help='frames a second, instead of the source\'s own times')
+    make.add_argument('--compressed', action='store_true', help='JPEG images on /image/compressed')
+    make.add_argument('--force', action='store_true', help='replace BAG if it exists')
+    make.set_defaults(run=run_make)
+    look = actions.add_parser('inspect', help='topics, rates, gaps, sizes, and whether a camera can be perceived')
+    look.add_argument('bag', metavar='BAG', help='.mcap, .db3, or the folder of a rosbag2 recording')
+    look.add_argument('--json', nargs='?', const='-', metavar='FILE', help='write JSON, to standard output without FILE')
+    look.set_defaults(run=run_inspect)
+
+
+def run_make(args: argparse.Namespace) -> None:
+    """Write the bag.
+
+    :raises ValueError: the source cannot be read, or holds more than one sequence; the bag exists
+    """
+    camera = read_camera(args.camera) if args.camera else None
+    sequences = open_data(args.source)
+    if len(sequences) != 1:
+        raise ValueError(f'{args.source} holds {len(sequences)} sequences, expected one')
+    with Progress('frames') as progress:
+        write_sequence_bag(args.out, sequences[0], camera, args.rate, args.compressed, args.force, progress)
+    print(f'{args.out}: {len(sequences[0])} images' + ('' if camera or sequences[0].camera else ', no camera_info'))
+
+
+def run_inspect(args: argparse.Namespace) -> int:
+    """Print what the bag holds; exit code 1 if no camera in it can be perceived."""
+    report = inspect_bag(args.bag)
+    if args.json:
+        text = json.dumps(report, indent=1)
+        print(text) if args.json == '-' else Path(args.json).write_text(text + '\n', encoding='utf-8')
+    if args.json != '-':
+        print(render(report))
+    return 0 if report['usable'] else 1
+
+
+def render(report: dict) -> str:
+    """Return the report as lines for people."""
+    lines = [f'{report["path"]}: {report["messages"]} messages, {report["duration_s"]:.2f} s, '
+             f'{report["size_bytes"] / 1e6:.1f} MB']
+    rows = [('topic', 'type', 'count', 'Hz', 'gaps', 'MB', 'form')]
+    for t in report['topics']:
+        rate = '' if t['rate_hz'] is None else f'{t["rate_hz"]:.2f}'
+        gaps = f'{t["gaps"]} (<= {t["longest_gap_s"]:.2f} s)' if t['gaps'] else ''
+        rows.append((t['name'], t['type'].replace('/msg/', '/'), str(t['count']), rate, gaps, f'{t["bytes"] / 1e6:.1f}',
+                     ', '.join(t['forms'])))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines += ['  '.join(cell.rjust(w) if 2 <= i <= 5 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths)))
+              .rstrip() for row in rows]
+    lines += [f'problem: {text}' for text in report['problems']] + [f'warning: {text}' for text in report['warnings']]
+    if report['usable']:
+        camera = report['cameras'][0]
+        lines.append(f'usable: images on {camera["image"]}, calibration on {camera["camera_info"]}')
+    return '\n'.join(lines)
