@@ -1,0 +1,60 @@
+"""What a camera_info says of the camera; asks for a message's fields only, so that bags are read without ROS."""
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from semdepth_ros.geometry.camera import DISTORTION_MODELS, Camera
+
+# what drivers write: our name
+_MODELS = {'': 'plumb_bob', 'fisheye': 'equidistant', **{name: name for name in DISTORTION_MODELS if name != 'none'}}
+
+
+def camera_from_info(info: Any, width: int, height: int, rectified: bool = False) -> Camera:
+    """Return the camera of an image that came with this camera_info.
+
+    K and P describe the full-resolution image of the calibration; region of interest and binning lead from there to the
+    image that is sent (REP 104, as image_geometry computes it).
+
+    :param info: anything with the fields of sensor_msgs/CameraInfo
+    :param width, height: size of the image [px]
+    :param rectified: the image has been rectified: P applies, and no distortion is left
+    :raises ValueError: a size that is not the image's, a focal length that is not positive, an unknown distortion model
+    """
+    columns, rows = max(1, info.binning_x), max(1, info.binning_y)
+    left, top, full_width, full_height = _region(info)
+    expected = (full_width // columns, full_height // rows)
+    if (width, height) != expected:
+        raise ValueError(f'camera_info is for {expected[0]}x{expected[1]}, but the image is {width}x{height}'
+                         + (f' (region {full_width}x{full_height}, binning {columns}x{rows})'
+                            if (columns, rows) != (1, 1) or (full_width, full_height) != (info.width, info.height) else ''))
+    matrix = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, -1)
+    fx, fy = matrix[0, 0], matrix[1, 1]
+    if not (np.isfinite([fx, fy]).all() and fx > 0 and fy > 0):
+        raise ValueError(f'camera_info has focal lengths {fx:g} x {fy:g} in {"P" if rectified else "K"}, expected positive '
+                         'numbers (is the camera calibrated?)')
+    model, distortion = ('none', ()) if rectified else _distortion(info)
+    return Camera(width, height, fx / columns, fy / rows, (matrix[0, 2] - left) / columns, (matrix[1, 2] - top) / rows,
+                  model, distortion)
+
+
+def _region(info: Any) -> tuple[int, int, int, int]:
+    """Return left, top, width, height of the region of interest; all zero in the message means the whole image."""
+    roi = info.roi
+    if not roi.width and not roi.height:
+        return 0, 0, info.width, info.height
+    return roi.x_offset, roi.y_offset, roi.width, roi.height
+
+
+def _distortion(info: Any) -> tuple[str, tuple[float, ...]]:
+    coefficients = tuple(float(d) for d in info.d)
+    if not any(coefficients):
+        return 'none', ()
+    model = _MODELS.get(info.distortion_model.lower())
+    if model is None:
+        raise ValueError(f'camera_info has distortion model {info.distortion_model!r}, expected one of '
+                         + ', '.join(sorted(set(_MODELS) - {''})))
+    if model != 'equidistant':  # one model of two lengths; drivers mix up the names
+        model = 'plumb_bob' if len(coefficients) <= 5 else 'rational_polynomial'
+    return model, coefficients
