@@ -46,13 +46,13 @@ class ModelCard:
     """All that is known of one set of weights.
 
     :param architecture: what build_network makes the network from
+    :param focal_px: horizontal focal length the network was trained for, at network size [px]
     :param name: what people call it
     :param version: counts up from 0, the factory's, with each set of weights learned from it
     :param parent: the version these weights were learned from; None for the factory's
     :param factory: tensor_hash of the factory's tensors; empty until first saved
     :param classes: one for each class score
     :param input: how camera images become inputs
-    :param focal_px: horizontal focal length the network was trained for, at network size [px]
     :param depth_range_m: nearest and farthest canonical depth [m]
     :param cameras: the cameras it was trained on
     :param recipe: the training recipe
@@ -60,16 +60,17 @@ class ModelCard:
     :param sigma: relative sigma of depth = floor + gain * |ln d0 - ln d1|, of the depths of scales 0 and 1
     :param metric: whether depth is in metres on the cameras it was trained on
     :param created: date, ISO 8601
+    :raises ModelFileError: a focal length, depth range or version that cannot be
     """
 
     architecture: dict
+    focal_px: float
     name: str = ''
     version: int = 0
     parent: int | None = None
     factory: str = ''
     classes: tuple[SemanticClass, ...] = CITYSCAPES
     input: InputRule = InputRule()
-    focal_px: float = 1.0
     depth_range_m: tuple[float, float] = (0.1, 100.0)
     cameras: list = field(default_factory=list)
     recipe: dict = field(default_factory=dict)
@@ -78,6 +79,14 @@ class ModelCard:
     metric: bool = False
     created: str = ''
     card_version: int = CARD_VERSION
+
+    def __post_init__(self):
+        if not (isinstance(self.focal_px, (int, float)) and 0 < self.focal_px < float('inf')):
+            raise ModelFileError(f'model card has focal_px {self.focal_px!r}, expected a positive number')
+        if not 0 < self.depth_range_m[0] < self.depth_range_m[1] < float('inf'):
+            raise ModelFileError(f'model card has depth_range_m {self.depth_range_m!r}, expected 0 < nearest < farthest')
+        if not (isinstance(self.version, int) and self.version >= 0):
+            raise ModelFileError(f'model card has version {self.version!r}, expected a whole number from 0')
 
     def to_json(self) -> str:
         """Return the card as one line of JSON; raises ModelFileError where it holds what JSON has not."""
@@ -102,6 +111,8 @@ class ModelCard:
             raise ModelFileError(f'model card lacks {sorted(names - set(values))} and has unknown {sorted(set(values) - names)}')
         try:
             return cls(**values | _typed(values))
+        except ModelFileError:
+            raise
         except (TypeError, ValueError, KeyError) as error:
             raise ModelFileError(f'model card cannot be understood: {error}') from error
 
@@ -115,7 +126,7 @@ def save_model(path: str | os.PathLike, tensors: dict[str, Tensor], card: ModelC
     :raises ModelFileError: a tensor that is not finite in half precision, a card that JSON cannot hold
     """
     path = Path(path)
-    tensors = {name: _stored(name, tensor) for name, tensor in tensors.items()}
+    tensors = stored(tensors)
     _check_finite(path, tensors)
     card = card if card.factory else replace(card, factory=tensor_hash(tensors))
     metadata = {'format': 'pt', 'card': card.to_json(), 'sha256': _digest(tensors)}
@@ -170,7 +181,12 @@ def tensor_hash(tensors: dict[str, Tensor]) -> str:
 
     The order of the dictionary, the device and the memory format do not matter.
     """
-    return _digest({name: _stored(name, t) for name, t in tensors.items() if not name.startswith(PROBE)})
+    return _digest(stored({name: tensor for name, tensor in tensors.items() if not name.startswith(PROBE)}))
+
+
+def stored(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return tensors as a file stores them: on the CPU, contiguous, half precision but for running statistics in single."""
+    return {name: _stored(name, tensor) for name, tensor in tensors.items()}
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -3,11 +3,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from semdepth_ros.networks.decoders import DepthDecoder, SemanticDecoder, SmallDepthDecoder, SmallSemanticDecoder
 from semdepth_ros.networks.guidance import GUIDANCES
 from semdepth_ros.networks.joint import JointNetwork
+from semdepth_ros.networks.library_encoders import LIBRARIES
 from semdepth_ros.networks.pose import ResNetPose
 from semdepth_ros.networks.prediction import depth_to_disparity
+from semdepth_ros.networks.published_weights import load_resnet18
 from semdepth_ros.networks.resnet import ResNet18
 from semdepth_ros.networks.small import SmallEncoder, SmallPose
 
@@ -18,18 +22,23 @@ POSE_NETWORKS = {'resnet18': ResNetPose, 'small': SmallPose}
 PARTS = {'depth_decoder': DEPTH_DECODERS, 'semantic_decoder': SEMANTIC_DECODERS, 'guidance': GUIDANCES, 'pose': POSE_NETWORKS}
 
 BASE = {'encoder': 'resnet18', 'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2', 'guidance': 'plain',
-        'pose': 'resnet18', 'classes': 19, 'depth_range': [0.1, 100.0], 'initial_depth': None, 'pose_scale': [0.01, 0.01]}
+        'pose': 'resnet18', 'classes': 19, 'depth_range': [0.1, 100.0], 'initial_depth': None, 'pose_scale': [0.01, 0.01],
+        'pretrained': False, 'encoder_config': None}
 SMALL = BASE | {'encoder': 'small', 'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small',
                 'initial_depth': 10.0, 'pose_scale': [0.01, 0.5]}
 
 
 def build_network(architecture: dict[str, Any]) -> JointNetwork:
-    """Return a network with fresh weights, described by a recipe's `network:` part.
+    """Return a network described by a recipe's `network:` part.
 
     Keys, all optional; `encoder: small` brings the small defaults, shown after the bar:
-    encoder (resnet18 | small), depth_decoder and semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small),
-    classes (19), depth_range (canonical m: [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is
-    Monodepth2's start | 10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]).
+    encoder (resnet18 | small; or timm:NAME, transformers:NAME where those packages are installed), depth_decoder and
+    semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small), classes (19), depth_range (canonical m:
+    [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is Monodepth2's start | 10.0), pose_scale (rad and m
+    for an output of one: [0.01, 0.01] | [0.01, 0.5]), pretrained (False; for resnet18 a safetensors file of ImageNet or Monodepth2
+    encoder weights; for a library's encoder True), encoder_config (of a transformers encoder; filled in).
+
+    The network's own `architecture` is complete and makes the same network, with fresh weights, wherever it is built again.
 
     :raises ValueError: a key or value that is unknown, naming what was expected
     """
@@ -38,12 +47,24 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
     initial = architecture['initial_depth']
     disparity = None if initial is None else depth_to_disparity(initial, low, high)
     classes = architecture['classes']
-    encoder = ENCODERS[architecture['encoder']]()
+    encoder, config = _encoder(architecture)
     depth = DEPTH_DECODERS[architecture['depth_decoder']](encoder.channels, disparity)
     semantic = SEMANTIC_DECODERS[architecture['semantic_decoder']](encoder.channels, classes)
     guidance = GUIDANCES[architecture['guidance']](depth.path.channels, semantic.path.channels, classes)
     pose = POSE_NETWORKS[architecture['pose']](tuple(architecture['pose_scale']))
-    return JointNetwork(architecture, encoder, depth, semantic, guidance, pose)
+    if architecture['encoder'] == 'resnet18' and architecture['pretrained'] and isinstance(pose, ResNetPose):
+        load_resnet18(pose.encoder, architecture['pretrained'])
+    return JointNetwork(architecture | {'pretrained': False, 'encoder_config': config}, encoder, depth, semantic, guidance, pose)
+
+
+def _encoder(architecture: dict[str, Any]) -> tuple[nn.Module, dict | None]:
+    library, _, name = architecture['encoder'].partition(':')
+    if name:
+        return LIBRARIES[library](name, architecture['encoder_config'], architecture['pretrained'])
+    encoder = ENCODERS[library]()
+    if architecture['pretrained']:
+        load_resnet18(encoder, architecture['pretrained'])
+    return encoder, None
 
 
 def complete(architecture: dict[str, Any]) -> dict[str, Any]:
@@ -54,13 +75,27 @@ def complete(architecture: dict[str, Any]) -> dict[str, Any]:
         if key not in BASE:
             raise ValueError(f'network key is {key!r}, expected one of {sorted(BASE)}')
     whole = (SMALL if architecture.get('encoder') == 'small' else BASE) | architecture
-    if whole['encoder'] not in ENCODERS:
-        raise ValueError(f'encoder is {whole["encoder"]!r}, expected one of {sorted(ENCODERS)}')
+    _check_encoder(whole)
     for key, parts in PARTS.items():
-        if whole[key] not in parts:
+        if not isinstance(whole[key], str) or whole[key] not in parts:
             raise ValueError(f'{key} is {whole[key]!r}, expected {" or ".join(sorted(parts))}')
     _check_numbers(whole)
     return whole
+
+
+def _check_encoder(architecture: dict[str, Any]) -> None:
+    encoder, pretrained = architecture['encoder'], architecture['pretrained']
+    library, _, name = encoder.partition(':') if isinstance(encoder, str) else ('', '', '')
+    if not (encoder in ENCODERS if not name else library in LIBRARIES):
+        raise ValueError(f'encoder is {encoder!r}, expected {", ".join(ENCODERS)}, timm:NAME or transformers:NAME')
+    if name and not isinstance(pretrained, bool):
+        raise ValueError(f'pretrained is {pretrained!r}, expected true or false for the encoder {encoder}')
+    if encoder == 'resnet18' and not (pretrained is False or isinstance(pretrained, str)):
+        raise ValueError(f'pretrained is {pretrained!r}, expected false or a safetensors file for the encoder resnet18')
+    if encoder == 'small' and pretrained is not False:
+        raise ValueError(f'pretrained is {pretrained!r}, expected false for the encoder small')
+    if architecture['encoder_config'] is not None and library != 'transformers':
+        raise ValueError(f'encoder_config is given for the encoder {encoder}, expected none except for transformers:NAME')
 
 
 def _check_numbers(architecture: dict[str, Any]) -> None:

@@ -41,9 +41,11 @@ class JointNetwork(nn.Module):
         :param pairs: image pairs [N, 6, H, W], whose motions then come as extras `axis_angle` and `translation`: one call
             for everything, which DistributedDataParallel asks for
         """
+        if image.shape[2] % 32 or image.shape[3] % 32:
+            raise ValueError(f'image has the size {image.shape[3]}x{image.shape[2]}, expected multiples of 32')
         features = self.encoder(normalise(image))
         semantics = self.semantic_decoder(features)
-        guide = partial(self._guide, semantics)
+        guide = partial(self.guidance, semantics=semantics)
         disparities = self.depth_decoder(features, guide, self.returned_scales)
         extras = {}
         if pairs is not None:
@@ -57,9 +59,6 @@ class JointNetwork(nn.Module):
         for one before it, pose(source, target) is to be inverted. Images [B, 3, H, W] in 0..1.
         """
         return self.pose_network(normalise(torch.cat((first, second), dim=1)))
-
-    def _guide(self, semantics, level: int, depth: Tensor) -> Tensor:
-        return self.guidance(level, depth, semantics)
 
 
 def normalise(image: Tensor) -> Tensor:

@@ -1,13 +1,31 @@
 """Model files to networks and back."""
 from __future__ import annotations
 
+import copy
 import os
+from collections.abc import Sequence
 
+import numpy as np
 from torch import Tensor
 
-from semdepth_ros.model_file import PROBE, ModelCard, ModelFileError, find_model, read_model
+from semdepth_ros.model_file import PROBE, ModelCard, ModelFileError, find_model, read_model, save_model, stored
 from semdepth_ros.networks.architecture import build_network
 from semdepth_ros.networks.joint import MEAN, STD, JointNetwork
+from semdepth_ros.networks.probes import make_probes
+
+
+def save_network(path: str | os.PathLike, network: JointNetwork, card: ModelCard, probe_images: Sequence[np.ndarray]) -> ModelCard:
+    """Write a network with two probe frames to a model file, and return the card as written.
+
+    The probes' outputs are those of the weights as the file stores them. The network may be in training mode and on any device.
+
+    :param probe_images: two of uint8 [h, w, 3] rgb, at network size
+    :raises ModelFileError: a weight that is not finite in half precision
+    """
+    weights = stored(network.state_dict())
+    as_stored = copy.deepcopy(network).cpu().float().eval()
+    as_stored.load_state_dict(weights)
+    return save_model(path, weights | make_probes(as_stored, probe_images), card)
 
 
 def load_network(path: str | os.PathLike) -> tuple[JointNetwork, ModelCard]:
@@ -38,6 +56,8 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
     _check_shapes(weights, network.state_dict())
     if len(card.classes) != network.architecture['classes']:
         raise ModelFileError(f'card names {len(card.classes)} classes, its architecture has {network.architecture["classes"]}')
+    if tuple(card.depth_range_m) != tuple(network.architecture['depth_range']):
+        raise ModelFileError(f'card has the depth range {card.depth_range_m}, its architecture {network.architecture["depth_range"]}')
     if (card.input.mean, card.input.std) != (MEAN, STD):
         raise ModelFileError(f'card asks for mean {card.input.mean} and std {card.input.std}, expected {MEAN} and {STD}')
     network.load_state_dict(weights)
