@@ -1,6 +1,7 @@
 """Image messages to frames, and arrays to image messages."""
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from semdepth_ros.geometry.camera import Camera
 
 HOT = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'mono16')
 _DTYPES = {'32FC1': np.float32, '16UC1': np.uint16, 'mono8': np.uint8, 'rgb8': np.uint8}
+_NAMELESS = re.compile(r'\d+[USF]C\d')  # OpenCV's own types, such as 8UC3
 View = Callable[[Any], tuple[np.ndarray, str]]
 
 
@@ -22,10 +24,10 @@ def view_image(message: Any, fallback: View | None = None) -> tuple[np.ndarray, 
     The encodings of HOT share the message's memory, padded rows included.
 
     :param message: anything with the fields of sensor_msgs/Image
-    :param fallback: converts messages of other encodings; semdepth_ros.image_encodings where None
+    :param fallback: converts messages of other encodings that name their colours; semdepth_ros.image_encodings where None
     :raises ValueError: an encoding that no camera image has, a size, step or buffer that does not fit
     """
-    if fallback is not None and message.encoding not in HOT:
+    if fallback is not None and message.encoding not in HOT and not _NAMELESS.match(message.encoding):
         return fallback(message)
     array, layout = image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
                                          bool(message.is_bigendian))

@@ -27,7 +27,8 @@ class CloudMaker:
         """Return the organised sensor_msgs/PointCloud2 of perception[::stride, ::stride].
 
         Points are x = (u - cx) z / fx, y = (v - cy) z / fy, z as depth_image_proc has them; NaN where depth is not finite
-        or beyond max_range_m. rgb is packed into a float as PCL does.
+        or beyond max_range_m. rgb is packed into a float as PCL does. Message classes that do not copy what they are given
+        share this maker's buffer until its next cloud.
 
         :param header: as it came with the input
         :param rgb: uint8 [h, w, 3], the colours at the strided pixels; None is black

@@ -1,0 +1,63 @@
+"""Counts, rates, gaps and latencies as diagnostics show them."""
+import numpy as np
+
+from bridge_messages import header
+from semdepth_ros.bridge.diagnostics import WARN, Statistics, make_diagnostics, make_status
+from semdepth_ros.bridge.stamps import StampWatch
+
+TENTH = 100_000_000
+
+
+def test_rate_is_that_of_the_last_ten_seconds():
+    statistics = Statistics()
+    for t in [0.0, 1.0, *np.arange(20, 25, 0.1)]:
+        statistics.count('frames', t)
+    assert statistics.total('frames') == 52
+    assert abs(statistics.rate('frames', 25.0) - 10) < 0.01
+    assert statistics.rate('frames', 100.0) == 0 == statistics.rate('unheard of', 1.0)
+
+
+def test_latency_percentiles_by_stage():
+    statistics = Statistics()
+    for value in range(101):
+        statistics.latency({'network': float(value), 'publish': 1.0})
+    assert statistics.percentiles() == {'network': (50.0, 95.0), 'publish': (1.0, 1.0)}
+
+
+def test_frames_missing_from_a_regular_stream_are_counted():
+    watch, stamps = StampWatch(), [i * TENTH for i in range(30) if i not in (10, 20, 21)]
+    assert all(watch.see(s + (i % 3) * 1_000_000) for i, s in enumerate(stamps))
+    assert watch.missing == 3
+
+
+def test_an_interruption_or_a_driver_without_a_clock_is_no_gap():
+    watch = StampWatch()
+    for stamp in [*range(0, 10 * TENTH, TENTH), 20_000_000_000, *range(20_100_000_000, 21_000_000_000, TENTH)]:
+        assert watch.see(stamp)
+    assert watch.missing == 0
+    still = StampWatch()
+    assert all(still.see(0) for _ in range(20)) and still.missing == 0
+
+
+def test_time_going_backwards_is_told_once_and_starts_the_stream_anew():
+    watch = StampWatch()
+    for stamp in range(0, 20 * TENTH, TENTH):
+        watch.see(stamp)
+    assert not watch.see(0)
+    assert watch.period_ns is None
+    assert all(watch.see(stamp) for stamp in range(TENTH, 20 * TENTH, TENTH)) and watch.missing == 0
+
+
+def test_a_restarted_stream_does_not_count_the_pause():
+    watch = StampWatch()
+    for stamp in range(0, 20 * TENTH, TENTH):
+        watch.see(stamp)
+    watch.restart()
+    assert watch.see(40 * TENTH) and watch.missing == 0
+
+
+def test_a_status_shows_its_values_in_order_as_text():
+    from semdepth_ros.bridge.rosbags_types import rosbags_types
+    status = make_status(rosbags_types(), 'perception: camera', 'cpu', WARN, 'slow', {'rate': 9.87654, 'drops': 3, 'a': 'b'})
+    assert [(v.key, v.value) for v in status.values] == [('rate', '9.877'), ('drops', '3'), ('a', 'b')]
+    assert make_diagnostics(rosbags_types(), header(), [status]).status == [status]

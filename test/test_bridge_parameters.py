@@ -1,0 +1,50 @@
+"""One table declares, checks and explains the perception node's parameters."""
+from pathlib import Path
+
+import pytest
+import yaml
+
+from semdepth_ros.bridge.parameters import Parameter, as_markdown, as_yaml
+from semdepth_ros.bridge.perception_parameters import PERCEPTION, TITLE
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE = {p.name: p for p in PERCEPTION}
+
+
+def test_the_parameter_file_is_the_table_written_down():
+    text = (ROOT / 'config' / 'perception.yaml').read_text()
+    assert text == as_yaml(PERCEPTION, TITLE)
+    assert yaml.safe_load(text) == {'/**': {'ros__parameters': {p.name: p.default for p in PERCEPTION}}}
+
+
+def test_the_page_on_the_node_has_the_table():
+    assert as_markdown(PERCEPTION) in (ROOT / 'docs' / 'PERCEPTION_NODE.md').read_text()
+
+
+def test_every_default_is_valid_and_every_name_is_unique():
+    assert len(TABLE) == len(PERCEPTION)
+    assert [p.validated(p.default) for p in PERCEPTION] == [p.default for p in PERCEPTION]
+
+
+@pytest.mark.parametrize('name, value, words', [
+    ('stride', 0, 'stride is 0, expected 1 to 16'), ('stride', 2.0, 'whole number'), ('stride', True, 'whole number'),
+    ('max_range_m', float('nan'), 'finite'), ('max_range_m', '80', "'80'"), ('depth_encoding', '8UC1', '8UC1.*32FC1, 16UC1'),
+    ('device', 'gpu', "'gpu'.*cuda:N"), ('cameras', ['front', 'front'], 'different'), ('cameras', ['/front'], 'different'),
+    ('cameras', [1], 'list'), ('overlay_alpha', 1.5, '1.5.*0 to 1'), ('rectify', 1, 'true or false'), ('model', 7, 'text')])
+def test_a_wrong_value_is_refused_with_what_was_expected(name, value, words):
+    with pytest.raises(ValueError, match=words):
+        TABLE[name].validated(value)
+
+
+def test_a_whole_number_will_do_where_a_number_is_expected():
+    assert TABLE['max_range_m'].validated(60) == 60.0 and type(TABLE['max_range_m'].validated(60)) is float
+
+
+def test_names_of_several_cameras_and_of_none_are_accepted():
+    assert TABLE['cameras'].validated(('front', 'left/wide')) == ['front', 'left/wide']
+    assert TABLE['cameras'].validated(['']) == ['']
+
+
+def test_a_bound_on_one_side_is_told_as_such():
+    with pytest.raises(ValueError, match='n is -1, expected at least 0'):
+        Parameter('n', 1, 'A number.', minimum=0).validated(-1)
