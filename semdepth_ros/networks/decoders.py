@@ -27,6 +27,24 @@ def reflect_conv(inputs: int, width: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, width, 3, padding=1, padding_mode='reflect')
 
 
+class DisparityHead(nn.Conv2d):
+    """A 3x3 convolution and a sigmoid that stay in single precision whatever the network is converted to or cast by autocast.
+
+    Far depths lie where the sigmoid's input is -5 to -8; there bfloat16 has steps of 3 % of depth, which clouds show as terraces.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return single-precision outputs in (0, 1)."""
+        with torch.autocast(x.device.type, enabled=False):
+            return torch.sigmoid(self._conv_forward(x.float(), self.weight, self.bias))
+
+    def _apply(self, convert: Callable[[Tensor], Tensor], recurse: bool = True) -> DisparityHead:
+        def keep_precision(tensor: Tensor) -> Tensor:
+            converted = convert(tensor)
+            return converted if converted.dtype == tensor.dtype else tensor.to(converted.device)
+        return super()._apply(keep_precision, recurse)
+
+
 class UpwardPath(nn.Module):
     """Levels 4 to `finest`, each: block, nearest up-sampling, concatenation with the encoder's features, block (Godard et al. 2019).
 
@@ -70,14 +88,14 @@ class DepthDecoder(nn.Module):
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()
         self.path = UpwardPath(conv_elu, encoder_channels, DECODER_CHANNELS)
-        self.heads = nn.ModuleList(reflect_conv(DECODER_CHANNELS[s], 1) for s in range(4))
+        self.heads = nn.ModuleList(DisparityHead(DECODER_CHANNELS[s], 1, 3, padding=1, padding_mode='reflect') for s in range(4))
         if initial_disparity is not None:
             start_near(self.heads, initial_disparity)
 
     def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor], scales: int) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide)
-        return tuple(torch.sigmoid(self.heads[s](levels[s])) for s in range(scales))
+        return tuple(self.heads[s](levels[s]) for s in range(scales))
 
 
 class SemanticDecoder(nn.Module):
@@ -106,7 +124,7 @@ class SmallDepthDecoder(nn.Module):
         self.path = UpwardPath(conv_bn_relu, encoder_channels, widths, finest=1)
         self.fine = conv_bn_relu(widths[1], widths[0])
         outputs = (4, 1, 1, 1)
-        self.heads = nn.ModuleList(nn.Conv2d(widths[s], outputs[s], 3, padding=1) for s in range(4))
+        self.heads = nn.ModuleList(DisparityHead(widths[s], outputs[s], 3, padding=1) for s in range(4))
         initialise(self)
         start_near(self.heads, 0.5 if initial_disparity is None else initial_disparity)
         with torch.no_grad():
@@ -116,9 +134,8 @@ class SmallDepthDecoder(nn.Module):
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide)
         levels[0] = self.fine(levels[1])
-        outputs = [self.heads[s](levels[s]) for s in range(scales)]
-        outputs[0] = F.pixel_shuffle(outputs[0], 2)
-        return tuple(torch.sigmoid(x) for x in outputs)
+        disparities = [self.heads[s](levels[s]) for s in range(scales)]
+        return (F.pixel_shuffle(disparities[0], 2), *disparities[1:])
 
 
 class SmallSemanticDecoder(nn.Module):
