@@ -39,6 +39,8 @@ def camera_from_dict(values: dict, source: str) -> Camera:
 def camera_to_dict(camera: Camera) -> dict:
     """Return the keys that camera_from_dict reads back into an equal camera."""
     values = {key: value for key, value in asdict(camera).items() if value not in (None, ())}
+    numbers = {key: float(value) for key, value in values.items() if key in ('fx', 'fy', 'cx', 'cy', 'height_m')}
+    values |= {**numbers, 'width': int(camera.width), 'height': int(camera.height)}
     return {**values, 'distortion': list(camera.distortion)} if camera.distortion else values
 
 

@@ -1,26 +1,71 @@
 """Naming data on a command line: one word for a world, a folder, a bag or a video."""
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 
+from semdepth_ros.data.adapters import with_camera
+from semdepth_ros.data.camera_file import read_camera
 from semdepth_ros.data.folder import FolderSequence, is_folder_sequence
 from semdepth_ros.data.sample import Sequence
+from semdepth_ros.data.video import VIDEO_SUFFIXES, VideoSequence
+from semdepth_ros.data.world import WorldSequence
+from semdepth_ros.geometry.camera import Camera
 
-FORMS = ('world:PRESET[:SEED[:FRAMES]], a folder sequence, a folder of them, a bag (.mcap, .db3 or its folder) '
-         'or a video (.mp4 .avi .mov .mkv)')
+BAG_SUFFIXES = ('.mcap', '.db3')
+FORMS = ('world:PRESET[:SEED[:FRAMES]], a folder sequence (images/ ...), a folder of them, a bag (.mcap, .db3 or its '
+         f'folder) or a video ({" ".join(VIDEO_SUFFIXES)})')
 
 
-def open_data(spec: str, **options) -> list[Sequence]:
+def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **options) -> list[Sequence]:
     """Return the sequences that spec names.
 
-    :raises ValueError: spec has none of the known forms, or what it names cannot be read
+    :param spec: one of FORMS
+    :param camera: a calibration or a file with it, in place of what the source has
+    :param options: for the reader: those of WorldSequence, FolderSequence, BagSequence or VideoSequence
+    :raises ValueError: spec has none of the known forms, what it names cannot be read, or an option is not its reader's
     """
+    if camera is not None:
+        options['camera'] = read_camera(camera) if isinstance(camera, (str, Path)) else camera
+    if str(spec).startswith('world:'):
+        return [_read(WorldSequence, spec, **{**_world(str(spec)), **options})]
     path = Path(spec).expanduser()
     if not path.exists():
-        raise ValueError(f'data {spec!r} does not exist, expected {FORMS}')
+        raise ValueError(f'data {str(spec)!r} does not exist, expected {FORMS}')
+    reader = _reader(path)
+    if reader:
+        return [_read(reader, path, path, **options)]
+    inside = sorted(p for p in path.iterdir() if is_folder_sequence(p)) if path.is_dir() else []
+    if not inside:
+        raise ValueError(f'data {str(spec)!r} is none of these: {FORMS}')
+    return [_read(FolderSequence, p, p, **options) for p in inside]
+
+
+def _reader(path: Path) -> Callable[..., Sequence] | None:
     if is_folder_sequence(path):
-        return [FolderSequence(path)]
-    inside = sorted(p for p in path.iterdir() if is_folder_sequence(p))
-    if inside:
-        return [FolderSequence(p) for p in inside]
-    raise ValueError(f'data {spec!r} is none of these: {FORMS}')
+        return FolderSequence
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return VideoSequence
+    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
+        from semdepth_ros.data.bag import BagSequence  # needs the rosbags library, which the others do not
+        return BagSequence
+    return None
+
+
+def _read(reader: Callable[..., Sequence], spec: str | Path, *arguments, **options) -> Sequence:
+    known = inspect.signature(reader).parameters
+    camera = None if 'camera' in known else options.pop('camera', None)
+    takes_all = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    for name in options:
+        if name not in known and not takes_all:
+            raise ValueError(f'data {str(spec)!r} has no option {name!r}, expected one of {", ".join(known)}')
+    sequence = reader(*arguments, **options)
+    return with_camera(sequence, camera) if camera else sequence
+
+
+def _world(spec: str) -> dict:
+    _, preset, *numbers = spec.split(':')
+    if not preset or len(numbers) > 2 or not all(number.isdigit() for number in numbers):
+        raise ValueError(f'data {spec!r} is not of the form world:PRESET[:SEED[:FRAMES]]')
+    return {'preset': preset, **dict(zip(('seed', 'frames'), map(int, numbers)))}

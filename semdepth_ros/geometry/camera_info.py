@@ -30,12 +30,12 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
                          + (f' (region {full_width}x{full_height}, binning {columns}x{rows})'
                             if (columns, rows) != (1, 1) or (full_width, full_height) != (info.width, info.height) else ''))
     matrix = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, -1)
-    fx, fy = matrix[0, 0], matrix[1, 1]
+    fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
     if not (np.isfinite([fx, fy]).all() and fx > 0 and fy > 0):
         raise ValueError(f'camera_info has focal lengths {fx:g} x {fy:g} in {"P" if rectified else "K"}, expected positive '
                          'numbers (is the camera calibrated?)')
     model, distortion = ('none', ()) if rectified else _distortion(info)
-    return Camera(width, height, fx / columns, fy / rows, (matrix[0, 2] - left) / columns, (matrix[1, 2] - top) / rows,
+    return Camera(width, height, fx / columns, fy / rows, (cx - left) / columns, (cy - top) / rows,
                   model, distortion)
 
 

@@ -1,0 +1,53 @@
+"""The procedural driving world as a sequence."""
+from __future__ import annotations
+
+from collections.abc import Sequence as Indices
+from typing import TYPE_CHECKING
+
+from semdepth_ros.data.sample import Sample
+from semdepth_ros.geometry.camera import Camera
+
+if TYPE_CHECKING:
+    from semdepth_ros.world import WorldFrame
+
+
+class WorldSequence:
+    """A drive through a town of the procedural world, rendered as its frames are asked for.
+
+    :param preset, seed, frames, camera, split, device, rate_hz, rays: as semdepth_ros.world.Drive has them
+    :param label_noise: what semdepth_ros.world.corrupt_labels takes; where given, samples have noisy_labels beside the true
+    :raises ValueError: no such preset, split or noise
+    """
+
+    def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
+                 split: str = 'test', device: str = 'cpu', rate_hz: float = 10.0, rays: int = 4,
+                 label_noise: dict | None = None):
+        from semdepth_ros.world import Drive
+        self.drive = Drive(preset, seed, frames, camera, rate_hz, split, device, rays)
+        self.name = f'world_{preset}_{seed}'
+        self.camera, self.rate_hz, self.label_noise = self.drive.camera, rate_hz, label_noise
+
+    def __len__(self) -> int:
+        """Return the number of frames."""
+        return len(self.drive)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Render one frame.
+
+        :raises IndexError: beyond the end
+        """
+        if not 0 <= index < len(self.drive):
+            raise IndexError(f'frame {index} of a drive of {len(self.drive)}')
+        return self.read([index])[0]
+
+    def read(self, indices: Indices[int]) -> list[Sample]:
+        """Render several frames at once, which is quicker than one after the other."""
+        return [self._sample(index, frame) for index, frame in zip(indices, self.drive.render(list(indices)))]
+
+    def _sample(self, index: int, frame: WorldFrame) -> Sample:
+        noisy = None
+        if self.label_noise is not None:
+            from semdepth_ros.world import corrupt_labels
+            noisy = corrupt_labels(frame.labels, seed=self.drive.seed * 1_000_003 + index, **self.label_noise)
+        return Sample(f'{index:06d}', frame.image, self.camera, frame.stamp_ns, frame.depth, frame.labels, noisy,
+                      pose=frame.pose)
