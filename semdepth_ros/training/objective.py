@@ -30,7 +30,8 @@ def joint_losses(prediction: Prediction, images: Tensor, batch: dict[str, Tensor
 
     :param prediction: of the target images, with the motions of image_pairs as extras
     :param images: unchanged colours [B, 3, 3, H, W] in 0..1: target, previous, next
-    :param batch: intrinsics [B, 3, 3], distance [B, 2] m, labels [B, H, W], confidence [B, H, W]
+    :param batch: intrinsics [B, 3, 3], distance [B, 2] m, labels [B, H, W], confidence [B, H, W],
+        seen bool [B, H, W]: false where the input is padding, which no photometric term counts
     :param depth_range, focal_px: how disparity becomes metres
     Godard et al. 2019; velocity after Guizilini et al. 2020.
     """
@@ -41,7 +42,7 @@ def joint_losses(prediction: Prediction, images: Tensor, batch: dict[str, Tensor
         warped = _warped_sources(prediction, sources, batch['intrinsics'], depth_range, focal_px)
         identity = photometric_error(sources, target) if weights.auto_mask else None
         error = minimum_reprojection(photometric_error(warped, target), identity)
-        terms['photometric'] = weights.photometric * error.mean()
+        terms['photometric'] = weights.photometric * _mean_of(error, batch['seen'])
     if weights.smoothness:
         terms['smoothness'] = weights.smoothness * _smoothness(prediction.disparities, target)
     if weights.velocity:
@@ -66,6 +67,11 @@ def class_weight_vector(weights: LossWeights, device: torch.device | str = 'cpu'
     if unknown:
         raise RecipeError(f'class_weights names {unknown[0]!r}, expected some of {names}')
     return torch.tensor([float(weights.class_weights.get(name, 1.0)) for name in names], device=device)
+
+
+def _mean_of(error: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean of error [scales, B, H, W] over the pixels of mask [B, H, W]."""
+    return (error * mask).sum() / (mask.sum() * len(error)).clamp(min=1)
 
 
 def _full_width(prediction: Prediction) -> Prediction:

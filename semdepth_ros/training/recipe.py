@@ -110,6 +110,8 @@ class Augmentation:
     :param zoom: smallest share of the widest window that a crop may have, in width; 1 always takes the widest
     :param shift: share of the room around the window that its place is drawn from; 0 stays centred
     :param stretch: largest ratio of the two focal lengths of the network's input
+    :param padded: probability that a part of the input is padding, as it is for cameras of another shape
+    :param padding: largest share of the width or height that is padding then
     :param colour: probability of the colour changes below
     :param brightness, contrast, saturation: largest relative change
     :param hue: largest turn of the hue, 1 is all the way round
@@ -122,6 +124,8 @@ class Augmentation:
     zoom: float = 1.0
     shift: float = 1.0
     stretch: float = 1.0
+    padded: float = 0.0
+    padding: float = 0.25
     colour: float = 0.5
     brightness: float = 0.2
     contrast: float = 0.2
@@ -136,6 +140,8 @@ class Augmentation:
             raise RecipeError(f'zoom is {self.zoom}, expected 0 < zoom <= 1')
         if self.stretch < 1:
             raise RecipeError(f'stretch is {self.stretch}, expected at least 1')
+        if not 0 <= self.padding < 1:
+            raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
 
 @dataclass(frozen=True)

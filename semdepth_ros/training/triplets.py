@@ -75,7 +75,7 @@ class TripletDataset(Dataset):
     An item is a dict of tensors:
     images uint8 [3, 3, H, W] (target, previous, next), intrinsics float32 [3, 3], distance float32 [2] m
     (previous to target, target to next; NaN unknown), labels uint8 [H, W], confidence float32 [H, W] in 0..1,
-    colour float32 [7], origin int64 [4] (source, sequence, frame, stride).
+    seen bool [H, W] (not padding), colour float32 [7], origin int64 [4] (source, sequence, frame, stride).
     """
 
     def __init__(self, sources: list[TripletSource], sizes: tuple[tuple[int, int], ...], knobs: Augmentation,
@@ -106,6 +106,7 @@ class TripletDataset(Dataset):
             'distance': torch.tensor([_distance(frames[1], frames[0]), _distance(frames[0], frames[2])]),
             'labels': torch.from_numpy(window.labels(labels)),
             'confidence': torch.from_numpy(window.labels(confidence)).float() / 255,
+            'seen': torch.from_numpy(window.labels(np.ones_like(labels), padding=0)) > 0,
             'colour': torch.from_numpy(draw_colour(self.knobs, rng)),
             'origin': torch.tensor([which, sequence, frame, stride]),
         }

@@ -39,7 +39,7 @@ def validation_frames(sequences: list[Sequence], size: tuple[int, int], most: in
             window = widest_window(sample.camera, size)
             image = torch.from_numpy(window.image(sample.image)).permute(2, 0, 1).contiguous()
             frames.append(ValidationFrame(image, window.camera(sample.camera).fx,
-                                          None if depth is None else window.labels(depth),
+                                          None if depth is None else window.labels(depth, padding=np.nan),
                                           None if sample.labels is None else window.labels(sample.labels)))
     return frames
 

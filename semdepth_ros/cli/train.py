@@ -1,0 +1,100 @@
+"""`semdepth train RECIPE`: train a model, leave checkpoints and logs, write the model file."""
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import sys
+from dataclasses import replace
+
+import yaml
+
+
+def add_parser(subparsers) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser('train', help='train a model from a recipe', description=(
+        'Train self-supervised from consecutive frames, as the recipe says. What data is: world:PRESET[:SEED[:FRAMES]], a '
+        'folder sequence, a folder of them, a pattern of such paths, or a bag.'))
+    parser.add_argument('recipe', metavar='RECIPE', help='a YAML file, or the name of a recipe that comes with the package')
+    parser.add_argument('--out', required=True, metavar='DIR', help='where checkpoints and logs go')
+    parser.add_argument('--data', nargs='+', metavar='SPEC[@WEIGHT]', help="training data instead of the recipe's; labels, "
+                        "strides and so on are those of the recipe's first entry")
+    parser.add_argument('--val', nargs='+', metavar='SPEC', help="validation data instead of the recipe's")
+    parser.add_argument('--labels', choices=('true', 'noisy', 'none'), help='which labels of --data teach the classes')
+    parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', dest='settings',
+                        help='replace values of the recipe, such as losses.velocity=0.1')
+    parser.add_argument('--steps', type=int, help="length of the training instead of the recipe's")
+    parser.add_argument('--init', metavar='MODEL', help='start from the weights of this model file')
+    parser.add_argument('--resume', action='store_true', help="continue from DIR's last checkpoint")
+    parser.add_argument('--export', metavar='FILE', help='write the model file at the end')
+    parser.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'))
+    parser.add_argument('--devices', type=int, default=1, metavar='N', help='devices of each machine')
+    parser.add_argument('--nodes', type=int, default=1, metavar='N', help='machines')
+    parser.add_argument('--strategy', default='auto', help="Lightning Fabric's strategy, such as ddp")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, export, say where things are; return 130 where Ctrl-C ended it.
+
+    :raises ValueError: a recipe, data, checkpoint or model file that cannot be used, in one line
+    """
+    from semdepth_ros.networks import build_network, load_network
+    from semdepth_ros.training.export import export_model
+    from semdepth_ros.training.recipe_file import read_recipe
+    from semdepth_ros.training.trainer import build_fabric, train
+    recipe = _with_data(read_recipe(args.recipe, _settings(args)), args)
+    if args.init:
+        network, card = load_network(args.init)
+        recipe = replace(recipe, architecture=card.architecture, focal_px=card.focal_px)
+    else:
+        network = _seeded(recipe.seed, build_network, recipe.architecture)
+    fabric = build_fabric(recipe, args.device, args.devices, args.nodes, args.strategy)
+    result = train(recipe, network, fabric, args.out, resume=args.resume)
+    if not fabric.is_global_zero:
+        return 0
+    if result.interrupted:
+        command = shlex.join(['semdepth', *sys.argv[1:]] + ([] if args.resume else ['--resume']))
+        print(f'stopped after step {result.step} of {recipe.steps}; continue with: {command}')
+        return 130
+    print(f'{result.step} steps done; checkpoint in {result.checkpoint}')
+    if args.export:
+        export_model(args.export, result.network, recipe, result.step, result.frames)
+        print(f'model in {args.export}')
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> dict:
+    settings = {}
+    for text in args.settings:
+        key, found, value = text.partition('=')
+        if not found:
+            raise ValueError(f'--set {text!r}: expected KEY=VALUE')
+        settings[key] = yaml.safe_load(value)
+    return settings | ({} if args.steps is None else {'steps': args.steps})
+
+
+def _with_data(recipe, args: argparse.Namespace):
+    """Return the recipe with the data named on the command line in place of its own."""
+    from semdepth_ros.training.recipe import DataEntry
+    model = recipe.data[0] if recipe.data else DataEntry('')
+    if args.labels:
+        model = replace(model, labels=args.labels)
+        recipe = replace(recipe, data=tuple(replace(entry, labels=args.labels) for entry in recipe.data))
+    if args.data:
+        recipe = replace(recipe, data=tuple(_entry(model, spec) for spec in args.data))
+    if args.val:
+        recipe = replace(recipe, validation=tuple(DataEntry(spec) for spec in args.val))
+    return recipe
+
+
+def _entry(model, spec: str):
+    weighted = re.fullmatch(r'(.+)@(\d+(?:\.\d+)?)', spec)
+    source, weight = weighted.groups() if weighted else (spec, 1.0)
+    return replace(model, source=source, weight=float(weight), options={})
+
+
+def _seeded(seed: int, build, *arguments):
+    import torch
+    torch.manual_seed(seed)
+    return build(*arguments)
