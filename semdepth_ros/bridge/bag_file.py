@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import apsw
 from rosbags.highlevel import AnyReader, AnyReaderError
 from rosbags.interfaces import MessageDefinitionFormat, QosDurability, QosHistory, QosLiveliness, QosReliability
 from rosbags.interfaces import Qos as RosbagsQos
@@ -23,7 +24,8 @@ from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos
 from semdepth_ros.bridge.rosbags_types import rosbags_types
 
 STORAGE = {'.mcap': StoragePlugin.MCAP, '.db3': StoragePlugin.SQLITE3, '': StoragePlugin.MCAP}
-BROKEN = (ReaderError, AnyReaderError, SerdeError, struct.error, AssertionError, TypeError, KeyError, EOFError)
+BROKEN = (ReaderError, AnyReaderError, SerdeError, struct.error, AssertionError, TypeError, KeyError, EOFError,
+          apsw.Error)
 
 
 class BagError(ValueError):

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from semdepth_ros.bridge.bag_file import BagReader
-from semdepth_ros.bridge.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, CameraTopics, find_cameras
 from semdepth_ros.bridge.camera_info import camera_from_info
-from semdepth_ros.bridge.cdr import begins_with_header, read_stamp_ns
+from semdepth_ros.bridge.cdr import begins_with_header
+from semdepth_ros.data.bag import stamp_of
+from semdepth_ros.data.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, BagTopics, choose_topics, is_rectified
 from semdepth_ros.image_encodings import SUPPORTED
 
 GAP = 1.5  # intervals longer than so many of the usual ones are gaps
@@ -25,14 +26,12 @@ def inspect_bag(path: str | Path) -> dict[str, Any]:
     """
     with BagReader(path) as reader:
         topics = _read_topics(reader)
-        cameras = find_cameras(reader)
     stamps = [s for t in topics.values() for s in t['recorded']]
     report = {'path': str(path), 'size_bytes': _size(Path(path)), 'messages': len(stamps),
-              'start_s': min(stamps) * 1e-9 if stamps else None,
-              'duration_s': (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0,
-              'topics': [_summary(name, t) for name, t in sorted(topics.items())],
-              'cameras': [{'image': c.image, 'camera_info': c.camera_info} for c in cameras]}
-    return {**report, **_verdict(topics, cameras)}
+              'start_s': min(stamps) / 1e9 if stamps else None,
+              'duration_s': (max(stamps) - min(stamps)) / 1e9 if stamps else 0.0,
+              'topics': [_summary(name, t) for name, t in sorted(topics.items())]}
+    return {**report, **_verdict(topics)}
 
 
 def _read_topics(reader: BagReader) -> dict[str, dict[str, Any]]:
@@ -42,7 +41,7 @@ def _read_topics(reader: BagReader) -> dict[str, dict[str, Any]]:
     for topic, recorded_ns, data in reader.messages():
         entry = topics[topic.name]
         entry['recorded'].append(recorded_ns)
-        entry['stamps'].append(read_stamp_ns(data) if topic.name in headed else recorded_ns)
+        entry['stamps'].append(stamp_of(data) if topic.name in headed else recorded_ns)
         entry['bytes'] += len(data)
         if topic.type in (IMAGE, CAMERA_INFO) or (topic.type == COMPRESSED and not entry['forms']):
             message = reader.deserialize(data, topic.type)
@@ -68,42 +67,47 @@ def _summary(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     return {'name': name, 'type': entry['type'], 'count': len(stamps), 'bytes': entry['bytes'],
             'reliability': entry['qos'].reliability, 'durability': entry['qos'].durability,
             'rate_hz': 1e9 / usual if usual > 0 else None,
-            'first_s': stamps[0] * 1e-9 if len(stamps) else None, 'last_s': stamps[-1] * 1e-9 if len(stamps) else None,
-            'gaps': len(gaps), 'longest_gap_s': float(gaps.max()) * 1e-9 if len(gaps) else 0.0,
+            'first_s': stamps[0].item() / 1e9 if len(stamps) else None,
+            'last_s': stamps[-1].item() / 1e9 if len(stamps) else None,
+            'gaps': len(gaps), 'longest_gap_s': float(gaps.max()) / 1e9 if len(gaps) else 0.0,
             'steps_back': int((steps < 0).sum()), 'repeated_stamps': int((steps == 0).sum()),
             'forms': dict(entry['forms'])}
 
 
-def _verdict(topics: dict[str, dict[str, Any]], cameras: list[CameraTopics]) -> dict[str, Any]:
-    if not cameras:
-        return {'usable': False, 'problems': ['no camera images (sensor_msgs/Image or CompressedImage)'], 'warnings': []}
-    camera, problems, warnings = cameras[0], [], []
-    image = topics[camera.image]
-    forms = list(image['forms'])
+def _verdict(topics: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    types = {name: t['type'] for name, t in topics.items() if t['recorded']}
+    try:
+        chosen = choose_topics(types)
+    except ValueError as error:
+        return {'usable': False, 'image': None, 'camera_info': None, 'problems': [str(error)], 'warnings': []}
+    image, problems, warnings = topics[chosen.image], [], []
+    forms, summary = list(image['forms']), _summary(chosen.image, image)
+    raw = types[chosen.image] == IMAGE
     if len(forms) > 1:
-        warnings.append(f'{camera.image} changes its size or encoding: {", ".join(forms)}')
-    if not camera.compressed and forms and forms[0].split()[0] not in SUPPORTED:
-        problems.append(f'{camera.image} has encoding {forms[0].split()[0]!r}')
-    summary = _summary(camera.image, image)
+        warnings.append(f'{chosen.image} changes its size or encoding: {", ".join(forms)}')
+    if raw and forms[0].split()[0] not in SUPPORTED:
+        problems.append(f'{chosen.image} has encoding {forms[0].split()[0]!r}, which no camera image has')
     if summary['steps_back']:
-        problems.append(f'stamps of {camera.image} go backwards {summary["steps_back"]} times')
+        problems.append(f'stamps of {chosen.image} go backwards {summary["steps_back"]} times')
+    if summary['repeated_stamps']:
+        warnings.append(f'{summary["repeated_stamps"]} images of {chosen.image} repeat the stamp before them')
     if summary['gaps']:
-        warnings.append(f'{camera.image} has {summary["gaps"]} gaps, the longest {summary["longest_gap_s"]:.2f} s')
-    problems += _camera_info_problems(topics, camera, None if camera.compressed else forms[0])
-    return {'usable': not problems, 'problems': problems, 'warnings': warnings}
+        warnings.append(f'{chosen.image} has {summary["gaps"]} gaps, the longest {summary["longest_gap_s"]:.2f} s')
+    if chosen.camera_info is None:
+        problems.append(f'no camera_info beside {chosen.image}')
+    else:
+        problems += _mismatch(topics[chosen.camera_info]['info'], forms[0] if raw else None, chosen)
+    return {'usable': not problems, 'image': chosen.image, 'camera_info': chosen.camera_info, 'problems': problems,
+            'warnings': warnings}
 
 
-def _camera_info_problems(topics: dict[str, dict[str, Any]], camera: CameraTopics, form: str | None) -> list[str]:
-    if camera.camera_info is None:
-        return [f'no camera_info beside {camera.image}']
-    info = topics[camera.camera_info]['info']
-    if info is None:
-        return [f'{camera.camera_info} has no messages']
+def _mismatch(info: Any, form: str | None, chosen: BagTopics) -> list[str]:
+    """Return what keeps a camera_info from fitting images of this form, or of any form if None."""
     width, height = (int(n) for n in form.split()[1].split('x')) if form else (info.width, info.height)
     try:
-        camera_from_info(info, width, height)
+        camera_from_info(info, width, height, is_rectified(chosen.image))
     except ValueError as error:
-        return [f'{camera.camera_info}: {error}']
+        return [f'{chosen.camera_info}: {error}']
     return []
 
 

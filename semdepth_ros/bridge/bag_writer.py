@@ -13,7 +13,7 @@ from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_depth_image, make_image
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.transforms import BODY_FROM_OPTICAL, make_odometry, make_transforms
-from semdepth_ros.data.sample import Sequence
+from semdepth_ros.data.sample import Sample, Sequence
 from semdepth_ros.geometry.camera import Camera
 
 IMAGE, CAMERA_INFO, ODOMETRY, CLOCK = '/image', '/camera_info', '/odometry', '/clock'
@@ -49,16 +49,15 @@ def write_drive_bag(path: str | Path, drive: Any, compressed: bool = False, repl
                     progress(i + 1, len(drive))
 
 
-def write_sequence_bag(path: str | Path, sequence: Sequence, camera: Camera | None = None, rate_hz: float | None = None,
-                       compressed: bool = False, replace: bool = False, progress: Progress | None = None) -> None:
+def write_sequence_bag(path: str | Path, sequence: Sequence, rate_hz: float | None = None, compressed: bool = False,
+                       replace: bool = False, progress: Progress | None = None) -> None:
     """Write any sequence as a bag, with the truth and the poses that it knows.
 
     Poses are the camera's alone, so base_link is put at the camera, in body axes, and odom where it was at the start. Time
     starts at one second where the sequence counts from zero.
 
-    :param camera: intrinsics where the sequence has none of its own, or instead of them
     :param rate_hz: frames a second instead of the sequence's own times
-    :raises ValueError: the camera's size is not the images'
+    :raises ValueError: rate_hz is not positive, or a camera's size is not its image's
     """
     if rate_hz is not None and not rate_hz > 0:
         raise ValueError(f'rate is {rate_hz} Hz, expected a positive number')
@@ -68,12 +67,11 @@ def write_sequence_bag(path: str | Path, sequence: Sequence, camera: Camera | No
             stamp_ns = sample.stamp_ns if rate_hz is None else round(i * 1e9 / rate_hz)
             offset = max(0, FIRST_STAMP_NS - stamp_ns) if i == 0 else offset
             stamp_ns += offset
-            used = camera or sample.camera
-            _expect_size(used, sample)
+            _expect_size(sample)
             _write_clock(bag, stamp_ns)
             if sample.pose is not None:
                 before = _write_camera_pose(bag, stamp_ns, sample.pose, before)
-            _write_image(bag, stamp_ns, sample.image, used, compressed)
+            _write_image(bag, stamp_ns, sample.image, sample.camera, compressed)
             _write_truth(bag, stamp_ns, sample.depth, sample.labels)
             for topic, array in ((NOISY_LABELS, sample.noisy_labels), (NOISY_CONFIDENCE, sample.noisy_confidence)):
                 if array is not None:
@@ -135,7 +133,7 @@ def _write_camera_pose(bag: BagWriter, stamp_ns: int, pose: np.ndarray, before: 
     return stamp_ns, base, start
 
 
-def _expect_size(camera: Camera | None, sample: Any) -> None:
-    height, width = sample.image.shape[:2]
+def _expect_size(sample: Sample) -> None:
+    (height, width), camera = sample.image.shape[:2], sample.camera
     if camera and (camera.width, camera.height) != (width, height):
         raise ValueError(f'camera is {camera.width}x{camera.height}, but image {sample.name} is {width}x{height}')

@@ -15,12 +15,6 @@ def begins_with_header(store: Typestore, type_name: str) -> bool:
     return bool(fields) and fields[0][1] == (Nodetype.NAME, HEADER)
 
 
-def read_stamp_ns(data: bytes | memoryview) -> int:
-    """Return the header stamp [ns] of a serialised message that begins with a header."""
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] else '>iI', data, 4)
-    return seconds * 1_000_000_000 + nanoseconds
-
-
 def with_stamp(data: bytes | memoryview, stamp_ns: int) -> bytes:
     """Return a serialised message that begins with a header (or is a Clock), stamped anew [ns]."""
     stamp = struct.pack('<iI' if data[1] else '>iI', *divmod(stamp_ns, 1_000_000_000))

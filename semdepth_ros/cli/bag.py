@@ -1,14 +1,17 @@
-"""`semdepth bag make|inspect`: make a bag from images or a video; look into a bag."""
+"""`semdepth bag make|inspect|play|record`: make a bag from images or a video, look into one, play and record on ROS 2."""
 from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
+import sys
 
 from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.data import open_data, read_camera
+from semdepth_ros.data import open_data
+from semdepth_ros.bridge.middleware import with_large_messages
 
 
 def add_parser(subparsers) -> None:
@@ -27,6 +30,10 @@ def add_parser(subparsers) -> None:
     look.add_argument('bag', metavar='BAG', help='.mcap, .db3, or the folder of a rosbag2 recording')
     look.add_argument('--json', nargs='?', const='-', metavar='FILE', help='write JSON, to standard output without FILE')
     look.set_defaults(run=run_inspect)
+    for name, text in (('play', 'play a bag into the ROS 2 graph'), ('record', 'record topics of the ROS 2 graph')):
+        node = actions.add_parser(name, help=text, add_help=False, prefix_chars='\0')
+        node.add_argument('arguments', nargs='*')
+        node.set_defaults(run=run_node, node=f'semdepth_ros.nodes.{name}er')
 
 
 def run_make(args: argparse.Namespace) -> None:
@@ -34,13 +41,12 @@ def run_make(args: argparse.Namespace) -> None:
 
     :raises ValueError: the source cannot be read, or holds more than one sequence; the bag exists
     """
-    camera = read_camera(args.camera) if args.camera else None
-    sequences = open_data(args.source)
+    sequences = open_data(args.source, camera=args.camera)
     if len(sequences) != 1:
         raise ValueError(f'{args.source} holds {len(sequences)} sequences, expected one')
     with Progress('frames') as progress:
-        write_sequence_bag(args.out, sequences[0], camera, args.rate, args.compressed, args.force, progress)
-    print(f'{args.out}: {len(sequences[0])} images' + ('' if camera or sequences[0].camera else ', no camera_info'))
+        write_sequence_bag(args.out, sequences[0], args.rate, args.compressed, args.force, progress)
+    print(f'{args.out}: {len(sequences[0])} images' + ('' if sequences[0].camera else ', no camera_info'))
 
 
 def run_inspect(args: argparse.Namespace) -> int:
@@ -52,6 +58,12 @@ def run_inspect(args: argparse.Namespace) -> int:
     if args.json != '-':
         print(render(report))
     return 0 if report['usable'] else 1
+
+
+def run_node(args: argparse.Namespace) -> None:
+    """Replace this process by the player or the recorder, with the Fast DDS profile for large messages."""
+    sys.stdout.flush()
+    os.execve(sys.executable, [sys.executable, '-m', args.node, *args.arguments], with_large_messages(os.environ))
 
 
 def render(report: dict) -> str:
@@ -69,6 +81,5 @@ def render(report: dict) -> str:
               .rstrip() for row in rows]
     lines += [f'problem: {text}' for text in report['problems']] + [f'warning: {text}' for text in report['warnings']]
     if report['usable']:
-        camera = report['cameras'][0]
-        lines.append(f'usable: images on {camera["image"]}, calibration on {camera["camera_info"]}')
+        lines.append(f'usable: images on {report["image"]}, calibration on {report["camera_info"]}')
     return '\n'.join(lines)

@@ -1,0 +1,66 @@
+"""Perceive one camera: `ros2 launch semdepth_ros perception.launch.py camera:=/camera/image_raw rviz:=true`."""
+from importlib.util import find_spec
+import os
+from pathlib import Path
+import sys
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable
+from launch_ros.actions import Node
+from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
+
+SHARE = Path(__file__).resolve().parents[1]  # of the installation or of the source tree: both hold config/ beside launch/
+ARGUMENTS = (  # these are the ones to change; everything else is in config/perception.yaml
+    ('camera', 'image', 'image topic; its camera_info is the one beside it'),
+    ('model', '', 'model file; empty: as params_file says'),
+    ('params_file', str(SHARE / 'config' / 'perception.yaml'), 'parameters of the node'),
+    ('rviz', 'false', 'show image, depth, classes and cloud in RViz'),
+    ('bagfile', '', 'play this bag as the camera'),
+    ('use_sim_time', '', 'true: time comes from /clock; empty: true with a bagfile'),
+)
+
+
+def generate_launch_description():
+    """Return the launch description."""
+    environ = with_large_messages(os.environ)
+    profiles = [SetEnvironmentVariable(name, environ[name]) for name in PROFILE_VARIABLES if name in environ]
+    arguments = [DeclareLaunchArgument(name, default_value=value, description=text) for name, value, text in ARGUMENTS]
+    return LaunchDescription([*profiles, *arguments, OpaqueFunction(function=start)])
+
+
+def start(context):
+    """Return what to start for the arguments as they are."""
+    given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+    sim_time = {'use_sim_time': is_true(given['use_sim_time'] or str(bool(given['bagfile'])))}
+    image = given['camera'].removesuffix('/compressed')
+    actions = [Node(
+        **perception_executable(), name='perception', output='screen',
+        parameters=[given['params_file'], sim_time, *([{'model': given['model']}] if given['model'] else [])],
+        remappings=[('image', image), ('camera_info', '/'.join([*image.split('/')[:-1], 'camera_info']))])]
+    if given['bagfile']:
+        actions.append(ExecuteProcess(cmd=player(given['bagfile']), output='screen'))
+    if is_true(given['rviz']):
+        actions.append(Node(package='rviz2', executable='rviz2', parameters=[sim_time],
+                            arguments=['-d', str(SHARE / 'config' / 'semdepth.rviz')]))
+    return actions
+
+
+def perception_executable():
+    """Return how to start the node: as ros2 run does, or, where pip installed the package, as a Python module."""
+    if (SHARE.parents[1] / 'lib' / 'semdepth_ros' / 'perception').is_file():
+        return {'package': 'semdepth_ros', 'executable': 'perception'}
+    return {'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.perception']}
+
+
+def player(bag):
+    """Return the command that plays a bag, with ros2 bag where that is installed."""
+    if find_spec('ros2bag'):
+        return ['ros2', 'bag', 'play', bag, '--clock', '--exclude-topics', '/clock', '--disable-keyboard-controls']
+    return [sys.executable, '-m', 'semdepth_ros.nodes.player', bag, '--clock']
+
+
+def is_true(text):
+    """Read a launch argument's true or false."""
+    if text.lower() not in ('true', 'false'):
+        raise ValueError(f'launch argument is {text!r}, expected true or false')
+    return text.lower() == 'true'

@@ -1,0 +1,128 @@
+"""Record topics of the graph into a bag, where there is no `ros2 bag`."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+import sys
+import threading
+import time
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.utilities import remove_ros_args
+
+from semdepth_ros.bridge.bag_file import BagWriter, Topic
+from semdepth_ros.bridge.cdr import begins_with_header
+from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos, following
+from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.data.bag import stamp_of
+from semdepth_ros.nodes.process import run_until_signal
+
+
+class BagRecorder:
+    """Writes what arrives on its topics into a bag, serialised as it came.
+
+    :param bag: where to; open while the recorder is in use
+    :param by_stamp: file messages under their header's stamp instead of their time of arrival, so that a recording of
+        outputs lines up with the recording of the inputs
+    """
+
+    def __init__(self, node: Node, bag: BagWriter, by_stamp: bool = False):
+        self._node, self._bag, self._by_stamp, self._types = node, bag, by_stamp, RclpyTypes()
+        self._subscriptions, self._lock = {}, threading.Lock()
+        self.counts: dict[str, int] = {}
+
+    def record(self, name: str, type_name: str, qos: Qos = OUTPUT, every: int = 1,
+               arrived: Callable[[int], None] | None = None) -> None:
+        """Begin to record one topic.
+
+        :param every: keep one message of so many
+        :param arrived: called with the header's stamp [ns] of every message, kept or not; 0 where it has no header
+        :raises ImportError: its message class is not installed
+        :raises ValueError: its definition is unknown
+        """
+        self._bag.add_topic(Topic(name, type_name, qos))
+        self.counts[name] = 0
+        stamped = begins_with_header(self._bag.types.store, type_name)
+
+        def take(data: bytes) -> None:
+            stamp_ns = stamp_of(data) if stamped else 0
+            with self._lock:
+                if self.counts[name] % every == 0:
+                    self._bag.write_bytes(name, data, stamp_ns if self._by_stamp and stamp_ns else self._now_ns())
+                self.counts[name] += 1
+            if arrived:
+                arrived(stamp_ns)
+
+        self._subscriptions[name] = self._node.create_subscription(
+            self._types.message_class(type_name), name, take, qos_profile(qos), raw=True)
+
+    def matched(self, name: str) -> bool:
+        """Return whether a recorded topic has a publisher."""
+        return self._node.count_publishers(name) > 0
+
+    def stop(self) -> None:
+        """Stop recording; the bag may be closed then."""
+        with self._lock:
+            for subscription in self._subscriptions.values():
+                self._node.destroy_subscription(subscription)
+            self._subscriptions.clear()
+
+    def _now_ns(self) -> int:
+        return self._node.get_clock().now().nanoseconds
+
+
+def find_topics(node: Node, names: list[str], timeout_s: float, stop: threading.Event) -> Mapping[str, tuple[str, Qos]]:
+    """Wait until these topics have publishers; return type and the quality of service to subscribe with.
+
+    :raises ValueError: some have none when the time is up
+    """
+    end = time.monotonic() + timeout_s
+    while True:
+        offers = {name: node.get_publishers_info_by_topic(name) for name in names}
+        missing = [name for name, found in offers.items() if not found]
+        if not missing:
+            return {name: (found[0].topic_type, _quality(found)) for name, found in offers.items()}
+        if time.monotonic() > end or stop.wait(0.1):
+            raise ValueError(f'nobody publishes {missing[0]} (waited {timeout_s:g} s)')
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the recorder as a node until a signal comes; return its exit code."""
+    argv = sys.argv if argv is None else argv
+    parser = argparse.ArgumentParser('recorder', description=__doc__)
+    parser.add_argument('topics', nargs='+', metavar='TOPIC')
+    parser.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or a name without suffix for a folder')
+    parser.add_argument('--force', action='store_true', help='replace BAG if it exists')
+    parser.add_argument('--by-stamp', action='store_true', help="file messages under their header's stamp")
+    parser.add_argument('--wait', type=float, default=10.0, metavar='S', help='wait so long for publishers')
+    args = parser.parse_args(remove_ros_args(argv)[1:])
+
+    def body(stop: threading.Event) -> None:
+        bag = BagWriter(args.out, args.force)
+        node = rclpy.create_node('bag_recorder')
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        topics = find_topics(node, args.topics, args.wait, stop)
+        with bag:
+            recorder = BagRecorder(node, bag, args.by_stamp)
+            for name, (type_name, qos) in topics.items():
+                recorder.record(name, type_name, qos)
+            while not stop.is_set():
+                executor.spin_once(timeout_sec=0.1)
+            recorder.stop()
+        print(f'{args.out}: ' + ', '.join(f'{name} {count}' for name, count in recorder.counts.items()))
+
+    return run_until_signal('recorder', body, argv)
+
+
+def _quality(publishers: list) -> Qos:
+    offered = [p.qos_profile.reliability.name.lower() for p in publishers]
+    if all(p.qos_profile.durability.name == 'TRANSIENT_LOCAL' for p in publishers):
+        return LATCHED
+    return following(OUTPUT, offered)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

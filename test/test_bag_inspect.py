@@ -1,0 +1,112 @@
+"""Looking into bags: what is counted, what is a gap, what keeps a bag from being perceived."""
+import json
+
+import numpy as np
+import pytest
+
+from semdepth_ros.bridge.bag_file import BagError, BagWriter
+from semdepth_ros.bridge.bag_inspect import inspect_bag
+from semdepth_ros.bridge.camera_info import make_camera_info
+from semdepth_ros.bridge.images import make_image
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.cli.main import main
+from semdepth_ros.geometry.camera import Camera
+
+CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
+TENTH = 100_000_000
+
+
+def write_bag(path, stamps=(10, 11, 12), sizes=None, info=CAMERA, topic='/image'):
+    """Write images at these tenths of a second; each has the size in sizes or 8x6."""
+    with BagWriter(path) as bag:
+        for i, tenth in enumerate(stamps):
+            header = make_header(bag.types, tenth * TENTH, 'lens')
+            height, width = (sizes or [(6, 8)] * len(stamps))[i]
+            bag.write(topic, make_image(bag.types, header, np.zeros((height, width, 3), np.uint8), 'rgb8'), i)
+            if info:
+                bag.write('/camera_info', make_camera_info(bag.types, header, info), i)
+    return path
+
+
+@pytest.mark.parametrize('name', ['x.mcap', 'x.db3', 'x'])
+def test_topics_counts_rates_and_sizes_are_told(tmp_path, name):
+    report = inspect_bag(write_bag(tmp_path / name))
+    assert report['usable'] and (report['image'], report['camera_info']) == ('/image', '/camera_info')
+    assert report['messages'] == 6
+    image = next(t for t in report['topics'] if t['name'] == '/image')
+    assert (image['type'], image['count'], image['rate_hz']) == ('sensor_msgs/msg/Image', 3, 10.0)
+    assert image['forms'] == {'rgb8 8x6': 3} and image['bytes'] >= 3 * 8 * 6 * 3
+    assert (image['first_s'], image['last_s']) == (1.0, 1.2)
+    json.dumps(report)
+
+
+def test_missing_frames_are_gaps(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', (0, 1, 2, 5, 6, 7, 9)))
+    image = next(t for t in report['topics'] if t['name'] == '/image')
+    assert (image['gaps'], image['longest_gap_s']) == (2, pytest.approx(0.3))
+    assert report['usable'] and report['warnings'] == ['/image has 2 gaps, the longest 0.30 s']
+
+
+def test_stamps_that_go_backwards_make_a_bag_unusable(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', (5, 6, 3, 4)))
+    assert not report['usable'] and report['problems'] == ['stamps of /image go backwards 1 times']
+
+
+def test_a_bag_without_calibration_is_unusable(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', info=None))
+    assert report['problems'] == ['no camera_info beside /image'] and not report['usable']
+
+
+def test_a_camera_info_of_another_size_is_a_problem_that_names_both(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', info=Camera(16, 12, 20.0, 20.0, 8.0, 6.0)))
+    assert report['problems'] == ['/camera_info: camera_info is for 16x12, but the image is 8x6']
+
+
+def test_a_bag_without_a_camera_is_unusable(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', topic='/truth/semantic/image'))
+    assert not report['usable'] and report['problems'][0].startswith('no camera image among the topics')
+
+
+def test_images_that_change_their_size_are_warned_of(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', sizes=[(6, 8), (6, 8), (12, 16)]))
+    assert report['warnings'] == ['/image changes its size or encoding: rgb8 8x6, rgb8 16x12']
+
+
+def test_an_empty_bag_is_unusable(tmp_path):
+    with BagWriter(tmp_path / 'x.mcap'):
+        pass
+    report = inspect_bag(tmp_path / 'x.mcap')
+    assert (report['messages'], report['duration_s'], report['usable']) == (0, 0.0, False)
+
+
+@pytest.mark.parametrize('name', ['x.mcap', 'x.db3'])
+def test_damaged_bags_are_named_in_one_line(tmp_path, name):
+    whole = write_bag(tmp_path / name, range(40)).read_bytes()
+    for damaged in (b'', b'hello', whole[:len(whole) // 2], whole[:60]):
+        (tmp_path / f'cut{name}').write_bytes(damaged)
+        with pytest.raises(BagError, match=f'bag .*cut{name} cannot be read: .') as caught:
+            inspect_bag(tmp_path / f'cut{name}')
+        assert '\n' not in str(caught.value)
+    with pytest.raises(BagError, match='does not exist'):
+        inspect_bag(tmp_path / 'nowhere.mcap')
+
+
+def test_the_command_says_what_is_usable_by_its_exit_code(tmp_path, capsys):
+    assert main(['bag', 'inspect', str(write_bag(tmp_path / 'x.mcap'))]) == 0
+    text = capsys.readouterr().out
+    assert 'usable: images on /image, calibration on /camera_info' in text and 'rgb8 8x6' in text
+    assert main(['bag', 'inspect', str(write_bag(tmp_path / 'y.mcap', info=None)), '--json']) == 1
+    assert json.loads(capsys.readouterr().out)['problems'] == ['no camera_info beside /image']
+    assert main(['bag', 'inspect', str(tmp_path)]) == 2
+    assert 'is not a bag' in capsys.readouterr().err
+
+
+def test_the_command_makes_a_bag_of_a_folder_that_it_finds_usable(tmp_path, capsys):
+    from semdepth_ros.data import FolderSequence, open_data, write_folder_sequence
+    write_folder_sequence(tmp_path / 'folder', open_data(write_bag(tmp_path / 'x.mcap'))[0])
+    assert main(['bag', 'make', str(tmp_path / 'folder'), '--out', str(tmp_path / 'y.db3'), '--rate', '5']) == 0
+    report = inspect_bag(tmp_path / 'y.db3')
+    assert report['usable'] and report['duration_s'] == pytest.approx(0.4)
+    assert open_data(tmp_path / 'y.db3')[0].camera == FolderSequence(tmp_path / 'folder').camera
+    assert main(['bag', 'make', str(tmp_path / 'folder'), '--out', str(tmp_path / 'y.db3')]) == 2
+    assert 'exists already' in capsys.readouterr().err
