@@ -9,7 +9,7 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch_ros.actions import Node
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
 
-SHARE = Path(__file__).resolve().parents[1]  # of the installation or of the source tree: both hold config/ beside launch/
+SHARE = Path(__file__).resolve().parents[1]  # of the installation or the source tree: config/ beside launch/
 ARGUMENTS = (  # these are the ones to change; everything else is in config/perception.yaml
     ('camera', 'image', 'image topic; its camera_info is the one beside it'),
     ('model', '', 'model file; empty: as params_file says'),

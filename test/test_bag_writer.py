@@ -94,7 +94,8 @@ def test_an_sqlite_file_holds_rosbag2s_tables(tmp_path):
         topics = dict(base.execute('SELECT name, type FROM topics'))
         assert topics['/image'] == 'sensor_msgs/msg/Image'
         assert base.execute('SELECT count(*) FROM messages').fetchone() == (9,)
-        (text,), = base.execute("SELECT encoded_message_definition FROM message_definitions WHERE topic_type LIKE '%Image'")
+        (text,), = base.execute("SELECT encoded_message_definition FROM message_definitions "
+                                "WHERE topic_type LIKE '%/Image'")
         assert 'uint8[] data' in text
 
 
@@ -173,7 +174,8 @@ def test_poses_of_a_bare_camera_are_kept_relative_to_the_first(tmp_path):
 
 
 def test_distortion_travels_in_camera_info(tmp_path):
-    lens = replace(CAMERA, distortion_model='rational_polynomial', distortion=(0.1, -0.2, 0.0, 0.01, 0.3, 0.4, 0.5, 0.6))
+    eight = (0.1, -0.2, 0.0, 0.01, 0.3, 0.4, 0.5, 0.6)
+    lens = replace(CAMERA, distortion_model='rational_polynomial', distortion=eight)
     write_sequence_bag(tmp_path / 'x.mcap', Frames([replace(s, camera=lens) for s in frames().samples], lens))
     assert open_data(tmp_path / 'x.mcap')[0].camera == lens
 
@@ -225,7 +227,7 @@ def test_messages_are_known_by_rclpy_byte_for_byte():
 
 
 def test_an_unknown_type_cannot_be_put_into_a_bag(tmp_path):
-    with BagWriter(tmp_path / 'x.mcap') as bag, pytest.raises(ValueError, match='definition cannot be put into a bag'):
+    with BagWriter(tmp_path / 'x.mcap') as bag, pytest.raises(ValueError, match='definition cannot be put in a bag'):
         bag.add_topic(Topic('/costmap', 'nav2_msgs/msg/Costmap'))
 
 

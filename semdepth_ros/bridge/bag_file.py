@@ -51,8 +51,8 @@ class Topic:
 class BagWriter:
     """Writes a bag that is there completely or not at all; a context manager.
 
-    X.mcap and X.db3 become that single file, a name without suffix rosbag2's folder with an MCAP file inside. All three open
-    in `ros2 bag play` and Foxglove: the definitions of the messages travel inside.
+    X.mcap and X.db3 become that single file, a name without suffix rosbag2's folder with an MCAP file inside. All three
+    open in `ros2 bag play` and Foxglove: the definitions of the messages travel inside.
 
     :param replace: whether a bag of this name may be replaced
     :param compress: zstd over MCAP's chunks
@@ -62,9 +62,9 @@ class BagWriter:
     def __init__(self, path: str | Path, replace: bool = False, compress: bool = False):
         self.path = Path(path)
         if self.path.suffix not in STORAGE:
-            raise BagError(f'bag {str(path)!r} has suffix {self.path.suffix!r}, expected .mcap, .db3 or none (a folder)')
+            raise BagError(f'bag {str(path)!r} has suffix {self.path.suffix!r}, expected .mcap, .db3 or none (folder)')
         if self.path.exists() and not (replace and is_bag(self.path)):
-            raise BagError(f'{path} exists already' + (' and is not a bag' if replace else ', and was not to be replaced'))
+            raise BagError(f'{path} exists already' + (' and is not a bag' if replace else ', and may not be replaced'))
         self.types = rosbags_types()
         self._plain, self._compress = self.path.suffix != '', compress
         self._connections, self._writer, self._folder = {}, None, None
@@ -205,7 +205,7 @@ def _rosbags_qos(qos: Qos) -> RosbagsQos:
 
 
 def _qos(profiles: list[RosbagsQos]) -> Qos:
-    """Return what can serve every recorded publisher's subscribers; rosbag2 offers the same for a topic without profile."""
+    """Return what any subscriber of the recorded publishers can take; reliable where the bag does not say."""
     if not profiles:
         return OUTPUT
     best_effort = any(p.reliability == QosReliability.BEST_EFFORT for p in profiles)

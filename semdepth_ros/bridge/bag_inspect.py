@@ -19,8 +19,8 @@ GAP = 1.5  # intervals longer than so many of the usual ones are gaps
 def inspect_bag(path: str | Path) -> dict[str, Any]:
     """Return what a bag holds, ready for JSON.
 
-    Times are header stamps where messages have them, else the time of recording. `problems` says in words what keeps the
-    bag from being perceived (`usable` is then False), `warnings` what only makes it worse.
+    Times are header stamps where messages have them, else the time of recording. `problems` says in words what keeps
+    the bag from being perceived (`usable` is then False), `warnings` what only makes it worse.
 
     :raises BagError: no bag, or a damaged one
     """

@@ -53,8 +53,8 @@ def write_sequence_bag(path: str | Path, sequence: Sequence, rate_hz: float | No
                        replace: bool = False, progress: Progress | None = None) -> None:
     """Write any sequence as a bag, with the truth and the poses that it knows.
 
-    Poses are the camera's alone, so base_link is put at the camera, in body axes, and odom where it was at the start. Time
-    starts at one second where the sequence counts from zero.
+    Poses are the camera's alone, so base_link is put at the camera, in body axes, and odom where it was at the start.
+    Time starts at one second where the sequence counts from zero.
 
     :param rate_hz: frames a second instead of the sequence's own times
     :raises ValueError: rate_hz is not positive, or a camera's size is not its image's
@@ -81,7 +81,8 @@ def write_sequence_bag(path: str | Path, sequence: Sequence, rate_hz: float | No
 
 
 def _write_clock(bag: BagWriter, stamp_ns: int) -> None:
-    bag.write(CLOCK, bag.types.make('rosgraph_msgs/msg/Clock', clock=make_header(bag.types, stamp_ns, '').stamp), stamp_ns)
+    stamp = make_header(bag.types, stamp_ns, '').stamp
+    bag.write(CLOCK, bag.types.make('rosgraph_msgs/msg/Clock', clock=stamp), stamp_ns)
 
 
 def _write_image(bag: BagWriter, stamp_ns: int, image: np.ndarray, camera: Camera | None, compressed: bool) -> None:

@@ -67,7 +67,7 @@ class RosbagsTypes:
         try:
             return self.store.generate_msgdef(type_name, ros_version=2)[0], self.store.hash_rihs01(type_name)
         except (TypesysError, KeyError):
-            raise ValueError(f'message type {type_name!r} is unknown: its definition cannot be put into a bag') from None
+            raise ValueError(f'message type {type_name!r} is unknown: its definition cannot be put in a bag') from None
 
     def _default(self, type_name: str, field: str, kind: tuple):
         node, detail = kind

@@ -14,7 +14,7 @@ BODY_FROM_OPTICAL = np.array([[0., 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0
 def quaternion(rotation: np.ndarray) -> np.ndarray:
     """Return the unit quaternion x, y, z, w of a rotation matrix [3, 3], w >= 0.
 
-    The eigenvector of Bar-Itzhack 2000, which is exact for every angle and best for a matrix that is not quite orthogonal.
+    The eigenvector of Bar-Itzhack 2000: exact at every angle, best for a matrix that is not quite orthogonal.
     """
     (a, b, c), (d, e, f), (g, h, i) = np.asarray(rotation, dtype=np.float64)
     k = np.array([[a - e - i, d + b, g + c, h - f], [d + b, e - a - i, h + f, c - g],
@@ -36,7 +36,8 @@ def make_transforms(types: MessageTypes, stamp_ns: int, *transforms: tuple[str, 
     :param transforms: (frame, child frame, pose of the child in the frame [4, 4])
     """
     made = [types.make('geometry_msgs/msg/TransformStamped', header=make_header(types, stamp_ns, frame),
-                       child_frame_id=child, transform=_transform(types, matrix)) for frame, child, matrix in transforms]
+                       child_frame_id=child, transform=_transform(types, matrix))
+            for frame, child, matrix in transforms]
     return types.make('tf2_msgs/msg/TFMessage', transforms=made)
 
 

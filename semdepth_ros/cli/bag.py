@@ -1,4 +1,4 @@
-"""`semdepth bag make|inspect|play|record`: make a bag from images or a video, look into one, play and record on ROS 2."""
+"""`semdepth bag make|inspect|play|record`: make bags from images or a video, look into them, play and record."""
 from __future__ import annotations
 
 import argparse
@@ -20,7 +20,7 @@ def add_parser(subparsers) -> None:
         metavar='ACTION', required=True)
     make = actions.add_parser('make', help='write a folder sequence or a video as a bag')
     make.add_argument('source', metavar='FOLDER|VIDEO', help='folder sequence, or .mp4 .avi .mov .mkv')
-    make.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or a name without suffix for a folder')
+    make.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or no suffix: a folder')
     make.add_argument('--camera', metavar='FILE', help='calibration, JSON or YAML; instead of the source\'s own')
     make.add_argument('--rate', type=float, metavar='HZ', help='frames a second, instead of the source\'s own times')
     make.add_argument('--compressed', action='store_true', help='JPEG images on /image/compressed')
@@ -28,7 +28,7 @@ def add_parser(subparsers) -> None:
     make.set_defaults(run=run_make)
     look = actions.add_parser('inspect', help='topics, rates, gaps, sizes, and whether a camera can be perceived')
     look.add_argument('bag', metavar='BAG', help='.mcap, .db3, or the folder of a rosbag2 recording')
-    look.add_argument('--json', nargs='?', const='-', metavar='FILE', help='write JSON, to standard output without FILE')
+    look.add_argument('--json', nargs='?', const='-', metavar='FILE', help='write JSON, by default to standard output')
     look.set_defaults(run=run_inspect)
     for name, text in (('play', 'play a bag into the ROS 2 graph'), ('record', 'record topics of the ROS 2 graph')):
         node = actions.add_parser(name, help=text, add_help=False, prefix_chars='\0')

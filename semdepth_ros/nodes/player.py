@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--rate', type=float, default=1.0, help='0.5 takes twice as long as the recording')
     parser.add_argument('--loop', action='store_true', help='begin again at the end')
     parser.add_argument('--clock', action='store_true', help='publish /clock even if the bag has none')
-    parser.add_argument('--wait', type=float, default=5.0, metavar='S', help='wait so long for a subscriber before starting')
+    parser.add_argument('--wait', type=float, default=5.0, metavar='S', help='wait so long for a subscriber first')
     args = parser.parse_args(remove_ros_args(argv)[1:])
 
     def body(stop: threading.Event) -> None:

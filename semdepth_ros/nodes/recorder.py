@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv if argv is None else argv
     parser = argparse.ArgumentParser('recorder', description=__doc__)
     parser.add_argument('topics', nargs='+', metavar='TOPIC')
-    parser.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or a name without suffix for a folder')
+    parser.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or no suffix: a folder')
     parser.add_argument('--force', action='store_true', help='replace BAG if it exists')
     parser.add_argument('--by-stamp', action='store_true', help="file messages under their header's stamp")
     parser.add_argument('--wait', type=float, default=10.0, metavar='S', help='wait so long for publishers')
