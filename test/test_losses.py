@@ -1,0 +1,168 @@
+"""Each loss against an independent implementation, a closed form or finite differences."""
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from skimage.metrics import structural_similarity
+from torch.autograd import gradcheck
+
+from semdepth_ros.losses import (edge_aware_smoothness, minimum_reprojection, photometric_error, semantic_cross_entropy,
+                                 structural_dissimilarity, velocity_loss)
+from semdepth_ros.losses.photometric import SSIM_C1
+
+
+def drawn(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def test_ssim_equals_scikit_image_up_to_the_border():
+    a, b = drawn(1, 3, 8, 11), drawn(1, 3, 8, 11, seed=1)
+    padded = [np.pad(x[0].numpy(), ((0, 0), (1, 1), (1, 1)), mode='reflect') for x in (a, b)]
+    _, similarity = structural_similarity(*padded, win_size=3, use_sample_covariance=False, K1=0.01, K2=0.03,
+                                          data_range=1.0, channel_axis=0, full=True)
+    expected = np.clip((1 - similarity[:, 1:-1, 1:-1]) / 2, 0, 1)
+    np.testing.assert_allclose(structural_dissimilarity(a, b)[0].numpy(), expected, atol=1e-9)
+
+
+def test_ssim_of_two_constants_is_its_luminance_term():
+    a, b = 0.3, 0.7
+    expected = (1 - (2 * a * b + SSIM_C1) / (a * a + b * b + SSIM_C1)) / 2
+    result = structural_dissimilarity(torch.full((1, 1, 4, 4), a).double(), torch.full((1, 1, 4, 4), b).double())
+    torch.testing.assert_close(result, torch.full_like(result, expected))
+
+
+def test_photometric_error_of_an_image_with_itself_is_zero():
+    image = drawn(2, 3, 5, 6)
+    assert photometric_error(image, image).abs().max() < 1e-12
+
+
+def test_photometric_error_mixes_ssim_and_difference_in_fixed_shares():
+    a, b = drawn(2, 3, 5, 6), drawn(2, 3, 5, 6, seed=1)
+    expected = (0.85 * structural_dissimilarity(a, b) + 0.15 * (a - b).abs()).mean(dim=1)
+    torch.testing.assert_close(photometric_error(a, b), expected)
+
+
+def test_photometric_error_of_stacked_candidates_is_that_of_each():
+    candidates, target = drawn(4, 2, 3, 3, 5, 6), drawn(3, 3, 5, 6, seed=1)
+    stacked = photometric_error(candidates, target)
+    assert stacked.shape == (4, 2, 3, 5, 6)
+    torch.testing.assert_close(stacked[3, 1], photometric_error(candidates[3, 1], target))
+
+
+def test_photometric_error_has_the_gradient_of_finite_differences():
+    a, b = drawn(2, 1, 2, 4, 4).requires_grad_(), drawn(1, 2, 4, 4, seed=1)
+    assert gradcheck(photometric_error, (a, b))
+
+
+def test_minimum_reprojection_takes_the_better_source_at_every_pixel():
+    warped = torch.tensor([[[0.1, 0.9]], [[0.8, 0.2]]])[:, None]                # [S=2, B=1, H=1, W=2]
+    torch.testing.assert_close(minimum_reprojection(warped), torch.tensor([[[0.1, 0.2]]]))
+
+
+def test_a_standing_camera_gives_no_gradient():
+    warped = torch.full((2, 1, 3, 3), 0.2, requires_grad=True)
+    minimum_reprojection(warped, torch.zeros(2, 1, 3, 3)).sum().backward()
+    assert warped.grad.abs().max() == 0
+
+
+def test_a_moving_camera_keeps_its_gradient():
+    warped = torch.full((2, 1, 3, 3), 0.2)
+    warped[1] += 0.1
+    warped.requires_grad_()
+    minimum_reprojection(warped, torch.ones(2, 1, 3, 3)).sum().backward()
+    assert (warped.grad[0] == 1).all() and (warped.grad[1] == 0).all()
+
+
+def test_auto_mask_noise_is_too_small_to_matter_elsewhere():
+    identity = torch.full((2, 1, 9, 9), 0.5)
+    torch.testing.assert_close(minimum_reprojection(identity + 1, identity), torch.full((1, 9, 9), 0.5), atol=1e-4, rtol=0)
+
+
+def test_smoothness_of_a_constant_is_zero():
+    assert edge_aware_smoothness(torch.full((2, 1, 4, 5), 0.3), torch.rand(2, 3, 4, 5)) == 0
+
+
+def test_smoothness_of_a_ramp_is_its_slope_over_its_mean():
+    ramp = torch.arange(1.0, 6.0, dtype=torch.float64).expand(1, 1, 4, 5)
+    result = edge_aware_smoothness(ramp, torch.zeros(1, 3, 4, 5, dtype=torch.float64))
+    torch.testing.assert_close(result, torch.tensor(1 / 3, dtype=torch.float64))
+
+
+def test_an_image_edge_makes_a_step_in_depth_cheaper_by_its_exponential():
+    disparity = torch.tensor([1.0, 1.0, 3.0, 3.0], dtype=torch.float64).expand(1, 1, 2, 4)
+    edge = torch.tensor([0.0, 0.0, 0.7, 0.7], dtype=torch.float64).expand(1, 3, 2, 4)
+    free, cheap = edge_aware_smoothness(disparity, edge * 0), edge_aware_smoothness(disparity, edge)
+    torch.testing.assert_close(cheap, free * np.exp(-0.7))
+
+
+def test_smoothness_ignores_the_scale_of_disparity_and_has_the_right_gradient():
+    disparity, image = drawn(1, 1, 3, 4).add(0.1).requires_grad_(), drawn(1, 3, 3, 4, seed=1)
+    torch.testing.assert_close(edge_aware_smoothness(disparity * 7, image), edge_aware_smoothness(disparity, image),
+                               rtol=1e-5, atol=0)
+    assert gradcheck(edge_aware_smoothness, (disparity, image))
+
+
+def test_cross_entropy_equals_the_librarys_and_ignores_255():
+    logits, labels = drawn(2, 5, 3, 4), torch.randint(0, 5, (2, 3, 4), generator=torch.Generator().manual_seed(0))
+    labels[0, 0] = 255
+    expected = F.cross_entropy(logits, labels, ignore_index=255)
+    torch.testing.assert_close(semantic_cross_entropy(logits, labels.to(torch.uint8)), expected)
+    logits[0, :, 0] = 1e6
+    torch.testing.assert_close(semantic_cross_entropy(logits, labels.to(torch.uint8)), expected)
+
+
+def test_cross_entropy_without_labels_is_zero_with_zero_gradient():
+    logits = drawn(1, 5, 2, 2).requires_grad_()
+    loss = semantic_cross_entropy(logits, torch.full((1, 2, 2), 255, dtype=torch.uint8))
+    loss.backward()
+    assert loss == 0 and logits.grad.abs().max() == 0
+
+
+def test_cross_entropy_with_class_weights_and_smoothing_equals_the_librarys():
+    logits, labels = drawn(2, 4, 3, 3), torch.randint(0, 4, (2, 3, 3), generator=torch.Generator().manual_seed(1))
+    labels[1, 2] = 255
+    weights = torch.tensor([1.0, 2.0, 0.5, 3.0], dtype=torch.float64)
+    expected = F.cross_entropy(logits, labels, weight=weights, ignore_index=255)
+    torch.testing.assert_close(semantic_cross_entropy(logits, labels, class_weights=weights), expected)
+    expected = F.cross_entropy(logits, labels, ignore_index=255, label_smoothing=0.1)
+    torch.testing.assert_close(semantic_cross_entropy(logits, labels, label_smoothing=0.1), expected)
+
+
+def test_confidence_weighs_each_label():
+    logits = drawn(1, 3, 1, 2)
+    labels, confidence = torch.tensor([[[0, 2]]]), torch.tensor([[[0.25, 0.75]]])
+    each = F.cross_entropy(logits, labels, reduction='none')[0, 0]
+    expected = 0.25 * each[0] + 0.75 * each[1]
+    torch.testing.assert_close(semantic_cross_entropy(logits, labels, confidence), expected)
+    none = semantic_cross_entropy(logits, labels, torch.zeros(1, 1, 2))
+    assert none == 0
+
+
+def test_cross_entropy_has_the_gradient_of_finite_differences():
+    labels = torch.tensor([[[0, 255], [2, 1]]])
+    assert gradcheck(lambda x: semantic_cross_entropy(x, labels, drawn(1, 2, 2), label_smoothing=0.1),
+                     drawn(1, 3, 2, 2).requires_grad_())
+
+
+def test_velocity_loss_is_the_difference_of_lengths_where_known():
+    translation = torch.tensor([[3.0, 0.0, 4.0], [0.0, 0.0, 1.0], [9.0, 9.0, 9.0]])
+    distance = torch.tensor([4.0, 1.5, float('nan')])
+    torch.testing.assert_close(velocity_loss(translation, distance), torch.tensor(0.75))
+
+
+def test_velocity_loss_without_known_distances_is_zero_with_zero_gradient():
+    translation = torch.ones(2, 3, requires_grad=True)
+    loss = velocity_loss(translation, torch.full((2,), float('nan')))
+    loss.backward()
+    assert loss == 0 and translation.grad.abs().max() == 0
+
+
+@pytest.mark.parametrize('scale', [1.0, 1e-3])
+def test_velocity_loss_has_the_gradient_of_finite_differences(scale):
+    assert gradcheck(lambda t: velocity_loss(t, torch.tensor([1.0, 2.0]).double()), (drawn(2, 3) * scale + scale).requires_grad_())
+
+
+def test_velocity_loss_has_a_finite_gradient_at_rest():
+    translation = torch.zeros(1, 3, requires_grad=True)
+    velocity_loss(translation, torch.ones(1)).backward()
+    assert torch.isfinite(translation.grad).all()
