@@ -6,19 +6,29 @@ import sys
 
 from setuptools import Distribution, Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 NAME = 'semdepth_ros'
 HERE = Path(__file__).resolve().parent
-os.chdir(HERE)
 sys.path.insert(0, str(HERE))
 from semdepth_ros import __version__  # noqa: E402
 from semdepth_ros.message_compilation import build_messages  # noqa: E402
-from semdepth_ros.message_generation import MessageBuildError, MessagePackage, ros_prefixes  # noqa: E402
+from semdepth_ros.message_generation import MessageBuildError, MessagePackage, has_ros  # noqa: E402
 
 MESSAGES = MessagePackage.found_in(HERE, NAME, ('std_msgs', 'builtin_interfaces'))
 NO_ROS = (f'{NAME}: no ROS 2 found, so nodes and messages are left out; install ROS 2 first '
           "(pip install 'ros-rclpy[fastrtps]' ros-sensor-msgs, or source /opt/ros/<distro>) to have them")
-WITH_ROS = bool(ros_prefixes())
+WITH_ROS = has_ros()
+
+
+class BuildPython(build_py):
+    """Copy the Python modules, and say so where they are all there is."""
+
+    def run(self):
+        """Run as usual."""
+        if not WITH_ROS:
+            print(NO_ROS, file=sys.stderr)
+        super().run()
 
 
 class BuildMessages(build_ext):
@@ -33,7 +43,7 @@ class BuildMessages(build_ext):
         self.place(built, Path(self.build_lib))
         prefix = built / 'prefix'
         for folder in sorted({p.parent for p in prefix.rglob('*') if p.is_file()}):
-            files = [os.path.relpath(p) for p in sorted(folder.iterdir()) if p.is_file()]
+            files = [os.path.relpath(p) for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != '.msg']
             self.distribution.data_files.append((str(folder.relative_to(prefix)), files))
 
     def place(self, built, target):
@@ -57,9 +67,6 @@ def data(target, *patterns):
     return target, [str(p.relative_to(HERE)) for pattern in patterns for p in sorted(HERE.glob(pattern)) if p.is_file()]
 
 
-if not WITH_ROS:
-    print(NO_ROS, file=sys.stderr)
-
 ROS = ['ros-rclpy[fastrtps]', 'ros-sensor-msgs', 'ros-std-msgs', 'ros-geometry-msgs', 'ros-nav-msgs', 'ros-diagnostic-msgs',
        'ros-std-srvs']
 BAGS = ['rosbags>=0.11']
@@ -76,6 +83,7 @@ setup(
     data_files=[
         data('share/ament_index/resource_index/packages', f'resource/{NAME}'),
         data(f'share/{NAME}', 'package.xml'),
+        data(f'share/{NAME}/msg', 'msg/*.msg'),
         data(f'share/{NAME}/launch', 'launch/*.launch.py'),
         data(f'share/{NAME}/config', 'config/*.*'),
         data(f'share/{NAME}/config/recipes', 'config/recipes/*.yaml'),
@@ -91,7 +99,7 @@ setup(
     },
     zip_safe=False,
     ext_modules=[Extension(f'{NAME}.{NAME}_s__rosidl_typesupport_c', sources=[])] if WITH_ROS else [],
-    cmdclass={'build_ext': BuildMessages},
+    cmdclass={'build_py': BuildPython, 'build_ext': BuildMessages},
     distclass=DistributionWithData,
     entry_points={'console_scripts': [
         'semdepth = semdepth_ros.cli.main:main',

@@ -30,7 +30,7 @@ EXTENSION_LIBRARIES = (
     'rcutils', 'rmw', 'fastcdr')
 # lib<package>__<key>.so in the order of linking: (own libraries it needs, others). The last of each language finds the two
 # before it with dlopen("lib<package>__...so"). Linked to them it has them loaded already, and the loader answers by
-# soname: neither LD_LIBRARY_PATH nor an installed rpath is needed.
+# soname, wherever they lie.
 LIBRARIES = {
     'rosidl_generator_c': ((), ('{d}__rosidl_generator_c', 'rosidl_runtime_c', 'rcutils')),
     'rosidl_typesupport_fastrtps_c': (

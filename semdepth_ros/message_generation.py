@@ -62,7 +62,7 @@ def snake_case(name: str) -> str:
 
 
 def ros_prefixes(environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the ROS prefixes to build against, most specific first; none where there is no ROS.
+    """Return the prefixes to build against, most specific first; none where nothing of ROS is installed.
 
     colcon points sys.prefix at its install folder and keeps the virtual environment's own as real_prefix. Either counts
     only if ROS packages live there, so that /usr is not searched.
@@ -70,6 +70,11 @@ def ros_prefixes(environ: Mapping[str, str] = os.environ) -> list[Path]:
     folders = [p for p in environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
     folders += [sys.prefix, getattr(sys, 'real_prefix', sys.prefix)]
     return [Path(p) for p in dict.fromkeys(folders) if (Path(p) / 'share' / 'ament_index').is_dir()]
+
+
+def has_ros(prefixes: list[Path] | None = None) -> bool:
+    """Say whether there is a ROS 2 to build messages for: a prefix alone may hold nothing but this package."""
+    return any((p / 'share' / 'rosidl_runtime_c').is_dir() for p in (ros_prefixes() if prefixes is None else prefixes))
 
 
 def share_of(package: str, prefixes: list[Path]) -> Path:

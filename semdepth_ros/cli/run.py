@@ -6,7 +6,7 @@ from importlib.util import find_spec
 import os
 import sys
 
-from semdepth_ros.middleware import with_large_messages
+from semdepth_ros.bridge.middleware import with_large_messages
 
 NODES = {'perception': 'semdepth_ros.nodes.perception'}
 
