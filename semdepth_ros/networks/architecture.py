@@ -19,11 +19,12 @@ ENCODERS = {'resnet18': ResNet18, 'small': SmallEncoder}
 DEPTH_DECODERS = {'monodepth2': DepthDecoder, 'small': SmallDepthDecoder}
 SEMANTIC_DECODERS = {'monodepth2': SemanticDecoder, 'small': SmallSemanticDecoder}
 POSE_NETWORKS = {'resnet18': ResNetPose, 'small': SmallPose}
-PARTS = {'depth_decoder': DEPTH_DECODERS, 'semantic_decoder': SEMANTIC_DECODERS, 'guidance': GUIDANCES, 'pose': POSE_NETWORKS}
+PARTS = {'depth_decoder': DEPTH_DECODERS, 'semantic_decoder': SEMANTIC_DECODERS, 'guidance': GUIDANCES,
+         'pose': POSE_NETWORKS}
 
 BASE = {'encoder': 'resnet18', 'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2', 'guidance': 'plain',
-        'pose': 'resnet18', 'classes': 19, 'depth_range': [0.1, 100.0], 'initial_depth': None, 'pose_scale': [0.01, 0.01],
-        'pretrained': False, 'encoder_config': None}
+        'pose': 'resnet18', 'classes': 19, 'depth_range': [0.1, 100.0], 'initial_depth': None,
+        'pose_scale': [0.01, 0.01], 'pretrained': False, 'encoder_config': None}
 SMALL = BASE | {'encoder': 'small', 'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small',
                 'initial_depth': 10.0, 'pose_scale': [0.01, 0.5]}
 
@@ -33,12 +34,14 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
 
     Keys, all optional; `encoder: small` brings the small defaults, shown after the bar:
     encoder (resnet18 | small; or timm:NAME, transformers:NAME where those packages are installed), depth_decoder and
-    semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small), classes (19), depth_range (canonical m:
-    [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is Monodepth2's start | 10.0), pose_scale (rad and m
-    for an output of one: [0.01, 0.01] | [0.01, 0.5]), pretrained (False; for resnet18 a safetensors file of ImageNet or Monodepth2
-    encoder weights; for a library's encoder True), encoder_config (of a transformers encoder; filled in).
+    semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small), classes (19), depth_range
+    (canonical m: [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is Monodepth2's start |
+    10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]), pretrained (False; for resnet18 a
+    safetensors file of ImageNet or Monodepth2 encoder weights; for a library's encoder True), encoder_config (of a
+    transformers encoder; filled in).
 
-    The network's own `architecture` is complete and makes the same network, with fresh weights, wherever it is built again.
+    The network's own `architecture` is complete and makes the same network, with fresh weights, wherever it is built
+    again.
 
     :raises ValueError: a key or value that is unknown, naming what was expected
     """
@@ -54,7 +57,8 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
     pose = POSE_NETWORKS[architecture['pose']](tuple(architecture['pose_scale']))
     if architecture['encoder'] == 'resnet18' and architecture['pretrained'] and isinstance(pose, ResNetPose):
         load_resnet18(pose.encoder, architecture['pretrained'])
-    return JointNetwork(architecture | {'pretrained': False, 'encoder_config': config}, encoder, depth, semantic, guidance, pose)
+    architecture |= {'pretrained': False, 'encoder_config': config}
+    return JointNetwork(architecture, encoder, depth, semantic, guidance, pose)
 
 
 def _encoder(architecture: dict[str, Any]) -> tuple[nn.Module, dict | None]:
@@ -95,7 +99,7 @@ def _check_encoder(architecture: dict[str, Any]) -> None:
     if encoder == 'small' and pretrained is not False:
         raise ValueError(f'pretrained is {pretrained!r}, expected false for the encoder small')
     if architecture['encoder_config'] is not None and library != 'transformers':
-        raise ValueError(f'encoder_config is given for the encoder {encoder}, expected none except for transformers:NAME')
+        raise ValueError(f'encoder_config is given for the encoder {encoder}, expected it for transformers:NAME only')
 
 
 def _check_numbers(architecture: dict[str, Any]) -> None:
@@ -104,7 +108,7 @@ def _check_numbers(architecture: dict[str, Any]) -> None:
         raise ValueError(f'classes is {classes!r}, expected a whole number from 2 to 255')
     low, high = _pair('depth_range', architecture['depth_range'])
     if not low < high:
-        raise ValueError(f'depth_range is {architecture["depth_range"]!r}, expected two numbers with 0 < nearest < farthest')
+        raise ValueError(f'depth_range is {[low, high]!r}, expected two numbers with 0 < nearest < farthest')
     _pair('pose_scale', architecture['pose_scale'])
     if initial is not None and not (_is_number(initial) and low < initial < high):
         raise ValueError(f'initial_depth is {initial!r}, expected a depth between {low} and {high} m, or nothing')

@@ -13,6 +13,7 @@ from semdepth_ros.networks.resnet import initialise
 from semdepth_ros.networks.small import conv_bn_relu
 
 Block = Callable[[int, int], nn.Module]
+Guide = Callable[[int, Tensor], Tensor]
 DECODER_CHANNELS = (16, 32, 64, 128, 256)
 SMALL_DECODER_CHANNELS = (16, 32, 48, 96, 128)
 
@@ -28,9 +29,10 @@ def reflect_conv(inputs: int, width: int) -> nn.Conv2d:
 
 
 class DisparityHead(nn.Conv2d):
-    """A 3x3 convolution and a sigmoid that stay in single precision whatever the network is converted to or cast by autocast.
+    """A 3x3 convolution and a sigmoid that stay in single precision whatever the network is converted to.
 
-    Far depths lie where the sigmoid's input is -5 to -8; there bfloat16 has steps of 3 % of depth, which clouds show as terraces.
+    Far depths lie where the sigmoid's input is -5 to -8; there bfloat16 has steps of 3 % of depth, which clouds show as
+    terraces.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -46,9 +48,9 @@ class DisparityHead(nn.Conv2d):
 
 
 class UpwardPath(nn.Module):
-    """Levels 4 to `finest`, each: block, nearest up-sampling, concatenation with the encoder's features, block (Godard et al. 2019).
+    """Levels 4 to `finest`, each: block, nearest up-sampling, concatenation with the encoder's features, block.
 
-    Level i gives channels[i] channels at stride 2^i.
+    Level i gives channels[i] channels at stride 2^i. Godard et al. 2019.
 
     :param block: makes a block of (inputs, width)
     :param encoder_channels: at strides 2, 4, 8, 16, 32
@@ -65,7 +67,7 @@ class UpwardPath(nn.Module):
             self.after[str(i)] = block(channels[i] + skip, channels[i])
             inputs = channels[i]
 
-    def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor] | None = None) -> dict[int, Tensor]:
+    def forward(self, features: list[Tensor], guide: Guide | None = None) -> dict[int, Tensor]:
         """Return the output of each level; guide(level, output), if given, takes its place."""
         x, levels = features[-1], {}
         for i in sorted(self.channels, reverse=True):
@@ -88,11 +90,12 @@ class DepthDecoder(nn.Module):
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()
         self.path = UpwardPath(conv_elu, encoder_channels, DECODER_CHANNELS)
-        self.heads = nn.ModuleList(DisparityHead(DECODER_CHANNELS[s], 1, 3, padding=1, padding_mode='reflect') for s in range(4))
+        self.heads = nn.ModuleList(
+            DisparityHead(DECODER_CHANNELS[s], 1, 3, padding=1, padding_mode='reflect') for s in range(4))
         if initial_disparity is not None:
             start_near(self.heads, initial_disparity)
 
-    def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor], scales: int) -> tuple[Tensor, ...]:
+    def forward(self, features: list[Tensor], guide: Guide, scales: int) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide)
         return tuple(self.heads[s](levels[s]) for s in range(scales))
@@ -113,7 +116,9 @@ class SemanticDecoder(nn.Module):
 
 
 class SmallDepthDecoder(nn.Module):
-    """A narrow path to stride 2; the full-size disparity is laid out from four half-size channels (Shi et al. 2016; form ours).
+    """A narrow path to stride 2; the full-size disparity is laid out from four half-size channels.
+
+    Form ours; the laying out is that of Shi et al. 2016.
 
     :param initial_disparity: sigmoid output to start near; None is 0.5
     """
@@ -130,7 +135,7 @@ class SmallDepthDecoder(nn.Module):
         with torch.no_grad():
             self.heads[0].weight[1:] = self.heads[0].weight[:1]
 
-    def forward(self, features: list[Tensor], guide: Callable[[int, Tensor], Tensor], scales: int) -> tuple[Tensor, ...]:
+    def forward(self, features: list[Tensor], guide: Guide, scales: int) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide)
         levels[0] = self.fine(levels[1])
@@ -160,5 +165,5 @@ def start_near(heads: nn.ModuleList, disparity: float) -> None:
     SGDepth (Klingner et al. 2020) too starts from a bias, for stability. Which depth to start at is ours.
     """
     for head in heads:
-        nn.init.normal_(head.weight, std=0.01)
+        nn.init.normal_(head.weight, std=0.003)
         nn.init.constant_(head.bias, math.log(disparity / (1 - disparity)))

@@ -11,10 +11,12 @@ from semdepth_ros.networks.joint import JointNetwork
 
 
 def fold_batch_norm(network: JointNetwork) -> JointNetwork:
-    """Return a copy for inference, in evaluation mode and without gradients, that computes the same with fewer operations.
+    """Return a copy for inference that computes the same with fewer operations.
 
-    Each of our modules lists a convolution directly before its normalisation; a library's backbone promises no such order and is left
-    as it is. The copy's tensors no longer match a model file's.
+    It is in evaluation mode and has no gradients.
+
+    Each of our modules lists a convolution directly before its normalisation; a library's backbone promises no such
+    order and is left as it is. The copy's tensors no longer match a model file's.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     for name, module in list(folded.named_modules()):

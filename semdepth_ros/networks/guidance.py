@@ -20,15 +20,15 @@ class Semantics(NamedTuple):
 class Plain(nn.Module):
     """No guidance: the depth decoder sees nothing of the semantic decoder.
 
-    Every guidance is built with (depth_channels, semantic_channels, classes), the first two by level, and is called once a level,
-    coarse to fine, by the depth decoder.
+    Every guidance is built with (depth_channels, semantic_channels, classes), the first two by level, and is called
+    once a level, coarse to fine, by the depth decoder.
     """
 
     def __init__(self, depth_channels: dict[int, int], semantic_channels: dict[int, int], classes: int):
         super().__init__()
 
     def forward(self, level: int, depth: Tensor, semantics: Semantics) -> Tensor:
-        """Return what takes the place of the depth decoder's output [B, C_level, H / 2^level, W / 2^level] at this level."""
+        """Return what takes the place of the depth decoder's output at this level, of the same shape."""
         return depth
 
 

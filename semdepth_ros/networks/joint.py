@@ -38,8 +38,8 @@ class JointNetwork(nn.Module):
     def forward(self, image: Tensor, pairs: Tensor | None = None) -> Prediction:
         """Return disparities and class scores of an rgb image [B, 3, H, W] in 0..1, H and W multiples of 32.
 
-        :param pairs: image pairs [N, 6, H, W], whose motions then come as extras `axis_angle` and `translation`: one call
-            for everything, which DistributedDataParallel asks for
+        :param pairs: image pairs [N, 6, H, W], whose motions then come as extras `axis_angle` and `translation`: one
+            call for everything, which DistributedDataParallel asks for
         """
         if image.shape[2] % 32 or image.shape[3] % 32:
             raise ValueError(f'image has the size {image.shape[3]}x{image.shape[2]}, expected multiples of 32')
@@ -53,10 +53,10 @@ class JointNetwork(nn.Module):
         return Prediction(disparities, semantics.logits, extras)
 
     def pose(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Return axis-angle [B, 3] rad and translation [B, 3] of the motion from the first to the second image, in order of time.
+        """Return axis-angle [B, 3] rad and translation [B, 3] of the motion from the first to the second image.
 
-        As in Monodepth2: for a source image after the target, pose(target, source) moves target points into the source camera;
-        for one before it, pose(source, target) is to be inverted. Images [B, 3, H, W] in 0..1.
+        As in Monodepth2: for a source image after the target, pose(target, source) moves target points into the source
+        camera; for one before it, pose(source, target) is to be inverted. Images [B, 3, H, W] in 0..1.
         """
         return self.pose_network(normalise(torch.cat((first, second), dim=1)))
 

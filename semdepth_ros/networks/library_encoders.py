@@ -20,12 +20,14 @@ STEM_WIDTH = 32
 class LibraryEncoder(nn.Module):
     """A library's backbone as an encoder: the last feature map of each stride from 2 to 32.
 
-    Where the backbone starts at stride 4, a 3x3 stem of our own gives the features at stride 2. Strides and channels are measured on a
-    small image, not believed; parameters on which no feature depends are frozen, because DistributedDataParallel stumbles over them.
+    Where the backbone starts at stride 4, a 3x3 stem of our own gives the features at stride 2. Strides and channels
+    are measured on a small image, not believed; parameters on which no feature depends are frozen, because
+    DistributedDataParallel stumbles over them.
 
     :param backbone: the library's module
     :param read: (backbone, normalised image) to its feature maps, in any order
-    :raises ValueError: a backbone that does not run on images of any size, or whose feature maps lack a stride from 4 to 32
+    :raises ValueError: a backbone that does not run on images of any size, or whose feature maps lack a stride from 4
+        to 32
     """
 
     def __init__(self, backbone: nn.Module, read: Callable[[nn.Module, Tensor], list[Tensor]]):

@@ -14,10 +14,12 @@ from semdepth_ros.networks.joint import MEAN, STD, JointNetwork
 from semdepth_ros.networks.probes import make_probes
 
 
-def save_network(path: str | os.PathLike, network: JointNetwork, card: ModelCard, probe_images: Sequence[np.ndarray]) -> ModelCard:
+def save_network(path: str | os.PathLike, network: JointNetwork, card: ModelCard,
+                 probe_images: Sequence[np.ndarray]) -> ModelCard:
     """Write a network with two probe frames to a model file, and return the card as written.
 
-    The probes' outputs are those of the weights as the file stores them. The network may be in training mode and on any device.
+    The probes' outputs are those of the weights as the file stores them. The network may be in training mode and on any
+    device.
 
     :param probe_images: two of uint8 [h, w, 3] rgb, at network size
     :raises ModelFileError: a weight that is not finite in half precision
@@ -46,7 +48,8 @@ def load_network(path: str | os.PathLike) -> tuple[JointNetwork, ModelCard]:
 def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
     """Return the network, in evaluation mode, of what read_model returned.
 
-    :raises ModelFileError: an architecture that is unknown, a tensor that it lacks, has no place for, or has in another shape
+    :raises ModelFileError: an architecture that is unknown or contradicts the card; a tensor that is missing, misshapen
+        or has no place
     """
     try:
         network = build_network(card.architecture)
@@ -54,22 +57,29 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
         raise ModelFileError(f'architecture cannot be built: {error}') from error
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(PROBE)}
     _check_shapes(weights, network.state_dict())
-    if len(card.classes) != network.architecture['classes']:
-        raise ModelFileError(f'card names {len(card.classes)} classes, its architecture has {network.architecture["classes"]}')
-    if tuple(card.depth_range_m) != tuple(network.architecture['depth_range']):
-        raise ModelFileError(f'card has the depth range {card.depth_range_m}, its architecture {network.architecture["depth_range"]}')
-    if (card.input.mean, card.input.std) != (MEAN, STD):
-        raise ModelFileError(f'card asks for mean {card.input.mean} and std {card.input.std}, expected {MEAN} and {STD}')
+    _check_card(card, network.architecture)
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _check_card(card: ModelCard, architecture: dict) -> None:
+    classes, depth_range = architecture['classes'], architecture['depth_range']
+    rule = card.input
+    if len(card.classes) != classes:
+        raise ModelFileError(f'card names {len(card.classes)} classes, its architecture has {classes}')
+    if list(card.depth_range_m) != list(depth_range):
+        raise ModelFileError(f'card has the depth range {list(card.depth_range_m)}, its architecture {depth_range}')
+    if (rule.mean, rule.std) != (MEAN, STD):
+        raise ModelFileError(f'card asks for mean {rule.mean} and std {rule.std}, expected {MEAN} and {STD}')
 
 
 def _check_shapes(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
     for name in expected:
         if name not in weights:
             raise ModelFileError(f'tensor {name} is missing')
-        if weights[name].shape != expected[name].shape:
-            raise ModelFileError(f'tensor {name} has shape {list(weights[name].shape)}, expected {list(expected[name].shape)}')
+        shape, fitting = list(weights[name].shape), list(expected[name].shape)
+        if shape != fitting:
+            raise ModelFileError(f'tensor {name} has shape {shape}, expected {fitting}')
     for name in weights:
         if name not in expected:
             raise ModelFileError(f'tensor {name} has no place in the architecture')

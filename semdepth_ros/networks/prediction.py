@@ -9,11 +9,13 @@ from torch import Tensor
 class Prediction(NamedTuple):
     """The outputs of one forward pass.
 
-    A named tuple, because compilers, CUDA graphs, DistributedDataParallel and Fabric's precision plugins all look inside one.
+    A named tuple, because compilers, CUDA graphs, DistributedDataParallel and Fabric's precision plugins all look
+    inside one.
 
     :param disparities: sigmoid outputs in (0, 1), finest first: scale s is [B, 1, H / 2^s, W / 2^s]
     :param logits: class scores [B, C, H, W]
-    :param extras: tensors by name: `axis_angle` and `translation` [N, 3] where pairs of images were given, and what guidance adds
+    :param extras: tensors by name: `axis_angle` and `translation` [N, 3] where pairs of images were given, and what
+        guidance adds
     """
 
     disparities: tuple[Tensor, ...]
@@ -24,8 +26,8 @@ class Prediction(NamedTuple):
 def disparity_to_depth(disparity: Tensor, min_m: float, max_m: float) -> Tensor:
     """Return the canonical depth of sigmoid outputs, any shape, between min_m and max_m.
 
-    Canonical depth is that of a camera with the focal length the network was trained for; metric depth is canonical depth
-    times the focal length of this network input over the trained one [px / px].
+    Canonical depth is that of a camera with the focal length the network was trained for; metric depth is canonical
+    depth times the focal length of this network input over the trained one [px / px].
     Godard et al. 2019, section 3.1 and its released code.
     """
     return 1 / (1 / max_m + (1 / min_m - 1 / max_m) * disparity)

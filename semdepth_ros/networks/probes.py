@@ -18,7 +18,8 @@ Predict = Callable[[Tensor], Prediction]
 def make_probes(predict: Predict, images: Sequence[np.ndarray | Tensor]) -> dict[str, Tensor]:
     """Return two probe frames with their outputs, as tensors for a model file.
 
-    `probe.0.image` uint8 [h, w, 3] rgb, `probe.0.disparity` float16 [h, w], `probe.0.labels` uint8 [h, w], and `probe.1` likewise.
+    `probe.0.image` uint8 [h, w, 3] rgb, `probe.0.disparity` float16 [h, w], `probe.0.labels` uint8 [h, w], and
+    `probe.1` likewise.
 
     :param predict: a network in evaluation mode, or anything that maps images [1, 3, h, w] in 0..1 to a Prediction
     :param images: two of uint8 [h, w, 3] rgb, at network size

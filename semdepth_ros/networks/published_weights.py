@@ -12,21 +12,22 @@ from semdepth_ros.networks.decoders import DepthDecoder
 from semdepth_ros.networks.pose import ResNetPose
 from semdepth_ros.networks.resnet import ResNet18
 
+UNUSED = ('fc.weight', 'fc.bias', 'height', 'width', 'use_stereo')
 Source = str | os.PathLike | dict[str, Tensor]
 
 
 def load_resnet18(encoder: ResNet18, source: Source) -> None:
     """Load torchvision's ResNet-18 weights, or Monodepth2's encoder (the same names after `encoder.`).
 
-    The classifier is left out. An encoder of image pairs given weights of single images takes the first convolution twice, halved
-    (Godard et al. 2019), so that a pair of equal images gives the features of one.
+    The classifier is left out. An encoder of image pairs given weights of single images takes the first convolution
+    twice, halved (Godard et al. 2019), so that a pair of equal images gives the features of one.
 
     :param source: a safetensors file or a state dict
     :raises ValueError: a tensor that is missing or has another shape
     """
     tensors = read_weights(source)
     tensors = {name.removeprefix('encoder.'): tensor for name, tensor in tensors.items()}
-    tensors = {name: t for name, t in tensors.items() if not name.startswith('fc.') and name not in ('height', 'width', 'use_stereo')}
+    tensors = {name: tensor for name, tensor in tensors.items() if name not in UNUSED}
     first = tensors.get('conv1.weight')
     if first is not None and encoder.conv1.in_channels == 6 and first.shape[1] == 3:
         tensors['conv1.weight'] = first.repeat(1, 2, 1, 1) / 2
@@ -67,11 +68,11 @@ def read_weights(source: Source) -> dict[str, Tensor]:
     except OSError as error:
         raise ValueError(f'weights {source} cannot be read: {error.strerror}') from error
     except SafetensorError as error:
-        raise ValueError(f'weights {source} are not a safetensors file ({error}); pickled weights are not opened') from error
+        raise ValueError(f'weights {source} are not a safetensors file, and pickled ones are not opened') from error
 
 
 def _monodepth2_depth_names() -> dict[str, str]:
-    """Return our module names by Monodepth2's: convolutions coarse to fine, two a level, then the heads fine to coarse."""
+    """Return our module names by Monodepth2's: two a level from coarse to fine, then the heads from fine to coarse."""
     names = {}
     for row, level in enumerate((4, 3, 2, 1, 0)):
         names[f'decoder.{2 * row}.conv.conv'] = f'path.before.{level}.0'

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions and a shortcut (He et al. 2016, figure 5 left): [B, inputs, H, W] to [B, width, H / stride, W / stride]."""
+    """Two 3x3 convolutions and a shortcut (He et al. 2016, figure 5 left), from inputs to width channels."""
 
     def __init__(self, inputs: int, width: int, stride: int = 1):
         super().__init__()
@@ -62,7 +62,7 @@ class ResNet18(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw convolutions so that activations keep their variance backwards (He et al. 2015), normalisations as identity."""
+    """Draw convolutions so that gradients keep their variance (He et al. 2015), and start normalisations as one."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode='fan_out', nonlinearity='relu')

@@ -8,11 +8,15 @@ from semdepth_ros.networks.resnet import initialise, residual_stage
 
 def conv_bn_relu(inputs: int, width: int, stride: int = 1) -> nn.Sequential:
     """Return a 3x3 convolution whose normalisation can be folded into it, and a ReLU that kernels fuse."""
-    return nn.Sequential(nn.Conv2d(inputs, width, 3, stride, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True))
+    conv = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(width), nn.ReLU(inplace=True))
 
 
 class SmallEncoder(nn.Module):
-    """A residual encoder with a 3x3 stem and narrow stages (form ours). Widths are multiples of 16, the vector length of AVX-512."""
+    """A residual encoder with a 3x3 stem and narrow stages.
+
+    Form ours. Widths are multiples of 16, the vector length of AVX-512 in single precision.
+    """
 
     channels = (32, 48, 96, 160, 192)
 
@@ -32,17 +36,18 @@ class SmallEncoder(nn.Module):
 
 
 class SmallPose(nn.Module):
-    """Six convolutions over a pair of images and a spatial mean (after Zhou et al. 2017; widths and normalisation ours).
+    """Six convolutions over a pair of images and a spatial mean (after Zhou et al. 2017, widths ours).
 
     :param scale: radians and metres that stand for an output of one
     """
 
     widths = (16, 32, 64, 128, 256, 256)
+    strides = (2, 2, 2, 2, 2, 1)
 
     def __init__(self, scale: tuple[float, float]):
         super().__init__()
         inputs = (6, *self.widths[:-1])
-        self.trunk = nn.Sequential(*(conv_bn_relu(a, b, 1 if i == 5 else 2) for i, (a, b) in enumerate(zip(inputs, self.widths))))
+        self.trunk = nn.Sequential(*(conv_bn_relu(*each) for each in zip(inputs, self.widths, self.strides)))
         self.head = nn.Conv2d(self.widths[-1], 6, 1)
         self.scale = scale
         initialise(self)

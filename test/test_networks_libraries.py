@@ -1,0 +1,121 @@
+"""Backbones of timm and transformers as encoders."""
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+
+import pytest
+import torch
+from torch import nn
+
+from semdepth_ros.model_file import ModelCard, save_model
+from semdepth_ros.networks import build_network, load_network
+
+ARCHITECTURES = {
+    'segformer': {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1]},
+    'resnet': {'embedding_size': 8, 'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1], 'layer_type': 'basic'},
+    'convnext': {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1]},
+}
+
+
+class Halving(nn.Module):
+    """A backbone of one convolution a stride, with a layer that no feature uses."""
+
+    def __init__(self, strides):
+        super().__init__()
+        self.strides = strides
+        self.convs = nn.ModuleList(nn.Conv2d(3, 4 + i, s, s) for i, s in enumerate(strides))
+        self.classifier = nn.Linear(4, 10)
+
+    def forward(self, x):
+        return [conv(x) for conv in self.convs]
+
+
+@pytest.fixture
+def timm(monkeypatch):
+    """Put a module of timm's interface in timm's place, which notes how it is called."""
+    module, module.calls = ModuleType('timm'), []
+    strides = {'whole': (2, 4, 8, 16, 32), 'patches': (4, 8, 16, 32), 'shallow': (2, 4, 8)}
+
+    def create_model(name, features_only, pretrained):
+        module.calls.append((name, features_only, pretrained))
+        if name not in strides:
+            raise RuntimeError(f'Unknown model ({name})\nmore')
+        return Halving(strides[name])
+    module.create_model = create_model
+    monkeypatch.setitem(sys.modules, 'timm', module)
+    return module
+
+
+@pytest.mark.parametrize('name, channels', [('whole', (4, 5, 6, 7, 8)), ('patches', (32, 4, 5, 6, 7))])
+def test_timm_features_are_taken_by_stride_and_a_missing_finest_is_added(timm, name, channels):
+    network = build_network({'encoder': f'timm:{name}', 'pretrained': True, 'pose': 'small'})
+    assert network.encoder.channels == channels
+    assert [f.shape[2] for f in network.encoder(torch.rand(1, 3, 64, 96))] == [32, 16, 8, 4, 2]
+    assert network(torch.rand(1, 3, 64, 96)).logits.shape == (1, 19, 64, 96)
+    assert timm.calls == [(name, True, True)]
+
+
+def test_parameters_that_no_feature_uses_are_frozen(timm):
+    network = build_network({'encoder': 'timm:whole', 'pose': 'small'})
+    frozen = {name for name, p in network.named_parameters() if not p.requires_grad}
+    assert frozen == {'encoder.backbone.classifier.weight', 'encoder.backbone.classifier.bias'}
+
+
+def test_pretrained_weights_are_not_fetched_again_for_a_model_file(timm, tmp_path):
+    network = build_network({'encoder': 'timm:patches', 'pretrained': True, 'pose': 'small'})
+    save_model(tmp_path / 'm.safetensors', network.state_dict(), ModelCard(network.architecture, focal_px=100.0))
+    again, _ = load_network(tmp_path / 'm.safetensors')
+    assert [pretrained for _, _, pretrained in timm.calls] == [True, False]
+    image = torch.rand(1, 3, 64, 64)
+    torch.testing.assert_close(again(image).logits, network.eval()(image).logits, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize('name, message', [
+    ('shallow', r'encoder has features at strides \[2, 4, 8\], expected strides 4, 8, 16 and 32'),
+    ('nothing', r"timm cannot make 'nothing': Unknown model \(nothing\)$"),
+])
+def test_timm_models_that_cannot_serve_are_refused_in_one_line(timm, name, message):
+    with pytest.raises(ValueError, match=message):
+        build_network({'encoder': f'timm:{name}'})
+
+
+@pytest.mark.parametrize('library', ['timm', 'transformers'])
+def test_a_library_that_is_not_installed_is_named_with_how_to_install_it(monkeypatch, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ValueError, match=f'encoder {library}:x needs the package {library}: pip install {library}'):
+        build_network({'encoder': f'{library}:x'})
+
+
+@pytest.mark.parametrize('kind', ARCHITECTURES)
+def test_transformers_encoder_needs_neither_hub_nor_folder_once_in_a_model_file(tmp_path, kind):
+    transformers = pytest.importorskip('transformers', reason='transformers is optional')
+    folder = tmp_path / kind
+    transformers.AutoConfig.for_model(kind, **ARCHITECTURES[kind]).save_pretrained(folder)
+    parts = {'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small'}
+    network = build_network({'encoder': f'transformers:{folder}'} | parts)
+    assert network.encoder.channels == (32, 8, 16, 24, 32)
+    save_model(tmp_path / 'm.safetensors', network.state_dict(), ModelCard(network.architecture, focal_px=100.0))
+    (folder / 'config.json').unlink()
+    again, _ = load_network(tmp_path / 'm.safetensors')
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        torch.testing.assert_close(again(image).logits, network.eval()(image).logits, rtol=0.02, atol=0.02)
+
+
+def test_pretrained_transformers_encoder_starts_from_the_published_weights(tmp_path):
+    transformers = pytest.importorskip('transformers', reason='transformers is optional')
+    config = transformers.AutoConfig.for_model('segformer', **ARCHITECTURES['segformer'])
+    published = transformers.AutoModel.from_config(config)
+    published.save_pretrained(tmp_path)
+    network = build_network({'encoder': f'transformers:{tmp_path}', 'pretrained': True, 'pose': 'small'})
+    theirs = published.state_dict()
+    assert all(torch.equal(t, theirs[n]) for n, t in network.encoder.backbone.state_dict().items())
+    assert network.architecture['pretrained'] is False
+
+
+def test_transformers_encoder_that_is_nowhere_is_refused_in_one_line(tmp_path):
+    pytest.importorskip('transformers', reason='transformers is optional')
+    with pytest.raises(ValueError, match='transformers cannot make') as error:
+        build_network({'encoder': f'transformers:{tmp_path}/nowhere'})
+    assert '\n' not in str(error.value)
