@@ -4,7 +4,7 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from semdepth_ros import shared_memory
+from semdepth_ros.bridge import shared_memory
 from semdepth_ros.share import shared_file
 
 MB = 1 << 20
