@@ -1,0 +1,90 @@
+"""What stands along a street: lamps, signs, traffic lights, bollards, bins, shelters (x faces the traffic it serves)."""
+from __future__ import annotations
+
+import numpy as np
+
+from semdepth_ros.world.primitives import Parts
+
+STEEL, DARK = (0.28, 0.29, 0.30), (0.04, 0.045, 0.045)
+WHITE, RED, BLUE, YELLOW = (0.78, 0.78, 0.76), (0.50, 0.02, 0.02), (0.02, 0.10, 0.42), (0.65, 0.45, 0.02)
+
+
+def lamp(rng: np.random.Generator, town, lit: float) -> Parts:
+    """Return a street lamp whose arm reaches along +y."""
+    p, tall = Parts(), town.lamp_height
+    colour = town.pole_colour
+    p.cylinder((0, 0, tall / 2), (0.16, 0.16, tall), colour, 'pole', period=2)
+    p.cylinder((0, 0, 0.4), (0.26, 0.26, 0.9), colour, 'pole', period=2)
+    p.box((0, 0.8, tall), (0.10, 1.8, 0.09), colour, 'pole')
+    p.box((0, 1.5, tall - 0.06), (0.22, 0.7, 0.12), (0.6, 0.6, 0.55), 'pole', glow=8.0 * lit)
+    return p
+
+
+def post(rng: np.random.Generator, tall: float, width: float = 0.09, colour=STEEL) -> Parts:
+    """Return a bare pole."""
+    p = Parts()
+    p.cylinder((0, 0, tall / 2), (width, width, tall), colour, 'pole', period=2)
+    return p
+
+
+def sign(rng: np.random.Generator) -> Parts:
+    """Return a traffic sign on its pole, facing +x."""
+    tall, kind = rng.uniform(2.3, 2.9), int(rng.integers(6))
+    p = post(rng, tall + 0.25, 0.07)
+    colour, inner, size, shape = ((WHITE, RED, 0.70, 1), (WHITE, RED, 0.70, 1), (BLUE, WHITE, 0.66, 1), (YELLOW, DARK, 0.66, 0),
+                                  (BLUE, WHITE, 0.64, 0), (RED, WHITE, 0.70, 1))[kind]
+    params = (shape, *inner)
+    if shape:
+        axes = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
+        p.cylinder((0.06, 0, tall), (size, size, 0.03), colour, 'traffic sign', axes=axes, pattern='sign',
+                   parameters=params, seed=kind)
+    else:
+        p.box((0.06, 0, tall), (0.03, size, size), colour, 'traffic sign', pattern='sign', parameters=params, seed=kind)
+    if rng.random() < 0.3:
+        p.box((0.06, 0, tall - 0.62), (0.03, 0.55, 0.30), WHITE, 'traffic sign', pattern='sign', parameters=(2, *DARK))
+    return p
+
+
+def direction_board(rng: np.random.Generator) -> Parts:
+    """Return a large direction sign on two posts, facing +x."""
+    p, wide, tall = Parts(), rng.uniform(2.0, 3.2), rng.uniform(1.0, 1.7)
+    for y in (-wide / 3, wide / 3):
+        p.cylinder((0, y, 1.7), (0.10, 0.10, 3.4), STEEL, 'pole', period=2)
+    colour = (BLUE, (0.02, 0.20, 0.08), (0.70, 0.55, 0.03))[rng.integers(3)]
+    p.box((0.08, 0, 2.4 + tall / 2), (0.05, wide, tall), colour, 'traffic sign', pattern='sign', parameters=(3, *WHITE),
+          seed=rng.uniform(0, 9))
+    return p
+
+
+def _head(p: Parts, x: float, y: float, z: float) -> None:
+    p.box((x, y, z), (0.22, 0.34, 0.98), DARK, 'traffic light')
+    p.box((x - 0.04, y, z), (0.03, 0.55, 1.2), (0.02, 0.02, 0.02), 'traffic light')
+    for level, colour in ((0.31, (0.5, 0.02, 0.01)), (0.0, (0.45, 0.28, 0.01)), (-0.31, (0.02, 0.40, 0.18))):
+        p.box((x + 0.12, y, z + level), (0.03, 0.23, 0.23), colour, 'traffic light', pattern='signal',
+              parameters=(level, 0, 0, 0))
+
+
+def traffic_light(rng: np.random.Generator, reach: float) -> Parts:
+    """Return a traffic light facing +x; with reach > 0 [m] a second head hangs over the road (towards +y)."""
+    p = post(rng, 3.3 if reach <= 0 else 5.9, 0.14, DARK)
+    _head(p, 0.10, 0.05, 2.75)
+    if reach > 0:
+        p.box((0, reach / 2, 5.75), (0.11, reach, 0.11), DARK, 'pole')
+        _head(p, 0.10, reach - 0.2, 5.4)
+    return p
+
+
+def bollard(rng: np.random.Generator) -> Parts:
+    """Return a low post."""
+    p = Parts()
+    p.cylinder((0, 0, 0.45), (0.14, 0.14, 0.9), DARK, 'pole', period=2)
+    p.cylinder((0, 0, 0.78), (0.15, 0.15, 0.10), WHITE, 'pole', period=2)
+    return p
+
+
+def advert_column(rng: np.random.Generator) -> Parts:
+    """Return a rubbish bin or cable box (class building, as unmovable man-made bodies)."""
+    p = Parts()
+    colour = ((0.10, 0.14, 0.10), (0.30, 0.30, 0.28), (0.20, 0.16, 0.10))[rng.integers(3)]
+    p.box((0, 0, 0.55), (0.45, rng.uniform(0.5, 1.3), 1.1), colour, 'building', material='plaster', period=4)
+    return p

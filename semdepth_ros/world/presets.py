@@ -1,0 +1,84 @@
+"""The kinds of drive that can be asked for by name."""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.world.light import Light
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A light, a town kind and a camera.
+
+    :param elevation: range of the sun's elevation [deg], None for the town's own
+    :param ahead: whether the sun stands ahead of the camera
+    :param pitch_deg: how far the camera looks down
+    """
+
+    light: Light
+    elevation: tuple[float, float] | None = None
+    ahead: bool = False
+    other_town: bool = False
+    plain: bool = False
+    width: int = 1242
+    height: int = 375
+    fov_deg: float = 81.0
+    height_m: float = 1.65
+    pitch_deg: float = 1.2
+    lamps_on: bool = False
+
+
+DAY = Light(sun=(0, 0, 1), sunlight=(2.30, 2.12, 1.85), skylight=(0.62, 0.72, 0.88), zenith=(0.20, 0.38, 0.72),
+            horizon=(0.72, 0.82, 0.92), cloudiness=0.4, fog=0.0011, haze=(0.62, 0.70, 0.80))
+DUSK = replace(DAY, sunlight=(1.15, 0.62, 0.30), skylight=(0.32, 0.32, 0.42), zenith=(0.10, 0.14, 0.30),
+               horizon=(0.75, 0.45, 0.28), haze=(0.42, 0.32, 0.28), fog=0.002, lamps=0.25, headlights=0.8, lit_windows=0.3,
+               exposure=1.35, noise=1.8)
+NIGHT = replace(DAY, sunlight=(0.012, 0.014, 0.02), skylight=(0.020, 0.022, 0.030), zenith=(0.006, 0.008, 0.014),
+                horizon=(0.030, 0.028, 0.030), haze=(0.018, 0.017, 0.018), fog=0.002, lamps=0.8, headlights=9.0,
+                lit_windows=0.35, exposure=1.5, noise=3.5)
+FOG = replace(DAY, sunlight=(0.25, 0.25, 0.25), skylight=(0.95, 0.97, 1.0), zenith=(0.72, 0.74, 0.76),
+              horizon=(0.70, 0.72, 0.74), haze=(0.68, 0.70, 0.72), fog=0.022, cloudiness=1.0, headlights=0.4)
+GLARE = replace(DAY, sunlight=(2.6, 2.1, 1.5), skylight=(0.5, 0.55, 0.66), haze=(0.80, 0.70, 0.56), fog=0.002, glare=0.22,
+                exposure=1.05)
+
+PRESETS: dict[str, Preset] = {
+    'day': Preset(DAY),
+    'dusk': Preset(DUSK, elevation=(4, 10), lamps_on=True),
+    'night': Preset(NIGHT, elevation=(30, 50), lamps_on=True),
+    'fog': Preset(FOG),
+    'glare': Preset(GLARE, elevation=(9, 17), ahead=True),
+    'other_town': Preset(DAY, other_town=True),
+    'other_camera': Preset(DAY, width=960, height=600, fov_deg=60.0, height_m=2.2, pitch_deg=6.0),
+    'hard': Preset(DAY, plain=True),
+}
+
+
+def find_preset(name: str) -> Preset:
+    """Return the preset of this name; raise ValueError for an unknown one."""
+    if name not in PRESETS:
+        raise ValueError(f'world preset is {name!r}, expected one of {", ".join(PRESETS)}')
+    return PRESETS[name]
+
+
+def default_camera(preset: str) -> Camera:
+    """Return the camera a preset is seen through unless another is given."""
+    p = find_preset(preset)
+    return Camera.from_field_of_view(p.width, p.height, p.fov_deg, height_m=p.height_m)
+
+
+def light_of(preset: Preset, azimuth_deg: float, elevation_deg: float, cloudiness: float, rng: np.random.Generator) -> Light:
+    """Return the preset's light with this town's sun and clouds, varied a little."""
+    light = preset.light
+    if preset.elevation:
+        elevation_deg = rng.uniform(*preset.elevation)
+    if preset.ahead:
+        azimuth_deg = rng.uniform(-25, 25)
+    if light.cloudiness < 1:
+        light = replace(light, cloudiness=cloudiness)
+    dim = 1 - 0.5 * max(0.0, light.cloudiness - 0.4)
+    tint = 1 + rng.normal(0, 0.025, 3)
+    return replace(light, sunlight=tuple(np.array(light.sunlight) * dim * tint), skylight=tuple(np.array(light.skylight) * tint),
+                   exposure=light.exposure * rng.uniform(0.9, 1.12)).with_sun(azimuth_deg, elevation_deg)

@@ -1,0 +1,156 @@
+"""Everything that moves on its own: where each object is at any time."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from semdepth_ros.world.ego import EgoPlan, on_ground
+from semdepth_ros.world.people import cyclist, motorcyclist, pedestrian
+from semdepth_ros.world.streets import JUNCTION_RADIUS, Streets
+from semdepth_ros.world.vehicles import bus, car, truck, van
+
+REACH_M, FIRST_MOVER = 190.0, 100000
+
+
+@dataclass(frozen=True)
+class Mover:
+    """One object on its way.
+
+    :param table: its primitives in its own frame
+    :param identity: its instance number
+    :param s, t, speed: along its line it is at s + speed * (time - t)
+    :param d: metres to the left of its line
+    :param line: (x, y, heading) of a straight line, None for the route
+    :param begins, ends: when it exists [s]
+    :param lead: the leading car, which the ego plan moves
+    :param lift: height of what it walks on above the road [m]
+    """
+
+    table: np.ndarray
+    identity: int
+    s: float
+    t: float
+    speed: float
+    d: float
+    begins: float
+    ends: float
+    line: tuple[float, float, float] | None = None
+    lead: bool = False
+    lift: float = 0.0
+
+    def pose(self, time: float, plan: EgoPlan) -> np.ndarray | None:
+        """Return its pose [4, 4] at a time [s], None where it is not on the map."""
+        if not self.begins <= time <= self.ends:
+            return None
+        s = plan.lead_arc_length(time) if self.lead else self.s + self.speed * (time - self.t)
+        if self.line:
+            x0, y0, heading = self.line
+            x = x0 + s * np.cos(heading) - self.d * np.sin(heading)
+            y = y0 + s * np.sin(heading) + self.d * np.cos(heading)
+        else:
+            if not 1.0 < s < plan.streets.length - 60:
+                return None
+            x, y, heading = plan.streets.at(s, self.d)
+        heading += np.pi if self.speed < 0 else 0.0
+        return on_ground(plan.relief, x, y, heading, self.lift)
+
+
+class Traffic:
+    """All movers of a drive, with those near a moment found quickly."""
+
+    def __init__(self, streets: Streets, plan: EgoPlan, rng: np.random.Generator, seconds: float, lit: float):
+        self.plan, self.lit, self.rng, self.streets = plan, lit, rng, streets
+        self.movers: list[Mover] = []
+        last = plan.arc_length(seconds) + 150
+        self._oncoming(last)
+        self._beside(last)
+        self._walkers(last)
+        self._riders(last)
+        self._crossings()
+        self._leader()
+        self.begins = np.array([m.begins for m in self.movers])
+        self.ends = np.array([m.ends for m in self.movers])
+
+    def at(self, time: float) -> list[tuple[Mover, np.ndarray]]:
+        """Return every mover that exists at a time [s], with its pose [4, 4]."""
+        alive = np.nonzero((self.begins <= time) & (time <= self.ends))[0]
+        found = ((self.movers[i], self.movers[i].pose(time, self.plan)) for i in alive)
+        return [(mover, pose) for mover, pose in found if pose is not None]
+
+    def _vehicle(self) -> np.ndarray:
+        kind = self.rng.choice(5, p=(0.66, 0.10, 0.11, 0.07, 0.06))
+        make = (car, van, truck, bus, motorcyclist)[kind]
+        return make(self.rng, self.lit).table()
+
+    def _add(self, table, s, t, speed, d, life, **more) -> None:
+        begins, ends = life if isinstance(life, tuple) else (t - life, t + life)
+        self.movers.append(Mover(table, FIRST_MOVER + len(self.movers), s, t, speed, d, begins, ends, **more))
+
+    def _oncoming(self, last: float) -> None:
+        rng, plan, town = self.rng, self.plan, self.streets.town
+        speed, s = rng.uniform(6.5, 9.5), 30.0
+        while s < last:
+            t = plan.time_at(s)
+            blocked = any(stop.begins - 4 < t + (s - self.streets.junctions[stop.junction].enters) / speed < stop.ends + 5
+                          for stop in plan.stops)
+            if not blocked:
+                self._add(self._vehicle(), s, t, -speed, -plan.lane, 26.0)
+            s += rng.uniform(*town.oncoming_gap_m)
+
+    def _beside(self, last: float) -> None:
+        """Let cars pass in the second lane of wide streets, at a speed close to the camera's."""
+        rng, plan, town = self.rng, self.plan, self.streets.town
+        for piece in self.streets.pieces:
+            if piece.lanes == 2 and piece.role == 'street' and piece.s < last and rng.random() < 0.25:
+                t = plan.time_at(piece.s + 5)
+                life = (t - 3, plan.time_at(piece.s + piece.length - 5))
+                speed = (piece.length - 10) / max(life[1] - t, 2.0)
+                if speed < 16:
+                    self._add(self._vehicle(), piece.s + 5, t, speed, plan.lane * 3.05, life)
+
+    def _walkers(self, last: float) -> None:
+        rng, plan, town = self.rng, self.plan, self.streets.town
+        s = 10.0
+        while s < last:
+            piece = self.streets.pieces[self.streets.piece_index(s)]
+            for _ in range(1 + int(rng.random() < 0.3)):
+                d = piece.half_width + 0.35 + (piece.sidewalk - 0.6) * rng.uniform(0.55, 0.95)
+                speed = rng.choice((-1, 1)) * rng.uniform(0.8, 1.7)
+                at = s + rng.uniform(-1, 1)
+                self._add(pedestrian(rng).table(), at, plan.time_at(at), speed, d * rng.choice((-1, 1)),
+                          min(45.0, 40 / abs(speed)), lift=town.kerb_m)
+            s += rng.exponential(100 / town.people_per_100m) + 0.5
+
+    def _riders(self, last: float) -> None:
+        rng, plan, town = self.rng, self.plan, self.streets.town
+        s = 25.0
+        while s < last:
+            way = rng.choice((-1, 1), p=(0.45, 0.55))
+            piece = self.streets.pieces[self.streets.piece_index(s)]
+            d = plan.side * way * (piece.half_width - (2.75 if any(piece.parking) else 0.55))
+            if abs(d) - abs(plan.lane) > 1.25:
+                table = (cyclist(rng) if rng.random() < 0.8 else motorcyclist(rng, self.lit)).table()
+                self._add(table, s, plan.time_at(s), way * rng.uniform(3.2, 5.2), d, 12.0)
+            s += rng.exponential(100 / town.cyclists_per_100m) + 6
+
+    def _crossings(self) -> None:
+        """Let people and cars cross while the ego car waits at a junction."""
+        rng, plan = self.rng, self.plan
+        for stop in plan.stops:
+            junction = self.streets.junctions[stop.junction]
+            x, y, heading = self.streets.at(junction.enters - 2.5)
+            for _ in range(rng.integers(1, 4)):
+                way, speed = rng.choice((-1, 1)), rng.uniform(1.0, 1.6)
+                t = rng.uniform(stop.begins - 1.0, max(stop.begins, stop.ends - 5))
+                line = (x + rng.uniform(-1, 1) * np.cos(heading), y, heading + np.pi / 2)
+                self._add(pedestrian(rng).table(), 0.0, t, way * speed, 0.0, 8.0, line=line)
+            ways = [a.heading for a in junction.arms if abs(np.sin(a.heading - heading)) > 0.7]
+            if len(ways) == 2 and junction.turn == 0:
+                for way in ways:
+                    t = rng.uniform(stop.begins + 1.5, max(stop.begins + 1.5, stop.ends - 2.0))
+                    self._add(self._vehicle(), 0.0, t, 7.0, plan.lane, 12.0, line=(junction.x, junction.y, way))
+
+    def _leader(self) -> None:
+        make = (car, car, van, bus, truck)[self.rng.integers(5)]
+        self._add(make(self.rng, self.lit).table(), 0.0, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), lead=True)
