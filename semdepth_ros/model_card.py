@@ -8,6 +8,8 @@ from typing import Any
 from semdepth_ros.classes import CITYSCAPES, SemanticClass
 
 CARD_VERSION = 1
+KINDS = {'architecture': dict, 'name': str, 'factory': str, 'cameras': list, 'recipe': dict, 'metrics': dict, 'sigma': dict,
+         'metric': bool, 'created': str}
 
 
 class ModelFileError(ValueError):
@@ -50,7 +52,7 @@ class ModelCard:
     :param sigma: relative sigma of depth = floor + gain * |ln d0 - ln d1|, of the depths of scales 0 and 1
     :param metric: whether depth is in metres on the cameras it was trained on
     :param created: date, ISO 8601
-    :raises ModelFileError: a focal length, depth range or version that cannot be
+    :raises ModelFileError: a field of the wrong kind; a focal length, depth range or version that cannot be
     """
 
     architecture: dict
@@ -71,6 +73,11 @@ class ModelCard:
     card_version: int = CARD_VERSION
 
     def __post_init__(self):
+        for name, kind in KINDS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise ModelFileError(f'model card has {name} {getattr(self, name)!r}, expected a {kind.__name__}')
+        if not all(isinstance(self.sigma.get(part), (int, float)) for part in ('floor', 'gain')):
+            raise ModelFileError(f"model card has sigma {self.sigma}, expected numbers for 'floor' and 'gain'")
         if not (isinstance(self.focal_px, (int, float)) and 0 < self.focal_px < float('inf')):
             raise ModelFileError(f'model card has focal_px {self.focal_px!r}, expected a positive number')
         if not 0 < self.depth_range_m[0] < self.depth_range_m[1] < float('inf'):

@@ -177,6 +177,9 @@ def test_values_that_are_not_finite_in_half_precision_are_neither_written_nor_re
     (lambda c: c.update(depth_range_m=[1]), 'model card cannot be understood'),
     (lambda c: c.update(depth_range_m=[5, 1]), 'model card has depth_range_m (5.0, 1.0), expected'),
     (lambda c: c.update(focal_px=0), 'model card has focal_px 0, expected a positive number'),
+    (lambda c: c.update(architecture='small'), "model card has architecture 'small', expected a dict"),
+    (lambda c: c.update(metric=None), 'model card has metric None, expected a bool'),
+    (lambda c: c.update(sigma={'floor': 1}), "model card has sigma {'floor': 1}, expected numbers"),
     (lambda c: c.update(version='x'), "model card has version 'x', expected a whole number from 0"),
 ])
 def test_cards_that_cannot_be_used_are_refused(model, change, message):
@@ -232,6 +235,12 @@ def test_a_network_comes_back_with_half_precision_of_its_weights(network, tmp_pa
     for name, tensor in network.state_dict().items():
         torch.testing.assert_close(again.state_dict()[name], tensor, rtol=2 ** -11, atol=1e-7)
     assert (tmp_path / 'm').stat().st_size < 12e6
+
+
+def test_a_model_file_cannot_ask_for_other_weights(network, tmp_path):
+    architecture = network.architecture | {'encoder': 'resnet18', 'pretrained': str(tmp_path / 'others')}
+    save_model(tmp_path / 'm', network.state_dict(), ModelCard(architecture, focal_px=100.0))
+    assert refusal(tmp_path / 'm', load_network).startswith('tensor ')
 
 
 def without(name):

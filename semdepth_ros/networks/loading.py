@@ -52,8 +52,8 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
         or has no place
     """
     try:
-        network = build_network(card.architecture)
-    except (ValueError, ImportError) as error:
+        network = build_network(card.architecture | {'pretrained': False})
+    except ValueError as error:
         raise ModelFileError(f'architecture cannot be built: {error}') from error
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(PROBE)}
     _check_shapes(weights, network.state_dict())
