@@ -49,6 +49,11 @@ def vector(values, like: torch.Tensor) -> torch.Tensor:
     return torch.tensor(values, dtype=like.dtype, device=like.device)[:, None]
 
 
+def length(v: torch.Tensor) -> torch.Tensor:
+    """Return the lengths [n] of vectors [k, n]."""
+    return (v * v).sum(0).sqrt_()
+
+
 def sky_colour(light: Light, direction: torch.Tensor) -> torch.Tensor:
     """Return the sky's light [3, n] along unit directions [3, n] in world axes."""
     x, y, z = direction
@@ -76,7 +81,7 @@ def develop(light: Light, colour: torch.Tensor, direction_cam: torch.Tensor, sun
     :param sun_cam: the sun in camera axes [3]
     """
     if light.glare:
-        unit = direction_cam / direction_cam.norm(dim=0)
+        unit = direction_cam / length(direction_cam)
         towards = (unit * vector(sun_cam.tolist(), unit)).sum(0).clamp(min=0)
         veil = light.glare * (0.10 + 0.9 * towards ** 8 + 2.5 * towards ** 60)
         colour = colour + veil * vector(light.sunlight, colour) * max(0.0, float(sun_cam[2]))

@@ -10,7 +10,7 @@ from semdepth_ros.world import ground_map as gm
 from semdepth_ros.world import patterns
 from semdepth_ros.world import primitives as pr
 from semdepth_ros.world.ground import KERB_FACE, SKY, ground_albedo, sample
-from semdepth_ros.world.light import Light, sky_colour, through_air, vector
+from semdepth_ros.world.light import Light, length, sky_colour, through_air, vector
 from semdepth_ros.world.relief import Relief
 from semdepth_ros.world.textures import MATERIAL, look_up
 from semdepth_ros.world.town import Town
@@ -59,7 +59,7 @@ def shade(view: View, rays: torch.Tensor, depth: torch.Tensor, index: torch.Tens
 
 
 def _sky(view, rays, direction, depth, index, blob):
-    return sky_colour(view.light, direction / direction.norm(dim=0)), None
+    return sky_colour(view.light, direction / length(direction)), None
 
 
 def _headlights(light: Light, rays: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
@@ -86,11 +86,11 @@ def _ground(view, rays, direction, depth, index, blob):
     px, py = direction[0] * depth, direction[1] * depth
     x, y = px + eye[0], py + eye[1]
     channels = sample(view.window, x, y)
-    length = direction.norm(dim=0)
+    stretch = length(direction)
     short = depth * view.pixel
-    grazing = (direction[2].abs() / length).clamp(min=0.004)
+    grazing = (direction[2].abs() / stretch).clamp(min=0.004)
     ahead = view.rotation[:2, 2]
-    facing = ((direction[0] * ahead[0] + direction[1] * ahead[1]) / direction[:2].norm(dim=0)) ** 2
+    facing = ((direction[0] * ahead[0] + direction[1] * ahead[1]) / length(direction[:2])) ** 2
     albedo, label = ground_albedo(view.town, channels, index, x, y, short, short / grazing, facing ** 4)
     lit = (1 - ((channels[gm.SHADOW] + 0.3) / 0.6).clamp(0, 1)) * (1 - channels[gm.CROWN] * 0.85) * blob
     face = index == KERB_FACE
@@ -98,7 +98,7 @@ def _ground(view, rays, direction, depth, index, blob):
     up = torch.where(face, 0.2, 1.0)
     near_wall = 1 - 0.25 * torch.exp(-(channels[gm.SIDEWALK] - channels[gm.KERB]).clamp(min=0))
     colour = _illuminated(view, rays, depth, albedo, up, sun_on, lit, near_wall * (0.35 + 0.65 * blob), channels, up)
-    return through_air(light, colour, depth * length), label
+    return through_air(light, colour, depth * stretch), label
 
 
 def _things(view, rays, direction, depth, index, blob):
@@ -114,14 +114,14 @@ def _things(view, rays, direction, depth, index, blob):
     along_x, upright = axis == 0, axis < 2
     u, half_u = torch.where(along_x, q[1], q[0]), torch.where(along_x, half[1], half[0])
     v, half_v = torch.where(upright, q[2], q[1]), torch.where(upright, half[2], half[1])
-    length = rays.norm(dim=0)
-    slant = ((normal * rays).sum(0).abs() / length).clamp(min=0.06)
+    stretch = length(rays)
+    slant = ((normal * rays).sum(0).abs() / stretch).clamp(min=0.06)
     pixel = depth * view.pixel * slant ** -0.7
     period, seed = look[pr.PERIOD], look[pr.SEED]
     fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, look[pr.MATERIAL_ID], pixel / period)
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
     albedo = look[pr.COLOUR] * (1 + fine + 0.045 * broad).clamp(0.15, 2.0)
-    mirror = _mirror(view, rays / length, normal)
+    mirror = _mirror(view, rays / stretch, normal)
     surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, parameters=list(look[pr.PARAMETERS]), seed=seed,
                    pixel=pixel)
     albedo, glow = patterns.draw(light, view.signal, look[pr.PATTERN], albedo, surface, mirror)
@@ -136,7 +136,7 @@ def _things(view, rays, direction, depth, index, blob):
     colour = _illuminated(view, rays, depth, albedo, normal_up, facing_sun, lit, sky_open, channels,
                           0.5 * (1 - (height / view.town.lamp_height).clamp(0, 1)))
     colour = colour + glow + look[pr.COLOUR] * look[pr.GLOW]
-    return through_air(light, colour, depth * length), look[pr.CLASS].long()
+    return through_air(light, colour, depth * stretch), look[pr.CLASS].long()
 
 
 def _normal(p: torch.Tensor, kind: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,7 +149,7 @@ def _normal(p: torch.Tensor, kind: torch.Tensor, matrix: torch.Tensor) -> tuple[
     bent = torch.stack([p[0], p[1], torch.where(cylinder, 0.0, p[2])])
     local = torch.where((kind == pr.BOX) | (cylinder & (axis == 2)), flat, bent)
     normal = (matrix * local[:, None]).sum(0)
-    return normal / normal.norm(dim=0).clamp(min=1e-9), axis
+    return normal / length(normal).clamp(min=1e-9), axis
 
 
 def _mirror(view: View, unit: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
