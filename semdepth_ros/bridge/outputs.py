@@ -1,0 +1,90 @@
+"""Everything that is sent for one perceived frame, by topic; each message is only made if it is wanted."""
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from semdepth_ros.bridge.camera_info import make_camera_info
+from semdepth_ros.bridge.colours import ColourSampler, paint
+from semdepth_ros.bridge.images import make_depth_image, make_image
+from semdepth_ros.bridge.messages import MessageTypes
+from semdepth_ros.bridge.point_cloud import CloudMaker
+from semdepth_ros.classes import UNLABELLED, SemanticClass, palette
+from semdepth_ros.frame import Frame
+from semdepth_ros.perception.perception import Perception
+
+_IMAGE = 'sensor_msgs/msg/Image'
+# topic: message type, in the order of sending
+TOPICS = {'depth/image': _IMAGE, 'depth/camera_info': 'sensor_msgs/msg/CameraInfo', 'semantic/image': _IMAGE,
+          'semantic/confidence': _IMAGE, 'depth/sigma': _IMAGE, 'points': 'sensor_msgs/msg/PointCloud2',
+          'semantic_color/image': _IMAGE}
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """The parameters of the same names."""
+
+    stride: int = 1
+    depth_encoding: str = '32FC1'
+    cloud_max_range_m: float = 0.0
+    min_confidence: float = 0.0
+    overlay_alpha: float = 0.5
+
+
+class OutputMaker:
+    """Makes the messages of one camera's frames, each with the header that came with the image."""
+
+    def __init__(self, types: MessageTypes, classes: Sequence[SemanticClass]):
+        self._types, self._palette = types, palette(tuple(classes))
+        self._cloud, self._colours, self._overlay = CloudMaker(), ColourSampler(), ColourSampler()
+
+    def make(self, wanted: Collection[str], header: Any, frame: Frame, perception: Perception,
+             settings: OutputSettings) -> Iterator[tuple[str, Any]]:
+        """Yield topic and message for those of TOPICS that are wanted and possible.
+
+        Without a camera there is neither depth/camera_info nor a cloud, with a distorted one no cloud.
+        """
+        if settings.min_confidence > 0:
+            unsure = perception.confidence < settings.min_confidence * 255
+            perception = replace(perception, labels=np.where(unsure, np.uint8(UNLABELLED), perception.labels))
+        makers = {'depth/image': self._depth, 'depth/camera_info': self._camera_info, 'semantic/image': self._labels,
+                  'semantic/confidence': self._confidence, 'depth/sigma': self._sigma, 'points': self._points,
+                  'semantic_color/image': self._colour}
+        for topic in TOPICS:
+            if topic in wanted and is_possible(topic, perception):
+                yield topic, makers[topic](header, frame, perception, settings)
+
+    def _depth(self, header, frame, perception, settings):
+        return make_depth_image(self._types, header, perception.depth, settings.depth_encoding)
+
+    def _camera_info(self, header, frame, perception, settings):
+        return make_camera_info(self._types, header, perception.camera)
+
+    def _labels(self, header, frame, perception, settings):
+        return make_image(self._types, header, perception.labels[::settings.stride, ::settings.stride], 'mono8')
+
+    def _confidence(self, header, frame, perception, settings):
+        return make_image(self._types, header, perception.confidence[::settings.stride, ::settings.stride], 'mono8')
+
+    def _sigma(self, header, frame, perception, settings):
+        return make_image(self._types, header, perception.sigma, '32FC1')
+
+    def _points(self, header, frame, perception, settings):
+        height, width = perception.depth.shape
+        rgb = self._colours.sample(frame, perception.camera, width, height, settings.stride)
+        return self._cloud.make(self._types, header, perception, rgb, settings.stride, settings.cloud_max_range_m or np.inf)
+
+    def _colour(self, header, frame, perception, settings):
+        height, width = perception.labels.shape
+        behind = self._overlay.sample(frame, perception.camera, width, height)
+        return make_image(self._types, header, paint(perception.labels, self._palette, behind, settings.overlay_alpha), 'rgb8')
+
+
+def is_possible(topic: str, perception: Perception) -> bool:
+    """Return whether what is known of the camera suffices for a topic."""
+    if topic == 'points':
+        return perception.camera is not None and not perception.camera.is_distorted
+    return topic != 'depth/camera_info' or perception.camera is not None
