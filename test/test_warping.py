@@ -92,7 +92,10 @@ def test_warping_has_the_gradient_of_finite_differences():
     vector = torch.tensor([[0.013, -0.021, 0.017]]).double().requires_grad_()
     translation = torch.tensor([[0.111, 0.072, -0.133]]).double().requires_grad_()
 
-    def warped(depth, vector, translation):
-        return warp(image, depth, intrinsics(), intrinsics(), pose_matrix(vector, translation))[0]
+    weights = drawn(1, 2, 8, 12, seed=2)
 
-    assert gradcheck(warped, (depth, vector, translation), eps=1e-7, atol=1e-5)
+    def weighed(depth, vector, translation):
+        warped, _ = warp(image, depth, intrinsics(), intrinsics(), pose_matrix(vector, translation))
+        return (warped * weights).sum()
+
+    assert gradcheck(weighed, (depth, vector, translation), eps=1e-7, atol=1e-5)

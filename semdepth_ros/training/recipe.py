@@ -4,6 +4,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from semdepth_ros.classes import CITYSCAPES
+
 LABELS = ('true', 'noisy', 'none')
 CACHES = ('ram', 'none')
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
@@ -73,6 +75,12 @@ class LossWeights:
     trust_confidence: bool = True
     label_smoothing: float = 0.0
     class_weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        names = [c.name for c in CITYSCAPES]
+        unknown = sorted(set(self.class_weights) - set(names))
+        if unknown:
+            raise RecipeError(f'class_weights names {unknown[0]!r}, expected some of {names}')
 
 
 @dataclass(frozen=True)

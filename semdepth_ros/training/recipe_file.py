@@ -1,8 +1,6 @@
 """From YAML to a recipe, with every mistake named."""
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -10,6 +8,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from semdepth_ros.share import share_folders
 from semdepth_ros.training.recipe import Recipe, RecipeError
 
 
@@ -41,26 +40,19 @@ def recipe_from(content: dict[str, Any]) -> Recipe:
 
 
 def find_recipe(name: str | Path) -> Path:
-    """Return the file of a recipe: a path, or a name in config/recipes of the source tree or the installed share/."""
+    """Return the file of a recipe: a path, or a name in config/recipes of the source tree or the installed share/.
+
+    :raises RecipeError: neither exists; the names that do are said
+    """
     path = Path(name)
     if path.is_file():
         return path
-    folders = recipe_folders()
+    folders = share_folders('config', 'recipes')
     for folder in folders:
         if (folder / f'{name}.yaml').is_file():
             return folder / f'{name}.yaml'
     known = sorted({file.stem for folder in folders for file in folder.glob('*.yaml')})
     raise RecipeError(f'no recipe {str(name)!r}: neither a file nor one of {known}')
-
-
-def recipe_folders() -> list[Path]:
-    """Return the folders that hold recipes, of the source tree and of every installation prefix."""
-    package = Path(__file__).resolve().parents[1]
-    prefixes = [Path(p) for p in os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep) if p]
-    prefixes += [Path(sys.prefix), *package.parents[:4]]
-    folders = [package.parent / 'config' / 'recipes']
-    folders += [prefix / 'share' / 'semdepth_ros' / 'config' / 'recipes' for prefix in prefixes]
-    return [folder for folder in folders if folder.is_dir()]
 
 
 def _build(kind: type, content: Any, where: str) -> Any:

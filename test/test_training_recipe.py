@@ -1,0 +1,80 @@
+"""Recipes: what they say, and what is said about their mistakes."""
+import pytest
+import yaml
+
+from semdepth_ros.training.recipe import DataEntry, RecipeError
+from semdepth_ros.training.recipe_file import find_recipe, read_recipe, recipe_from
+
+SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
+
+
+@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune'])
+def test_shipped_recipes_are_found_by_name_and_read(name):
+    recipe = read_recipe(name)
+    assert recipe.name == name and find_recipe(name).suffix == '.yaml'
+
+
+def test_a_recipe_survives_being_written_as_yaml(tmp_path):
+    recipe = read_recipe('small_world')
+    (tmp_path / 'again.yaml').write_text(yaml.safe_dump(recipe.as_dict()))
+    assert read_recipe(tmp_path / 'again.yaml') == recipe
+
+
+def test_what_is_not_said_has_the_base_systems_values():
+    recipe = recipe_from(SMALL)
+    assert (recipe.losses.photometric, recipe.losses.smoothness, recipe.scales) == (1.0, 1e-3, 4)
+    assert recipe.losses.auto_mask and recipe.optimisation.learning_rate == 1e-4
+
+
+def test_settings_replace_values_by_dotted_key(tmp_path):
+    (tmp_path / 'r.yaml').write_text(yaml.safe_dump(SMALL))
+    recipe = read_recipe(tmp_path / 'r.yaml', {'losses.velocity': 2, 'steps': 7})
+    assert (recipe.losses.velocity, recipe.steps) == (2.0, 7)
+
+
+@pytest.mark.parametrize('labels, meant', [(True, 'true'), ('noisy', 'noisy'), (None, 'none'), ('none', 'none')])
+def test_yaml_words_for_labels_are_understood(labels, meant):
+    assert recipe_from(SMALL | {'data': [{'source': 'x', 'labels': labels}]}).data[0].labels == meant
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'learning_rate': 1}, r"unknown key 'learning_rate', expected one of \[.*'optimisation'"),
+    ({'losses': {'velocty': 1}}, r"recipe.losses has unknown key 'velocty', expected one of \[.*'velocity'"),
+    ({'focal_px': None}, 'recipe.focal_px is None'),
+    ({'batch': 'many'}, "recipe.batch is 'many', expected int"),
+    ({'batch': 0}, 'batch is 0, expected a positive number'),
+    ({'batch': True}, 'recipe.batch is True, expected int'),
+    ({'losses': 3}, 'recipe.losses is 3, expected a mapping'),
+    ({'sizes': [[250, 96]]}, r'sizes holds \[250, 96\], expected \[width, height\] in multiples of 32'),
+    ({'sizes': [[256]]}, 'expected 2 values'),
+    ({'sizes': 256}, 'recipe.sizes is 256, expected a list'),
+    ({'precision': 'half'}, "precision is 'half', expected one of"),
+    ({'data': [{'source': 'x', 'strides': []}]}, 'strides is'),
+    ({'data': [{'source': 'x', 'labels': 'good'}]}, "labels is 'good', expected one of"),
+    ({'data': [{}]}, r"recipe.data\[0\] lacks 'source'"),
+    ({'optimisation': {'ema': 1.0}}, 'ema is 1.0'),
+    ({'augmentation': {'zoom': 0}}, 'zoom is 0'),
+    ({'scales': 5}, 'scales is 5'),
+    ({'losses': {'class_weights': {'rode': 2}}}, "class_weights names 'rode'"),
+])
+def test_mistakes_are_named_in_one_line(change, message):
+    with pytest.raises(RecipeError, match=message) as error:
+        recipe_from(SMALL | change)
+    assert '\n' not in str(error.value)
+
+
+def test_a_recipe_that_does_not_exist_names_those_that_do():
+    with pytest.raises(RecipeError, match="no recipe 'medium_world'.*small_world"):
+        read_recipe('medium_world')
+
+
+@pytest.mark.parametrize('text, message', [('a: [', 'is not YAML'), ('- 1', 'holds list')])
+def test_files_that_are_no_recipe_are_refused(tmp_path, text, message):
+    (tmp_path / 'r.yaml').write_text(text)
+    with pytest.raises(RecipeError, match=message):
+        read_recipe(tmp_path / 'r.yaml')
+
+
+def test_a_data_entry_wants_a_positive_weight():
+    with pytest.raises(RecipeError, match='weight is 0'):
+        DataEntry('x', weight=0)
