@@ -41,6 +41,8 @@ class Camera:
         for name in ('cx', 'cy'):
             if not np.isfinite(getattr(self, name)):
                 raise ValueError(f'camera {name} is {getattr(self, name)}, expected a finite number')
+        for name, kind in (('width', int), ('height', int), ('fx', float), ('fy', float), ('cx', float), ('cy', float)):
+            object.__setattr__(self, name, kind(getattr(self, name)))
         if self.distortion_model not in DISTORTION_MODELS:
             raise ValueError(f'distortion model is {self.distortion_model!r}, expected one of {sorted(DISTORTION_MODELS)}')
         object.__setattr__(self, 'distortion', tuple(float(d) for d in self.distortion))
