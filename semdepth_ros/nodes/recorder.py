@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 import sys
 import threading
 import time
@@ -18,6 +19,8 @@ from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos, following
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.data.bag import stamp_of
 from semdepth_ros.nodes.process import run_until_signal
+
+QUEUE = 20  # messages a topic that may wait while the disk is busy
 
 
 class BagRecorder:
@@ -55,8 +58,9 @@ class BagRecorder:
             if arrived:
                 arrived(stamp_ns)
 
+        deep = replace(qos, depth=max(qos.depth, QUEUE))
         self._subscriptions[name] = self._node.create_subscription(
-            self._types.message_class(type_name), name, take, qos_profile(qos), raw=True)
+            self._types.message_class(type_name), name, take, qos_profile(deep), raw=True)
 
     def matched(self, name: str) -> bool:
         """Return whether a recorded topic has a publisher."""
