@@ -4,15 +4,14 @@ import cv2
 import numpy as np
 import pytest
 
-pytest.importorskip('rosbags', reason='the rosbags library is not installed')
-from semdepth_ros.bridge.bag_file import BagWriter  # noqa: E402
-from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
-from semdepth_ros.bridge.messages import make_header  # noqa: E402
-from semdepth_ros.bridge.transforms import make_odometry, make_transforms  # noqa: E402
-from semdepth_ros.data import Sample, open_data, relative_pose  # noqa: E402
-from semdepth_ros.data.bag import BagSequence  # noqa: E402
-from semdepth_ros.data.bag_topics import choose_topics  # noqa: E402
-from semdepth_ros.geometry.camera import Camera  # noqa: E402
+from semdepth_ros.bridge.bag_file import BagWriter
+from semdepth_ros.bridge.bag_writer import write_sequence_bag
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.transforms import make_odometry, make_transforms
+from semdepth_ros.data import Sample, open_data, relative_pose
+from semdepth_ros.data.bag import BagSequence
+from semdepth_ros.data.bag_topics import choose_topics
+from semdepth_ros.geometry.camera import Camera
 
 CAMERA = Camera(8, 6, 5.0, 6.0, 3.5, 2.5, 'plumb_bob', (0.1, 0.0, 0.0, 0.01, 0.0))
 START_NS, STEP_NS = 1_700_000_000_123_456_789, 100_000_000

@@ -53,6 +53,7 @@ class _Adapted:
     def __init__(self, sequence: Sequence, camera: Camera):
         self.sequence, self.name, self.camera = sequence, sequence.name, camera
         self.rate_hz = getattr(sequence, 'rate_hz', None)
+        self.frames_with_truth = getattr(sequence, 'frames_with_truth', None)
 
     def __len__(self) -> int:
         return len(self.sequence)

@@ -82,6 +82,12 @@ class BagSequence:
         pose = self._track.at(stamp_ns) if self._track else None
         return Sample(f'{index:06d}', image, self.camera, stamp_ns, pose=pose, **truth)
 
+    @property
+    def frames_with_truth(self) -> list[int]:
+        """The frames that have true depth or true labels."""
+        topics = {self._truth[part] for part in ('depth', 'labels') if part in self._truth}
+        return [i for i, stamp_ns in enumerate(self._frames) if topics & self._recorded[stamp_ns].keys()]
+
     def __getstate__(self) -> dict:
         """Leave the open file behind: it belongs to one process."""
         return {**self.__dict__, '_reader': None, '_owner': None}

@@ -66,6 +66,12 @@ class FolderSequence:
         return Sample(file.stem, image, self.camera, int(self.stamps_ns[index]), pose=pose, **truth)
 
     @cached_property
+    def frames_with_truth(self) -> list[int]:
+        """The frames that have true depth or true labels."""
+        named = frozenset().union(*(self._names[part] for part in ('depth', 'labels') if part in self._names))
+        return [i for i, file in enumerate(self.files) if file.stem in named]
+
+    @cached_property
     def _names(self) -> dict[str, frozenset[str]]:
         return {part: frozenset(f.stem for f in (self.path / FOLDERS[part]).glob('*.png')) for part in self.parts}
 
