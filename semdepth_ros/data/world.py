@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 class WorldSequence:
     """A drive through a town of the procedural world, rendered as its frames are asked for.
 
-    :param preset, seed, frames, camera, split, device, rate_hz, rays: as semdepth_ros.world.Drive has them
+    :param preset, seed, frames, camera, split, device, rate_hz, rays, pitch_deg: as semdepth_ros.world.Drive has them
     :param label_noise: what semdepth_ros.world.corrupt_labels takes; where given, samples have noisy_labels beside the true
     :raises ValueError: no such preset, split or noise
     """
 
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  split: str = 'test', device: str = 'cpu', rate_hz: float = 10.0, rays: int = 4,
-                 label_noise: dict | None = None):
+                 pitch_deg: float | None = None, label_noise: dict | None = None):
         from semdepth_ros.world import Drive
-        self.drive = Drive(preset, seed, frames, camera, rate_hz, split, device, rays)
+        self.drive = Drive(preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg)
         self.name = f'world_{preset}_{seed}'
         self.camera, self.rate_hz, self.label_noise = self.drive.camera, rate_hz, label_noise
 
