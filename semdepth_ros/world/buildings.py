@@ -11,7 +11,7 @@ CELLAR = 2.5    # how far bodies reach below the ground, so that slopes never sh
 def _wall_colour(rng: np.random.Generator, town) -> tuple[np.ndarray, str]:
     material = 'brick' if rng.random() < town.brick_share else 'plaster'
     table = town.bricks if material == 'brick' else town.plasters
-    colour = np.array(table[rng.integers(len(table))]) * rng.uniform(0.8, 1.15) * (1 + rng.normal(0, 0.03, 3))
+    colour = np.array(table[rng.integers(len(table))]) * rng.uniform(0.62, 1.0) * (1 + rng.normal(0, 0.03, 3))
     return np.clip(colour, 0.02, 0.85), material
 
 
@@ -37,7 +37,7 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
     storey = rng.uniform(*town.storey_m)
     top = floors * storey + 0.6
     window = (rng.uniform(*town.window_spacing), storey, rng.uniform(*town.window_share), float(rng.integers(4)))
-    p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material, period=8,
+    p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material, period=2.8 if material == 'brick' else 8.0,
           pattern='plain' if town.plain else 'facade', parameters=window, seed=rng.uniform(0, 99))
     p.box((-deep / 2, 0, 0.0), (deep + 0.10, wide + 0.02, 1.1), colour * 0.55, 'building', material='plaster', period=6)
     trim = np.clip(colour * rng.choice([0.6, 1.35]), 0, 0.8)
@@ -72,7 +72,7 @@ def wall(rng: np.random.Generator, town, length: float) -> Parts:
     """Return a free-standing wall along y."""
     p, (colour, material) = Parts(), _wall_colour(rng, town)
     tall = rng.uniform(1.0, 2.4)
-    p.box((-0.15, 0, (tall - 1) / 2), (0.3, length, tall + 1), colour * 0.9, 'wall', material=material, period=5)
+    p.box((-0.15, 0, (tall - 1) / 2), (0.3, length, tall + 1), colour * 0.9, 'wall', material=material, period=2.8)
     p.box((-0.15, 0, tall + 0.04), (0.42, length, 0.10), colour * 0.7, 'wall', material='plaster', period=5)
     return p
 

@@ -95,7 +95,7 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     fine = look_up(u, v, material, pixel / 4)
     streaks = look_up(d / 6, s / 128, torch.full_like(x, MATERIAL['bark']), torch.maximum(short_px / 6, long_px / 128))
     tone = 1 + fine + 0.10 * broad
-    asphalt = vector(town.asphalt, x) * (tone + 0.55 * streaks * road)
+    asphalt = vector(town.asphalt, x) * (tone + 0.26 * streaks * road)
     across_px = torch.lerp(long_px, short_px, facing)
     along_px = torch.lerp(short_px, long_px, facing)
     paint = markings(town, channels, across_px, along_px) * (0.86 + 0.5 * fine + 0.05 * broad).clamp(0.3, 1.0)

@@ -85,5 +85,5 @@ def develop(light: Light, colour: torch.Tensor, direction_cam: torch.Tensor, sun
         towards = (unit * vector(sun_cam.tolist(), unit)).sum(0).clamp(min=0)
         veil = light.glare * (0.10 + 0.9 * towards ** 8 + 2.5 * towards ** 60)
         colour = colour + veil * vector(light.sunlight, colour) * max(0.0, float(sun_cam[2]))
-    exposed = 1 - torch.exp(colour * (-1.5 * light.exposure))
-    return exposed.clamp_(0, 1).pow_(1 / 2.2)
+    grey = (1 - torch.exp(colour * (-1.5 * light.exposure))).clamp_(0, 1).pow_(1 / 2.2)
+    return torch.lerp(grey, grey * grey * (3 - 2 * grey), 0.55)

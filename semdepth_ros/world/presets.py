@@ -31,7 +31,7 @@ class Preset:
     lamps_on: bool = False
 
 
-DAY = Light(sun=(0, 0, 1), sunlight=(2.30, 2.12, 1.85), skylight=(0.62, 0.72, 0.88), zenith=(0.20, 0.38, 0.72),
+DAY = Light(sun=(0, 0, 1), sunlight=(2.75, 2.52, 2.18), skylight=(0.56, 0.64, 0.78), zenith=(0.20, 0.38, 0.72),
             horizon=(0.72, 0.82, 0.92), cloudiness=0.4, fog=0.0011, haze=(0.62, 0.70, 0.80))
 DUSK = replace(DAY, sunlight=(1.15, 0.62, 0.30), skylight=(0.32, 0.32, 0.42), zenith=(0.10, 0.14, 0.30),
                horizon=(0.75, 0.45, 0.28), haze=(0.42, 0.32, 0.28), fog=0.002, lamps=0.25, headlights=0.8, lit_windows=0.3,

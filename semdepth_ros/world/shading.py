@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from semdepth_ros.classes import SKY as SKY_CLASS
+from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.world import ground_map as gm
 from semdepth_ros.world import patterns
 from semdepth_ros.world import primitives as pr
@@ -14,6 +16,9 @@ from semdepth_ros.world.light import Light, length, sky_colour, through_air, vec
 from semdepth_ros.world.relief import Relief
 from semdepth_ros.world.textures import MATERIAL, look_up
 from semdepth_ros.world.town import Town
+
+
+FIRST_VEHICLE = TRAIN_ID['car']
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ def shade(view: View, rays: torch.Tensor, depth: torch.Tensor, index: torch.Tens
     :param blob: how much of the light on the ground the objects above it leave [n]
     """
     direction = view.rotation @ rays
-    colour, label = torch.empty_like(rays), torch.full_like(index, 10)
+    colour, label = torch.empty_like(rays), torch.full_like(index, SKY_CLASS)
     for chosen, paint in ((index == SKY, _sky), (index >= 0, _things), ((index < 0) & (index != SKY), _ground)):
         at = chosen.nonzero()[:, 0]
         if len(at):
@@ -125,6 +130,8 @@ def _things(view, rays, direction, depth, index, blob):
     surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, parameters=list(look[pr.PARAMETERS]), seed=seed,
                    pixel=pixel)
     albedo, glow = patterns.draw(light, view.signal, look[pr.PATTERN], albedo, surface, mirror)
+    glossy = (look[pr.MATERIAL_ID] == MATERIAL['paint']) & (look[pr.CLASS] >= FIRST_VEHICLE)
+    glow = glow + mirror * (0.035 * glossy)
     where = direction * depth
     height = where[2] + eye[2] - view.relief.torch_height(where[0], where[1])
     lit, channels = _lit(view, where, normal, height)

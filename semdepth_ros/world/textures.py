@@ -56,7 +56,7 @@ def _paint(name: str, rng: np.random.Generator) -> np.ndarray:
         'asphalt': lambda: 0.075 * _noise(rng, 32, 128, 1.0) + 0.05 * _noise(rng, 2, 64, 0.7) + 0.16 * _cracks(rng),
         'slabs': lambda: 0.07 * _courses(rng, 8, 8, 0.8, False) + 0.04 * fine,
         'grass': lambda: 0.20 * _noise(rng, 8, 128, 0.95),
-        'foliage': lambda: 0.34 * _noise(rng, 8, 64, 0.95),
+        'foliage': lambda: 0.42 * _noise(rng, 8, 128, 1.0),
         'plaster': lambda: 0.05 * fine + 0.04 * _noise(rng, 8, 64, 0.8, stretch=8),
         'brick': lambda: 0.11 * _courses(rng, 32, 12, 0.9, True) + 0.05 * fine,
         'paint': lambda: 0.035 * _noise(rng, 2, 32, 0.7),

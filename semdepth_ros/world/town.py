@@ -84,7 +84,7 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
     tone = u(0.085, 0.16) if not other else u(0.17, 0.24)
     warm = u(-0.012, 0.014)
     green = (u(0.07, 0.13), u(0.12, 0.19), u(0.03, 0.06))
-    leaf = (u(0.045, 0.10), u(0.09, 0.15), u(0.02, 0.045)) if not other else (u(0.12, 0.20), u(0.11, 0.16), u(0.03, 0.05))
+    leaf = (u(0.055, 0.13), u(0.11, 0.18), u(0.02, 0.05)) if not other else (u(0.12, 0.20), u(0.11, 0.16), u(0.03, 0.05))
     low = int(rng.integers(2, 4))
     palette = 'other' if other else split
     districts = rng.dirichlet((3.0 + held_out, 3.0, 1.6, 1.2 + held_out))
@@ -93,7 +93,7 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
         kerb_m=u(0.09, 0.15), curviness=u(0.3, 1.0) + 0.2 * held_out, leg_m=_span(rng, 70, 190, 60),
         steepest=u(0.005, 0.035) if not other else u(0.03, 0.05), left_hand=other,
         yellow_lines=bool(other or rng.random() < 0.12), asphalt=(tone + warm, tone, tone - warm),
-        paving=tuple(np.array((u(0.22, 0.36),) * 3) * (1.04, 1.0, u(0.86, 0.98))), grass=green, leaf=leaf,
+        paving=tuple(np.array((u(0.19, 0.31),) * 3) * (1.04, 1.0, u(0.86, 0.98))), grass=green, leaf=leaf,
         plasters=_PLASTERS[palette], bricks=_BRICKS[palette], roofs=_ROOFS, brick_share=u(0.1, 0.6) if not other else u(0, 0.15),
         storey_m=_span(rng, 2.7, 3.7, 0.3), window_spacing=_span(rng, 1.8, 4.4, 0.8 + 0.3 * held_out),
         window_share=_span(rng, 0.30, 0.66, 0.15), floors=(low, low + int(rng.integers(2, 5)) + int(2 * held_out)),

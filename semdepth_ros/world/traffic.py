@@ -7,10 +7,11 @@ import numpy as np
 
 from semdepth_ros.world.ego import EgoPlan, on_ground
 from semdepth_ros.world.people import cyclist, motorcyclist, pedestrian
-from semdepth_ros.world.streets import JUNCTION_RADIUS, Streets
+from semdepth_ros.world.primitives import CENTRE, HALF
+from semdepth_ros.world.streets import Streets
 from semdepth_ros.world.vehicles import bus, car, truck, van
 
-REACH_M, FIRST_MOVER = 190.0, 100000
+FIRST_MOVER = 100000    # still objects are numbered from 1, moving ones from here
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Mover:
         """Return its pose [4, 4] at a time [s], None where it is not on the map."""
         if not self.begins <= time <= self.ends:
             return None
-        s = plan.lead_arc_length(time) if self.lead else self.s + self.speed * (time - self.t)
+        s = self.s + (plan.lead_arc_length(time) if self.lead else self.speed * (time - self.t))
         if self.line:
             x0, y0, heading = self.line
             x = x0 + s * np.cos(heading) - self.d * np.sin(heading)
@@ -153,4 +154,6 @@ class Traffic:
 
     def _leader(self) -> None:
         make = (car, car, van, bus, truck)[self.rng.integers(5)]
-        self._add(make(self.rng, self.lit).table(), 0.0, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), lead=True)
+        table = make(self.rng, self.lit).table()
+        behind = float((table[:, HALF][:, 0] - table[:, CENTRE][:, 0]).max()) - 2.3
+        self._add(table, behind, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), lead=True)

@@ -9,7 +9,13 @@ TYRE, GLASS, CHROME = (0.018, 0.018, 0.02), (0.03, 0.04, 0.05), (0.45, 0.45, 0.4
 CAR_PAINTS = ((0.55, 0.56, 0.57), (0.72, 0.72, 0.70), (0.03, 0.03, 0.035), (0.10, 0.11, 0.12), (0.22, 0.23, 0.25),
               (0.30, 0.02, 0.02), (0.03, 0.06, 0.20), (0.05, 0.12, 0.28), (0.28, 0.22, 0.15), (0.04, 0.14, 0.08),
               (0.45, 0.22, 0.03))
+_SHARES = np.array((0.17, 0.18, 0.16, 0.15, 0.12, 0.06, 0.05, 0.05, 0.03, 0.02, 0.01))
 _SIDEWAYS = rotation(roll=np.pi / 2)
+
+
+def paint_of(rng: np.random.Generator) -> np.ndarray:
+    """Return a vehicle's paint; greys, white and black are the most common."""
+    return np.array(CAR_PAINTS[rng.choice(len(CAR_PAINTS), p=_SHARES)]) * rng.uniform(0.8, 1.2)
 
 
 def _wheel(parts: Parts, x: float, y: float, radius: float, width: float, cls: str) -> None:
@@ -36,7 +42,7 @@ def _plate(parts: Parts, x: float, z: float, cls: str) -> None:
 
 def car(rng: np.random.Generator, lit: float) -> Parts:
     """Return a passenger car; its shape, size and paint are drawn from `rng`."""
-    p, paint = Parts(), np.array(CAR_PAINTS[rng.integers(len(CAR_PAINTS))]) * rng.uniform(0.8, 1.2)
+    p, paint = Parts(), paint_of(rng)
     shape = rng.choice(3, p=[0.4, 0.35, 0.25])     # saloon, hatchback, tall
     length = (4.6, 4.0, 4.6)[shape] * rng.uniform(0.93, 1.06)
     width, height = rng.uniform(1.70, 1.86), (1.44, 1.48, 1.68)[shape] * rng.uniform(0.97, 1.03)
@@ -94,8 +100,7 @@ def van(rng: np.random.Generator, lit: float) -> Parts:
 
 def truck(rng: np.random.Generator, lit: float) -> Parts:
     """Return a box truck."""
-    p = Parts()
-    cab = np.array(CAR_PAINTS[rng.integers(len(CAR_PAINTS))]) * rng.uniform(0.8, 1.2)
+    p, cab = Parts(), paint_of(rng)
     body = np.array(((0.65, 0.65, 0.63), (0.12, 0.22, 0.40), (0.50, 0.35, 0.08), (0.20, 0.30, 0.16))[rng.integers(4)])
     length, width, height = rng.uniform(6.5, 9.0), 2.40, rng.uniform(2.9, 3.5)
     a, w = length / 2, width / 2
@@ -140,7 +145,7 @@ def _tube(parts: Parts, start, end, width: float, colour, cls: str) -> None:
 
 def bicycle(rng: np.random.Generator) -> Parts:
     """Return a bicycle without its rider."""
-    p, paint = Parts(), np.array(CAR_PAINTS[rng.integers(len(CAR_PAINTS))]) + 0.03
+    p, paint = Parts(), paint_of(rng) + 0.03
     for x in (-0.52, 0.52):
         p.cylinder((x, 0, 0.34), (0.68, 0.68, 0.05), TYRE, 'bicycle', axes=_SIDEWAYS)
         p.cylinder((x, 0, 0.34), (0.58, 0.58, 0.054), (0.20, 0.20, 0.20), 'bicycle', axes=_SIDEWAYS)
@@ -155,7 +160,7 @@ def bicycle(rng: np.random.Generator) -> Parts:
 
 def motorcycle(rng: np.random.Generator, lit: float) -> Parts:
     """Return a motorcycle without its rider."""
-    p, paint = Parts(), np.array(CAR_PAINTS[rng.integers(len(CAR_PAINTS))]) + 0.02
+    p, paint = Parts(), paint_of(rng) + 0.02
     for x in (-0.68, 0.70):
         p.cylinder((x, 0, 0.32), (0.64, 0.64, 0.16), TYRE, 'motorcycle', axes=_SIDEWAYS)
         p.cylinder((x, 0, 0.32), (0.36, 0.36, 0.17), CHROME, 'motorcycle', axes=_SIDEWAYS)
