@@ -1,0 +1,152 @@
+"""What comes from one camera: images, the camera_info that fits them, and what is amiss with them."""
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rclpy.node import Node
+
+from semdepth_ros.bridge.diagnostics import Statistics
+from semdepth_ros.bridge.images import frame_from_compressed, frame_from_image
+from semdepth_ros.bridge.info_matcher import InfoMatcher
+from semdepth_ros.bridge.messages import stamp_ns
+from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view
+from semdepth_ros.bridge.stamps import StampWatch
+from semdepth_ros.frame import Frame
+from semdepth_ros.nodes.following_subscription import FollowingSubscription
+from semdepth_ros.nodes.throttled_log import ThrottledLog
+
+_PATIENCE_S = 0.5  # how long the first images wait for a camera_info that somebody publishes
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An image message and when it came, by the steady clock [s]."""
+
+    message: Any
+    at_s: float
+
+
+class CameraInput:
+    """The subscriptions of one camera, which exist between open() and close().
+
+    :param prefix: the camera's name, empty for the only one
+    :param compressed: read <image>/compressed
+    :param image_kind: 'raw', 'rectified', or 'auto' for rectified if the topic is named image_rect…
+    :param arrived: called with every image that may be worked on
+    """
+
+    def __init__(self, node: Node, types: RclpyTypes, prefix: str, compressed: bool, image_kind: str,
+                 statistics: Statistics, log: ThrottledLog, arrived: Callable[[Arrival], None]):
+        self._node, self._statistics, self._log, self._arrived = node, statistics, log, arrived
+        base = f'{prefix}/image' if prefix else 'image'
+        resolved = node.resolve_topic_name(base)
+        self.image_topic = f'{resolved}/compressed' if compressed else resolved
+        self.info_topic = node.resolve_topic_name(f'{prefix}/camera_info' if prefix else 'camera_info')
+        kind = 'CompressedImage' if compressed else 'Image'
+        self._image_class = types.message_class(f'sensor_msgs/msg/{kind}')
+        self._info_class = types.message_class('sensor_msgs/msg/CameraInfo')
+        self._compressed, self._fallback = compressed, None if compressed else cv_bridge_view()
+        rectified = image_kind == 'rectified' or (image_kind == 'auto' and resolved.rsplit('/', 1)[-1].startswith('image_rect'))
+        self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
+        self._held, self._patient_until = None, None
+        self.incompatible = ''
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the images are subscribed to."""
+        return bool(self._subscriptions)
+
+    @property
+    def gaps(self) -> int:
+        """Frames that never came: as the middleware says, else as the stamps tell."""
+        return self._statistics.total('lost') or self._watch.missing
+
+    @property
+    def reliability(self) -> str:
+        """What the images are subscribed with, empty while they are not."""
+        return self._subscriptions[0].qos.reliability if self._subscriptions else ''
+
+    def open(self) -> None:
+        """Subscribe, unless that is done."""
+        if self._subscriptions:
+            return
+        self._watch.restart()
+        image = FollowingSubscription(self._node, self._image_class, self.image_topic, self._on_image, lost=self._on_lost,
+                                      incompatible=lambda policy: self._on_incompatible(self.image_topic, policy))
+        info = FollowingSubscription(self._node, self._info_class, self.info_topic, self._on_info,
+                                     incompatible=lambda policy: self._on_incompatible(self.info_topic, policy))
+        self._subscriptions = (image, info)
+
+    def close(self) -> None:
+        """Unsubscribe; the camera_infos stay."""
+        for subscription in self._subscriptions:
+            subscription.close()
+        self._subscriptions, self._patient_until = (), None
+        if self._held:
+            self._held = None
+            self._statistics.count('dropped')
+
+    def follow(self) -> None:
+        """Follow the publishers, and wait no longer than need be; call it a few times a second."""
+        for subscription in self._subscriptions:
+            subscription.follow()
+        if self._held and time.monotonic() > self._patient_until:
+            self._release()
+
+    def frame(self, message: Any) -> Frame:
+        """Return an image message as a frame, with its camera if there is one; from the worker's thread.
+
+        :raises ValueError: the image cannot be read
+        """
+        frame = frame_from_compressed(message) if self._compressed else frame_from_image(message, None, self._fallback)
+        try:
+            camera = self._infos.camera(frame.width, frame.height, frame.stamp_ns)
+        except ValueError as error:
+            self._log.warn('camera_info', f'{self.info_topic}: {error}; images go on, without metric geometry and cloud')
+            return frame
+        if camera is None:
+            self._log.warn('no camera_info', f'no camera_info on {self.info_topic} for {self.image_topic}: images go on, '
+                                             'without metric geometry and cloud')
+        return replace(frame, camera=camera)
+
+    def _on_image(self, message: Any) -> None:
+        arrival = Arrival(message, time.monotonic())
+        self._statistics.count('received', arrival.at_s)
+        if not self._watch.see(stamp_ns(message.header)):
+            self._statistics.count('time jumps')
+            self._infos.clear()
+            self._log.warn('time', f'{self.image_topic}: time went backwards to {stamp_ns(message.header) * 1e-9:.3f} s; '
+                                   'starting anew')
+        if self._held:
+            self._held = None
+            self._statistics.count('dropped')
+        if self._must_wait(arrival.at_s):
+            self._held = arrival
+        else:
+            self._arrived(arrival)
+
+    def _must_wait(self, now_s: float) -> bool:
+        if len(self._infos):
+            return False
+        if self._patient_until is None:
+            self._patient_until = now_s + _PATIENCE_S
+        return now_s <= self._patient_until and self._node.count_publishers(self.info_topic) > 0
+
+    def _on_info(self, info: Any) -> None:
+        self._infos.add(info)
+        self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, None
+        if held:
+            self._arrived(held)
+
+    def _on_lost(self, messages: int) -> None:
+        self._statistics.count('lost', times=messages)
+
+    def _on_incompatible(self, topic: str, policy: str) -> None:
+        self.incompatible = f'a publisher of {topic} offers another {policy.lower()} than qos_overrides ask for'
+        self._log.warn('qos', f'{self.incompatible}: nothing will come from it')

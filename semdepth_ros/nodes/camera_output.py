@@ -1,0 +1,59 @@
+"""What goes out for one camera."""
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos_overriding_options import QoSOverridingOptions
+
+from semdepth_ros.bridge.label_info import NAME as LABEL_INFO
+from semdepth_ros.bridge.label_info import make_label_info
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
+from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos
+from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.classes import SemanticClass
+from semdepth_ros.frame import Frame
+from semdepth_ros.perception.perception import Perception
+
+
+class CameraOutput:
+    """The publishers of one camera: managed ones, silent until the node is active.
+
+    :param prefix: the camera's name, empty for the only one
+    """
+
+    def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Sequence[SemanticClass]):
+        self._node, self._types, self._prefix, self._classes = node, types, prefix, classes
+        self._maker = OutputMaker(types, classes)
+        self._publishers = {topic: self._publisher(topic, name, OUTPUT) for topic, name in TOPICS.items()}
+        self._labels = self._publisher('semantic/label_info', LABEL_INFO, LATCHED) if types.has(LABEL_INFO) else None
+        self._named = None
+
+    def wanted(self) -> set[str]:
+        """Return the topics that somebody subscribes to."""
+        return {topic for topic, publisher in self._publishers.items() if publisher.get_subscription_count()}
+
+    def publish(self, wanted: Collection[str], header: Any, frame: Frame, perception: Perception,
+                settings: OutputSettings) -> None:
+        """Make and send what is wanted, each with the header of the input."""
+        for topic, message in self._maker.make(wanted, header, frame, perception, settings):
+            self._publishers[topic].publish(message)
+
+    def name_labels(self, min_confidence: float) -> None:
+        """Send the latched label_info, unless it has been sent with this confidence; call it while active."""
+        if self._labels is not None and self._named != min_confidence:
+            self._named = min_confidence
+            header = make_header(self._types, 0, '')
+            self._labels.publish(make_label_info(self._types, header, self._classes, min_confidence))
+
+    def close(self) -> None:
+        """Take all topics back."""
+        for publisher in [*self._publishers.values(), *([self._labels] if self._labels else [])]:
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def _publisher(self, topic: str, message_name: str, qos: Qos):
+        name = f'{self._prefix}/{topic}' if self._prefix else topic
+        return self._node.create_lifecycle_publisher(self._types.message_class(message_name), name, qos_profile(qos),
+                                                     qos_overriding_options=QoSOverridingOptions.with_default_policies())

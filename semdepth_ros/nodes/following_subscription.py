@@ -1,0 +1,133 @@
+"""A subscription that asks for the reliability its topic's publishers offer, and goes on following them."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
+
+from semdepth_ros.bridge.messages import stamp_ns
+from semdepth_ros.bridge.qos import BEST_EFFORT, INPUT, RELIABLE, Qos, following
+from semdepth_ros.bridge.rclpy_types import qos_profile
+
+FOLLOW = 'follow'
+
+
+@dataclass(eq=False)
+class _Stage:
+    """A subscription and what it asks for."""
+
+    qos: Qos
+    subscription: Any = None
+
+
+class FollowingSubscription:
+    """Calls back with every message of a topic; call follow() a few times a second.
+
+    When the reliability changes, the new subscription takes over from the old one with the first message it receives, so that
+    no message is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability, depth} come first.
+
+    :param lost: called with the number of messages the middleware says were lost, where it says so
+    :param incompatible: called with the name of a policy that keeps a publisher and this subscription apart
+    """
+
+    def __init__(self, node: Node, message_class: type, topic: str, callback: Callable[[Any], None], qos: Qos = INPUT,
+                 lost: Callable[[int], None] | None = None, incompatible: Callable[[str], None] | None = None):
+        self._node, self._class, self._topic, self._callback = node, message_class, topic, callback
+        self._lost, self._incompatible = lost, incompatible
+        self._qos, self._fixed = _overridden(node, topic, qos)
+        self._current, self._coming, self._last_stamp = None, None, None
+        self._current = self._subscribe(self._wanted())
+
+    @property
+    def qos(self) -> Qos:
+        """What is asked for at present."""
+        return (self._coming or self._current).qos
+
+    def follow(self) -> None:
+        """Look at the publishers, and begin to change over if they offer something else than they did."""
+        if self._fixed:
+            return
+        wanted = self._wanted()
+        if wanted == self.qos:
+            return
+        self._drop_coming()
+        if wanted != self._current.qos:
+            self._coming = self._subscribe(wanted)
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._drop_coming()
+        self._node.destroy_subscription(self._current.subscription)
+
+    def _wanted(self) -> Qos:
+        if self._fixed:
+            return self._qos
+        publishers = self._node.get_publishers_info_by_topic(self._topic)
+        present = self._current.qos if self._current else self._qos
+        return following(present, [RELIABLE if p.qos_profile.reliability == ReliabilityPolicy.RELIABLE else BEST_EFFORT
+                                   for p in publishers])
+
+    def _subscribe(self, qos: Qos) -> _Stage:
+        """Return a subscription; without loss events where the middleware has none."""
+        stage = _Stage(qos)
+
+        def receive(message: Any) -> None:
+            self._receive(stage, message)
+
+        for events in (self._events(), self._events(lost=False), None):
+            try:
+                stage.subscription = self._node.create_subscription(self._class, self._topic, receive, qos_profile(qos),
+                                                                    event_callbacks=events)
+                return stage
+            except UnsupportedEventTypeError:
+                continue
+        raise RuntimeError(f'no subscription to {self._topic} could be made')
+
+    def _events(self, lost: bool = True) -> SubscriptionEventCallbacks:
+        def messages_lost(event: Any) -> None:
+            self._lost(event.total_count_change)
+
+        def incompatible(event: Any) -> None:
+            if self._fixed and self._incompatible:  # otherwise it is about to be followed
+                self._incompatible(qos_policy_name_from_kind(event.last_policy_kind))
+
+        return SubscriptionEventCallbacks(message_lost=messages_lost if lost and self._lost else None,
+                                          incompatible_qos=incompatible)
+
+    def _receive(self, stage: _Stage, message: Any) -> None:
+        stamp = stamp_ns(message.header)
+        if stage is self._coming:
+            self._node.destroy_subscription(self._current.subscription)
+            self._current, self._coming = stage, None
+            if stamp == self._last_stamp:
+                return
+        elif stage is not self._current:
+            return
+        self._last_stamp = stamp
+        self._callback(message)
+
+    def _drop_coming(self) -> None:
+        if self._coming is not None:
+            self._node.destroy_subscription(self._coming.subscription)
+            self._coming = None
+
+
+def _overridden(node: Node, topic: str, qos: Qos) -> tuple[Qos, bool]:
+    """Return the quality with the user's overrides, and whether its reliability is one of them.
+
+    rclpy's own overriding options would declare the first reliability as if the user had chosen it.
+    """
+    prefix = f'qos_overrides.{node.resolve_topic_name(topic)}.subscription'
+    for name, default in (('reliability', FOLLOW), ('depth', qos.depth)):
+        if not node.has_parameter(f'{prefix}.{name}'):
+            node.declare_parameter(f'{prefix}.{name}', default)
+    reliability, depth = (node.get_parameter(f'{prefix}.{name}').value for name in ('reliability', 'depth'))
+    if reliability not in (FOLLOW, RELIABLE, BEST_EFFORT) or depth < 1:
+        raise ValueError(f'{prefix} has reliability {reliability!r} and depth {depth}, expected {FOLLOW}, {RELIABLE} or '
+                         f'{BEST_EFFORT} and at least 1')
+    qos = replace(qos, depth=depth)
+    return (qos, False) if reliability == FOLLOW else (replace(qos, reliability=reliability), True)

@@ -1,0 +1,65 @@
+"""Warnings that repeat, said once in a while and remembered for diagnostics; Python's log messages said through ROS."""
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import Any
+
+
+class ThrottledLog:
+    """Says each kind of trouble at most once in a period, by a steady clock; counts it every time.
+
+    :param logger: rclpy's logger, or anything with its warning method
+    """
+
+    def __init__(self, logger: Any, period_s: float = 5.0):
+        self._logger, self._period_s, self._lock = logger, period_s, threading.Lock()
+        self._said, self._unsaid = {}, {}
+        self._last_text, self._last_s = '', None
+
+    def warn(self, kind: str, text: str) -> None:
+        """Warn of one more case of this kind of trouble."""
+        now = time.monotonic()
+        with self._lock:
+            self._last_text, self._last_s = text, now
+            if now - self._said.get(kind, float('-inf')) < self._period_s:
+                self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
+                return
+            more = self._unsaid.pop(kind, 0)
+            self._said[kind] = now
+        self._logger.warning(text + (f' ({more} more like it)' if more else ''))
+
+    def last(self) -> tuple[str, float | None]:
+        """Return the newest trouble, empty if there was none, and how long ago it was [s]."""
+        with self._lock:
+            return self._last_text, None if self._last_s is None else time.monotonic() - self._last_s
+
+
+class ForwardToRos(logging.Handler):
+    """Hands the messages of Python's logging to a ROS logger; use as a context or close() it."""
+
+    def __init__(self, logger: Any, name: str = 'semdepth_ros'):
+        super().__init__()
+        self._logger, self._source = logger, logging.getLogger(name)
+        self._source.addHandler(self)
+        self._source.propagate = False
+        if self._source.level == logging.NOTSET:
+            self._source.setLevel(logging.INFO)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one message with its own severity; each on a line of its own, since rclpy ties a severity to a line."""
+        if record.levelno >= logging.ERROR:
+            self._logger.error(record.getMessage())
+        elif record.levelno >= logging.WARNING:
+            self._logger.warning(record.getMessage())
+        elif record.levelno >= logging.INFO:
+            self._logger.info(record.getMessage())
+        else:
+            self._logger.debug(record.getMessage())
+
+    def close(self) -> None:
+        """Stop forwarding."""
+        self._source.removeHandler(self)
+        self._source.propagate = True
+        super().close()

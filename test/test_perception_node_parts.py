@@ -1,0 +1,232 @@
+"""The parts of the perception node: parameters, subscriptions that follow, the worker, warnings, camera_info by image."""
+import logging
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter as RosParameter  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+
+from bridge_messages import camera_info, header  # noqa: E402
+from ros_graph import Graph, wait_until  # noqa: E402
+from semdepth_ros.bridge.info_matcher import InfoMatcher  # noqa: E402
+from semdepth_ros.bridge.messages import make_header, stamp_ns  # noqa: E402
+from semdepth_ros.bridge.perception_parameters import PERCEPTION  # noqa: E402
+from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
+from semdepth_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
+from semdepth_ros.nodes.following_subscription import FollowingSubscription  # noqa: E402
+from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog  # noqa: E402
+from semdepth_ros.nodes.worker import NewestFirstWorker  # noqa: E402
+
+TYPES = RclpyTypes()
+IMAGE = TYPES.message_class('sensor_msgs/msg/Image')
+
+
+@pytest.fixture(scope='module')
+def graph():
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
+class Listener:
+    """Remembers what a logger is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def __getattr__(self, level):
+        return lambda text: self.lines.append((level, text))
+
+
+def parameters(graph, configured=False, **overrides):
+    node = Node(f'parameters_{time.monotonic_ns()}', context=graph.context,
+                parameter_overrides=[RosParameter(k, value=v) for k, v in overrides.items()])
+    graph.nodes.append(node)
+    return node, DeclaredParameters(node, PERCEPTION, lambda: configured)
+
+
+def test_every_parameter_is_declared_with_its_default_description_and_range(graph):
+    node, values = parameters(graph)
+    for p in PERCEPTION:
+        descriptor = node.describe_parameter(p.name)
+        assert values[p.name] == p.default and descriptor.description == p.description
+    stride, alpha = (node.describe_parameter(name) for name in ('stride', 'overlay_alpha'))
+    assert (stride.integer_range[0].from_value, stride.integer_range[0].to_value) == (1, 16)
+    assert alpha.floating_point_range[0].to_value == 1.0
+    assert node.describe_parameter('autostart').read_only
+
+
+def test_a_wrong_value_given_at_start_is_refused_in_one_line(graph):
+    for name, value in (('stride', 0), ('depth_encoding', '8UC1'), ('model', 3), ('max_range_m', 'far')):
+        with pytest.raises(ValueError, match=name):
+            parameters(graph, **{name: value})
+
+
+def test_a_change_is_checked_before_it_is_made_and_whole_numbers_will_do(graph):
+    node, values = parameters(graph, max_range_m=60)
+    assert values['max_range_m'] == 60.0
+    assert not node.set_parameters([RosParameter('depth_encoding', value='8UC1')])[0].successful
+    assert values['depth_encoding'] == '32FC1'
+    assert node.set_parameters([RosParameter('cloud_max_range_m', value=30)])[0].successful
+    assert values['cloud_max_range_m'] == 30.0
+
+
+def test_what_is_read_when_configuring_cannot_change_after_it(graph):
+    node, values = parameters(graph, configured=True)
+    result = node.set_parameters([RosParameter('model', value='other')])[0]
+    assert not result.successful and 'clean it up' in result.reason
+    assert node.set_parameters([RosParameter('model', value='default')])[0].successful
+    assert node.set_parameters([RosParameter('stride', value=2)])[0].successful and values['stride'] == 2
+
+
+def publisher(node, topic, reliable):
+    reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return node.create_publisher(IMAGE, topic, QoSProfile(depth=5, reliability=reliability))
+
+
+def test_a_subscription_follows_publishers_as_they_come_and_go_without_losing_or_doubling(graph):
+    sender, receiver, seen, stop = graph.node('sender'), graph.node('receiver'), [], threading.Event()
+    subscription = FollowingSubscription(receiver, IMAGE, 'followed', lambda m: seen.append(stamp_ns(m.header)))
+    receiver.create_timer(0.05, subscription.follow)
+    assert subscription.qos.reliability == 'best_effort'
+    first = publisher(sender, 'followed', True)
+    wait_until(lambda: subscription.qos.reliability == 'reliable', what='reliable with one reliable publisher')
+
+    def send():
+        number = 0
+        while not stop.wait(0.01):
+            number += 1
+            first.publish(IMAGE(header=make_header(TYPES, number, '')))
+    thread = threading.Thread(target=send)
+    thread.start()
+    wait_until(lambda: len(seen) > 5)
+    second = publisher(sender, 'followed', False)
+    wait_until(lambda: subscription.qos.reliability == 'best_effort', what='best effort once one publisher is')
+    wait_until(lambda: subscription._coming is None)
+    sender.destroy_publisher(second)
+    wait_until(lambda: subscription.qos.reliability == 'reliable', what='reliable again')
+    wait_until(lambda: subscription._coming is None)
+    count = len(seen)
+    wait_until(lambda: len(seen) > count + 5)
+    stop.set()
+    thread.join()
+    assert list(np.diff(seen)) == [1] * (len(seen) - 1)
+    subscription.close()
+
+
+def test_overrides_come_before_following(graph):
+    names = {'reliability': 'reliable', 'depth': 2}
+    node = Node('overridden', context=graph.context, parameter_overrides=[
+        RosParameter(f'qos_overrides./fixed.subscription.{name}', value=value) for name, value in names.items()])
+    graph.add(node)
+    trouble = []
+    subscription = FollowingSubscription(node, IMAGE, 'fixed', print, incompatible=trouble.append)
+    publisher(node, 'fixed', False)
+    wait_until(lambda: trouble, what='the event that tells of incompatible quality')
+    subscription.follow()
+    assert (subscription.qos.reliability, subscription.qos.depth, trouble[0]) == ('reliable', 2, 'RELIABILITY')
+    subscription.close()
+
+
+def test_an_impossible_override_is_refused(graph):
+    node = Node('impossible', context=graph.context, parameter_overrides=[
+        RosParameter('qos_overrides./odd.subscription.reliability', value='mostly')])
+    graph.nodes.append(node)
+    with pytest.raises(ValueError, match="'mostly'.*best_effort"):
+        FollowingSubscription(node, IMAGE, 'odd', print)
+
+
+def test_the_worker_takes_the_newest_of_each_source_in_turn():
+    gate, started, done = threading.Event(), threading.Event(), []
+
+    def work(source, item):
+        started.set()
+        gate.wait(5)
+        done.append((source, item))
+    worker = NewestFirstWorker(work, print)
+    worker.put('front', 0)
+    assert started.wait(5)
+    replaced = [worker.put(s, i) for s, i in (('front', 1), ('left', 1), ('front', 2), ('left', 2), ('front', 3))]
+    gate.set()
+    wait_until(lambda: len(done) == 3)
+    assert replaced == [False, False, True, True, True]
+    assert done == [('front', 0), ('front', 3), ('left', 2)]
+    worker.stop()
+
+
+def test_clearing_the_worker_drops_what_waits_and_waits_for_what_runs():
+    started, done = threading.Event(), []
+
+    def work(source, item):
+        started.set()
+        time.sleep(0.1)
+        done.append(item)
+    worker = NewestFirstWorker(work, print)
+    worker.put('a', 1)
+    assert started.wait(5)
+    worker.put('a', 2)
+    assert worker.clear() == ['a'] and done == [1]
+    worker.stop()
+
+
+def test_a_worker_that_fails_says_so():
+    failures = []
+    worker = NewestFirstWorker(lambda source, item: 1 / 0, failures.append)
+    worker.put('a', 1)
+    wait_until(lambda: failures)
+    assert isinstance(failures[0], ZeroDivisionError)
+    assert worker.clear() == []
+
+
+def test_repeated_trouble_is_said_once_a_period_and_counted():
+    listener = Listener()
+    log = ThrottledLog(listener, period_s=0.05)
+    assert log.last() == ('', None)
+    for i in range(4):
+        log.warn('size', f'size {i}')
+    log.warn('other', 'other')
+    time.sleep(0.06)
+    log.warn('size', 'size 9')
+    assert [t for _, t in listener.lines] == ['size 0', 'other', 'size 9 (3 more like it)']
+    assert log.last()[0] == 'size 9' and log.last()[1] < 5
+
+
+def test_messages_of_python_s_logging_reach_the_ros_logger_with_their_severity():
+    listener, source = Listener(), logging.getLogger('semdepth_ros.test_of_forwarding')
+    forward = ForwardToRos(listener)
+    source.warning('on the %s', 'CPU')
+    source.info('fine')
+    forward.close()
+    source.error('not any more')
+    assert listener.lines == [('warning', 'on the CPU'), ('info', 'fine')]
+
+
+def info_at(stamp, width=640, focal=500):
+    return camera_info(width=width, k=(focal, 0, 320, 0, focal, 240, 0, 0, 1), header=header(stamp))
+
+
+def test_an_image_gets_the_camera_info_of_its_own_stamp_else_the_newest_of_its_size():
+    matcher = InfoMatcher()
+    assert matcher.camera(640, 480, 5) is None
+    for stamp, width, focal in ((5, 640, 500), (6, 640, 600), (7, 320, 700)):
+        matcher.add(info_at(stamp, width, focal))
+    assert [matcher.camera(640, 480, stamp).fx for stamp in (5, 6, 99)] == [500, 600, 600]
+    assert matcher.camera(320, 480, 99).fx == 700
+    with pytest.raises(ValueError, match='640x480.*320x480'):
+        matcher.camera(320, 480, 6)
+    with pytest.raises(ValueError, match='320x480.*111x480'):
+        matcher.camera(111, 480, 99)
+
+
+def test_only_the_newest_camera_info_outlives_a_jump_of_time():
+    matcher = InfoMatcher()
+    for stamp in range(100):
+        matcher.add(info_at(stamp, focal=stamp + 1))
+    assert len(matcher) == 30
+    matcher.clear()
+    assert len(matcher) == 1 and matcher.camera(640, 480, 50).fx == 100
