@@ -262,6 +262,8 @@ def test_tensors_that_do_not_fit_the_architecture_are_refused(network, tmp_path,
 
 @pytest.mark.parametrize('change, message', [
     ({'architecture': {'encoder': 'huge'}}, "architecture cannot be built: encoder is 'huge'"),
+    ({'architecture': {'encoder': 'transformers:some/model'}},
+     'architecture has a transformers encoder without its encoder_config'),
     ({'classes': CITYSCAPES[:5]}, 'card names 5 classes, its architecture has 19'),
     ({'input': InputRule(mean=0.5)}, 'card asks for mean 0.5 and std 0.225, expected 0.45 and 0.225'),
     ({'depth_range_m': (1.0, 80.0)}, r'card has the depth range [1.0, 80.0], its architecture [0.1, 100.0]'),

@@ -1,10 +1,14 @@
 """The joint network: shapes, sizes, names, gradients, folding."""
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+import yaml
 
 from semdepth_ros.networks import build_network, depth_to_disparity, disparity_to_depth, fold_batch_norm
+from semdepth_ros.networks.architecture import complete
 from semdepth_ros.networks.decoders import DepthDecoder
 from semdepth_ros.networks.guidance import Plain
 from semdepth_ros.networks.pose import ResNetPose
@@ -267,6 +271,12 @@ def test_what_is_unknown_or_out_of_range_is_refused_in_one_line(architecture, me
     with pytest.raises(ValueError, match=message) as error:
         build_network(architecture)
     assert '\n' not in str(error.value)
+
+
+def test_documented_values_are_the_defaults_of_small():
+    page = (Path(__file__).parent.parent / 'docs' / 'MODELS.md').read_text(encoding='utf-8')
+    documented = yaml.safe_load(page.split('```yaml')[1].split('```')[0])['network']
+    assert complete({'encoder': 'small'}) == documented | {'encoder_config': None}
 
 
 def test_architecture_of_a_network_builds_the_same_network():

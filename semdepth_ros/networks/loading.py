@@ -51,6 +51,8 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
     :raises ModelFileError: an architecture that is unknown or contradicts the card; a tensor that is missing, misshapen
         or has no place
     """
+    if str(card.architecture.get('encoder')).startswith('transformers:') and not card.architecture.get('encoder_config'):
+        raise ModelFileError('architecture has a transformers encoder without its encoder_config')
     try:
         network = build_network(card.architecture | {'pretrained': False})
     except ValueError as error:
