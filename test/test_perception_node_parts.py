@@ -99,7 +99,7 @@ def test_a_subscription_follows_publishers_as_they_come_and_go_without_losing_or
 
     def send():
         number = 0
-        while not stop.wait(0.01):
+        while not stop.wait(0.03):
             number += 1
             first.publish(IMAGE(header=make_header(TYPES, number, '')))
     thread = threading.Thread(target=send)

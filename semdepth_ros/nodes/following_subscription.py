@@ -27,8 +27,8 @@ class _Stage:
 class FollowingSubscription:
     """Calls back with every message of a topic; call follow() a few times a second.
 
-    When the reliability changes, the new subscription takes over from the old one with the first message it receives, so that
-    no message is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability, depth} come first.
+    When the reliability changes, the new subscription's messages wait until the old one has delivered the first of them, so
+    that none is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability, depth} come first.
 
     :param lost: called with the number of messages the middleware says were lost, where it says so
     :param incompatible: called with the name of a policy that keeps a publisher and this subscription apart
@@ -40,6 +40,7 @@ class FollowingSubscription:
         self._lost, self._incompatible = lost, incompatible
         self._qos, self._fixed = _overridden(node, topic, qos)
         self._current, self._coming, self._last_stamp = None, None, None
+        self._ahead, self._ahead_at_last_look = [], 0
         self._current = self._subscribe(self._wanted())
 
     @property
@@ -51,6 +52,9 @@ class FollowingSubscription:
         """Look at the publishers, and begin to change over if they offer something else than they did."""
         if self._fixed:
             return
+        if self._ahead and self._ahead_at_last_look:
+            self._change_over(self._ahead)
+        self._ahead_at_last_look = len(self._ahead)
         wanted = self._wanted()
         if wanted == self.qos:
             return
@@ -99,21 +103,28 @@ class FollowingSubscription:
                                           incompatible_qos=incompatible)
 
     def _receive(self, stage: _Stage, message: Any) -> None:
-        stamp = stamp_ns(message.header)
-        if stage is self._coming:
-            self._node.destroy_subscription(self._current.subscription)
-            self._current, self._coming = stage, None
-            if stamp == self._last_stamp:
-                return
-        elif stage is not self._current:
-            return
-        self._last_stamp = stamp
+        if stage is self._current:
+            self._deliver(message)
+        elif stage is self._coming:
+            self._ahead.append(message)
+        stamps = [stamp_ns(m.header) for m in self._ahead]
+        if self._last_stamp in stamps:
+            self._change_over(self._ahead[stamps.index(self._last_stamp) + 1:])
+
+    def _deliver(self, message: Any) -> None:
+        self._last_stamp = stamp_ns(message.header)
         self._callback(message)
+
+    def _change_over(self, not_delivered: list[Any]) -> None:
+        self._node.destroy_subscription(self._current.subscription)
+        self._current, self._coming, self._ahead = self._coming, None, []
+        for message in not_delivered:
+            self._deliver(message)
 
     def _drop_coming(self) -> None:
         if self._coming is not None:
             self._node.destroy_subscription(self._coming.subscription)
-            self._coming = None
+            self._coming, self._ahead = None, []
 
 
 def _overridden(node: Node, topic: str, qos: Qos) -> tuple[Qos, bool]:
