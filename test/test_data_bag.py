@@ -85,7 +85,8 @@ class Camera2D:
                 stamp_ns = START_NS + i * STEP_NS
                 pose = np.eye(4)
                 pose[0, 3] = i
-                bag.write('/odom', make_odometry(self.types, self.header(stamp_ns, 'odom'), 'base', pose, 0, 0), stamp_ns)
+                odometry = make_odometry(self.types, self.header(stamp_ns, 'odom'), 'base', pose, 0, 0)
+                bag.write('/odom', odometry, stamp_ns)
             for i in range(3):
                 self.image(topic, START_NS + i * STEP_NS + STEP_NS // 4, np.full((6, 8, 3), 10 * i, np.uint8))
 
@@ -95,8 +96,8 @@ class Camera2D:
     def image(self, topic, stamp_ns, array):
         padded = np.zeros((6, 40), dtype=np.uint8)
         padded[:, :24] = array.reshape(6, 24)
-        message = self.types.make('sensor_msgs/msg/Image', header=self.header(stamp_ns), height=6, width=8, encoding='bgr8',
-                                  is_bigendian=0, step=40, data=padded.reshape(-1))
+        message = self.types.make('sensor_msgs/msg/Image', header=self.header(stamp_ns), height=6, width=8,
+                                  encoding='bgr8', is_bigendian=0, step=40, data=padded.reshape(-1))
         self.bag.write(topic, message, stamp_ns + 7_000_000)
 
 

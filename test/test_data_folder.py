@@ -13,7 +13,8 @@ CAMERA = Camera(4, 3, 5.0, 6.0, 1.5, 1.0, 'plumb_bob', (0.1, 0.0, 0.0, 0.01), he
 def sample(index, **changes):
     """Return a 4x3 sample with every part."""
     rng = np.random.default_rng(index)
-    parts = {part: rng.integers(0, 19, (3, 4), dtype=np.uint8) for part in ('labels', 'noisy_labels', 'noisy_confidence')}
+    parts = {part: rng.integers(0, 19, (3, 4), dtype=np.uint8)
+             for part in ('labels', 'noisy_labels', 'noisy_confidence')}
     pose = np.eye(4)
     pose[:3, 3] = index, 0.25, -1
     depth = np.full((3, 4), 10.5 + index, dtype=np.float32)
@@ -121,7 +122,8 @@ def broken(folder, fault):
     ('camera of another size', ('4x3', '8x3')), ('no images', ('images/',)), ('too few poses', ('2 lines', '3')),
     ('poses that are none', ('line 1', 'rotation')), ('too few times', ('2 numbers', '3')),
     ('times backwards', ('times.txt', 'line 3')), ('unreadable image', ('000000.png',)),
-    ('unreadable yaml', ('sequence.yaml',)), ('zero focal length', ('fx', '0')), ('no focal length', ('fx, fy, cx, cy',)),
+    ('unreadable yaml', ('sequence.yaml',)), ('zero focal length', ('fx', '0')),
+    ('no focal length', ('fx, fy, cx, cy',)),
     ('depth without units', ('units_per_metre',)), ('depth of eight bits', ('mono8', '16-bit')),
     ('labels of another size', ('5x3', '4x3')), ('labels of no image', ('other.png',))])
 def test_contradictions_are_named_in_one_line(folder, fault, words):
@@ -148,8 +150,8 @@ def test_a_broken_run_leaves_no_sequence_and_the_next_run_succeeds(tmp_path):
 
 @pytest.mark.parametrize('samples, words', [
     ([], 'no samples'), ([sample(1), sample(0)], 'order'),
-    ([sample(0), sample(1, camera=CAMERA.rectified())], 'another camera'), ([sample(0), sample(1, pose=None)], 'lacks a pose'),
-    ([sample(0, pose=None), sample(1)], 'has a pose')])
+    ([sample(0), sample(1, camera=CAMERA.rectified())], 'another camera'),
+    ([sample(0), sample(1, pose=None)], 'lacks a pose'), ([sample(0, pose=None), sample(1)], 'has a pose')])
 def test_samples_that_contradict_each_other_are_refused(tmp_path, samples, words):
     with pytest.raises(ValueError, match=words):
         write_folder_sequence(tmp_path / 'd', samples)
@@ -175,8 +177,8 @@ def test_data_that_does_not_exist_is_named_with_the_forms_understood():
 def test_calibration_files_of_each_form_give_the_same_camera(tmp_path, form):
     own = camera_to_dict(CAMERA)
     forms = {'own': own, 'short': {**{k: v for k, v in own.items() if k != 'distortion'}, 'd': own['distortion']},
-             'ros': {'image_width': 4, 'image_height': 3, 'camera_matrix': {'data': [5.0, 0, 1.5, 0, 6.0, 1.0, 0, 0, 1]},
-                     'distortion_model': 'plumb_bob', 'height_m': 1.5,
+             'ros': {'image_width': 4, 'image_height': 3, 'distortion_model': 'plumb_bob', 'height_m': 1.5,
+                     'camera_matrix': {'data': [5.0, 0, 1.5, 0, 6.0, 1.0, 0, 0, 1]},
                      'distortion_coefficients': {'data': [0.1, 0.0, 0.0, 0.01]}}}
     (tmp_path / 'camera.yaml').write_text(yaml.safe_dump(forms[form]))
     assert read_camera(tmp_path / 'camera.yaml') == CAMERA

@@ -10,8 +10,9 @@ from semdepth_ros.evaluation.depth_metrics import METRICS, clamped, garg_crop, i
 def test_depth_errors_equal_their_closed_forms():
     errors = depth_errors(np.array([2.0, 10.0, 3.0]), np.array([1.0, 8.0, 3.0]))
     assert tuple(errors) == METRICS
-    expected = {'abs_rel': (1 / 1 + 2 / 8 + 0) / 3, 'sq_rel': (1 / 1 + 4 / 8 + 0) / 3, 'rmse': math.sqrt((1 + 4 + 0) / 3),
-                'rmse_log': math.sqrt((math.log(2) ** 2 + math.log(1.25) ** 2) / 3), 'd1': 1 / 3, 'd2': 2 / 3, 'd3': 2 / 3}
+    expected = {'abs_rel': (1 / 1 + 2 / 8 + 0) / 3, 'sq_rel': (1 / 1 + 4 / 8 + 0) / 3,
+                'rmse': math.sqrt((1 + 4 + 0) / 3), 'd1': 1 / 3, 'd2': 2 / 3, 'd3': 2 / 3,
+                'rmse_log': math.sqrt((math.log(2) ** 2 + math.log(1.25) ** 2) / 3)}
     assert errors == pytest.approx(expected, rel=1e-12)
 
 
@@ -41,8 +42,9 @@ def test_the_garg_crop_of_kitti_is_the_published_window():
     assert (rows.start, rows.stop, columns.start, columns.stop) == (153, 371, 44, 1197)
 
 
-@pytest.mark.parametrize('size, kitti', [((375, 1242), True), ((376, 1241), True), ((370, 1224), True), ((128, 416), True),
-                                         ((192, 640), True), ((1024, 2048), False), ((720, 1280), False)])
+@pytest.mark.parametrize('size, kitti', [((375, 1242), True), ((376, 1241), True), ((370, 1224), True),
+                                         ((128, 416), True), ((192, 640), True), ((1024, 2048), False),
+                                         ((720, 1280), False)])
 def test_kitti_is_recognised_by_its_shape(size, kitti):
     assert is_kitti_shaped(*size) == kitti
 

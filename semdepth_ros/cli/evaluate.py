@@ -53,12 +53,14 @@ def run(args: argparse.Namespace) -> int:
 
 def summary(result: dict) -> str:
     """Return a table of a result's main figures, in plain text."""
-    lines = [f'{"sequence":36} {"frames":>6}  {"Abs Rel: unscaled":>17} {"one scale":>9} {"median":>7} {"mIoU":>6} {"p50 ms":>8}']
+    lines = [f'{"sequence":36} {"frames":>6}  {"Abs Rel: unscaled":>17} {"one scale":>9} {"median":>7} {"mIoU":>6} '
+             f'{"p50 ms":>8}']
     for sequence in result['sequences']:
         depth, classes = sequence.get('depth', {}), sequence.get('semantics', {})
         figures = [depth.get(name, {}).get('abs_rel') for name in ('unscaled', 'one_scale', 'median_scaled')]
         cells = [_cell(value, width) for value, width in zip([*figures, classes.get('miou')], (17, 9, 7, 6))]
-        lines.append(f'{sequence["name"]:36} {sequence["frames"]:6}  {" ".join(cells)} {sequence["latency_ms"]["p50"]:8.1f}')
+        lines.append(f'{sequence["name"]:36} {sequence["frames"]:6}  {" ".join(cells)} '
+                     f'{sequence["latency_ms"]["p50"]:8.1f}')
     return '\n'.join(lines)
 
 

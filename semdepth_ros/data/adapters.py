@@ -15,8 +15,8 @@ from semdepth_ros.geometry.camera import Camera
 def rectified_sample(sample: Sample) -> Sample:
     """Return the sample seen by a lens without distortion; a sample without distortion or camera is returned as it is.
 
-    Colours are interpolated; depth, labels and confidence take the nearest pixel. Beyond the old image colours repeat its
-    edge, depth is NaN, labels are unlabelled and confidence is 0.
+    Colours are interpolated; depth, labels and confidence take the nearest pixel. Beyond the old image colours repeat
+    its edge, depth is NaN, labels are unlabelled and confidence is 0.
     """
     if sample.camera is None or not sample.camera.is_distorted:
         return sample

@@ -65,6 +65,11 @@ class BagSequence:
         """Return the number of images."""
         return len(self._frames)
 
+    @property
+    def stamps_ns(self) -> list[int]:
+        """The stamps of the images [ns], in order."""
+        return list(self._frames)
+
     def __getitem__(self, index: int) -> Sample:
         """Read one image and its parts.
 
@@ -75,8 +80,8 @@ class BagSequence:
         found = self._messages_of(stamp_ns)
         image = self._image(found[self.topics.image])
         if self.camera and image.shape[:2] != (self.camera.height, self.camera.width):
-            raise ValueError(f'{self.path}: image at {stamp_ns} ns is {image.shape[1]}x{image.shape[0]}, but camera_info '
-                             f'says {self.camera.width}x{self.camera.height}')
+            raise ValueError(f'{self.path}: image at {stamp_ns} ns is {image.shape[1]}x{image.shape[0]}, but its '
+                             f'camera_info is for {self.camera.width}x{self.camera.height}')
         truth = {part: self._part(part, found[topic], image.shape[:2])
                  for part, topic in self._truth.items() if topic in found}
         pose = self._track.at(stamp_ns) if self._track else None
@@ -165,8 +170,8 @@ class BagSequence:
         odometry = [self._deserialized(topic, data) for topic, _, data in self._messages([self.topics.odometry])]
         mount = CameraMount(transforms).camera_in(odometry[0].child_frame_id, frame_id)
         if mount is None:
-            _LOG.warning('%s: no static transform leads from %r to %r, so its odometry gives no camera poses', self.path,
-                         odometry[0].child_frame_id, frame_id)
+            _LOG.warning('%s: no static transform leads from %r to %r, so its odometry gives no camera poses',
+                         self.path, odometry[0].child_frame_id, frame_id)
             return None
         return camera_track(odometry, mount)
 

@@ -16,7 +16,8 @@ class CameraMount:
     """
 
     def __init__(self, transforms: Iterable[Any]):
-        self._parents = {_plain(t.child_frame_id): (_plain(t.header.frame_id), _matrix(t.transform)) for t in transforms}
+        self._parents = {_plain(t.child_frame_id): (_plain(t.header.frame_id), _matrix(t.transform))
+                         for t in transforms}
 
     def camera_in(self, base: str, camera: str) -> np.ndarray | None:
         """Return the pose [4, 4] of the camera's frame in the base's; None where no path joins them."""

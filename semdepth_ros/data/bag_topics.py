@@ -27,8 +27,8 @@ def choose_topics(types: Mapping[str, str], image: str | None = None, camera_inf
                   odometry: str | None = None, **truth: str | None) -> BagTopics:
     """Choose by type and name, or take what was named.
 
-    Without a name the image is the one that has a camera_info beside it (REP 118), raw before compressed, then the first
-    by name. A lone camera_info serves wherever it is.
+    Without a name the image is the one that has a camera_info beside it (REP 118), raw before compressed, then the
+    first by name. A lone camera_info serves wherever it is.
 
     :param types: message type by topic
     :param truth: topics by part: depth, labels, noisy_labels, noisy_confidence

@@ -9,14 +9,16 @@ import numpy as np
 from semdepth_ros.image_encodings import decompress
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
-_TO_RGB = {'bgr': cv2.COLOR_BGR2RGB, 'bgra': cv2.COLOR_BGRA2RGB, 'rgba': cv2.COLOR_RGBA2RGB, 'mono8': cv2.COLOR_GRAY2RGB}
+_TO_RGB = {'bgr': cv2.COLOR_BGR2RGB, 'bgra': cv2.COLOR_BGRA2RGB, 'rgba': cv2.COLOR_RGBA2RGB,
+           'mono8': cv2.COLOR_GRAY2RGB}
 
 
 def as_rgb(image: np.ndarray, layout: str) -> np.ndarray:
     """Return uint8 [H, W, 3] in rgb order of an image in any layout of semdepth_ros.frame.LAYOUTS."""
     if layout == 'mono16':
         image, layout = (image >> 8).astype(np.uint8), 'mono8'
-    return np.ascontiguousarray(image) if layout == 'rgb' else cv2.cvtColor(np.ascontiguousarray(image), _TO_RGB[layout])
+    image = np.ascontiguousarray(image)
+    return image if layout == 'rgb' else cv2.cvtColor(image, _TO_RGB[layout])
 
 
 def read_rgb(path: Path) -> np.ndarray:

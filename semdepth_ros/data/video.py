@@ -72,7 +72,7 @@ class VideoSequence:
         return image if done else None
 
     def _counted(self, claimed: int) -> int:
-        """Containers may claim frames that are not there, so the last one is tried and, failing that, all are counted."""
+        """Containers may claim frames that are not there, so the last is tried and, failing that, all are counted."""
         if claimed > 0 and self._decoded(claimed - 1) is not None:
             return claimed
         self._capture, count = None, 0

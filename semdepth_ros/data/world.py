@@ -15,7 +15,8 @@ class WorldSequence:
     """A drive through a town of the procedural world, rendered as its frames are asked for.
 
     :param preset, seed, frames, camera, split, device, rate_hz, rays, pitch_deg: as semdepth_ros.world.Drive has them
-    :param label_noise: what semdepth_ros.world.corrupt_labels takes; where given, samples have noisy_labels beside the true
+    :param label_noise: what semdepth_ros.world.corrupt_labels takes; where given, samples have noisy_labels beside the
+        true ones
     :raises ValueError: no such preset, split or noise
     """
 

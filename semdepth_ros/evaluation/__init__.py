@@ -6,5 +6,5 @@ from semdepth_ros.evaluation.protocol import SequenceEvaluation, evaluate, evalu
 from semdepth_ros.evaluation.report import write_report
 from semdepth_ros.evaluation.semantic_metrics import confusion_matrix, semantic_scores
 
-__all__ = ['Album', 'Baseline', 'SequenceEvaluation', 'confusion_matrix', 'depth_errors', 'evaluate', 'evaluate_sequence',
-           'evaluated_pixels', 'fit_baseline', 'semantic_scores', 'write_report']
+__all__ = ['Album', 'Baseline', 'SequenceEvaluation', 'confusion_matrix', 'depth_errors', 'evaluate',
+           'evaluate_sequence', 'evaluated_pixels', 'fit_baseline', 'semantic_scores', 'write_report']

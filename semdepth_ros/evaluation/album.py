@@ -67,8 +67,8 @@ def cloud_of(sample: Sample, perception: Perception) -> np.ndarray | None:
     if camera is None or not np.isfinite(perception.depth).any():
         return None
     height, width = perception.depth.shape
-    colours = resized_nearest(overlay_picture(sample.image, resized_nearest(perception.labels, sample.image.shape[:2]), 0.3),
-                              (height, width))
+    labels = resized_nearest(perception.labels, sample.image.shape[:2])
+    colours = resized_nearest(overlay_picture(sample.image, labels, 0.3), (height, width))
     return cloud_picture(perception.depth, camera.scaled(width, height), colours)
 
 

@@ -39,7 +39,7 @@ class Baseline:
 
 
 def fit_baseline(kind: str, sequences: Iterable[Sequence], frames: int = 50) -> Baseline:
-    """Fit a baseline on sequences with true depth: medians of depth, and the most frequent class where labels are known.
+    """Fit a baseline on sequences with true depth: medians of depth, the most frequent class where labels are known.
 
     `constant` is one value for the whole image, `row` one for each of BANDS bands of rows; a band without truth takes
     those of its neighbours. Medians are exact to 0.7 % (a histogram keeps them).

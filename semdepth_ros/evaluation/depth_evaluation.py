@@ -17,9 +17,9 @@ RANGES_M = ((0, 10), (10, 20), (20, 40), (40, 80))
 class DepthEvaluation:
     """Takes one frame after the other; what it holds does not grow with the length of the sequence.
 
-    `median_scaled` multiplies each frame's prediction by median(truth) / median(prediction), `one_scale` all frames by the
-    median of those ratios, `unscaled` by nothing. Then predictions are clamped to the evaluated range. The figures are
-    means over frames (Eigen et al. 2014, as Godard et al. 2019 evaluate); by class and by range they are over pixels.
+    `median_scaled` multiplies each frame's prediction by median(truth) / median(prediction), `one_scale` all frames by
+    the median of those ratios, `unscaled` by nothing. Then predictions are clamped to the evaluated range. The figures
+    are means over frames (Eigen et al. 2014, as Godard et al. 2019 evaluate); by class and by range, over pixels.
     """
 
     def __init__(self):

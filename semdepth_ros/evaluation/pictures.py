@@ -44,11 +44,15 @@ def depth_picture(depth: np.ndarray, range_m: tuple[float, float] = ROAD_RANGE_M
 
 
 def error_picture(predicted: np.ndarray, truth: np.ndarray, legend: bool = True, point_px: int = 1) -> np.ndarray:
-    """Draw |predicted - true| / true depth from 0 to 50 %: uint8 [H (+ legend), W, 3]; grey where either is not known."""
+    """Draw |predicted - true| / true depth from 0 to 50 %: uint8 [H (+ legend), W, 3].
+
+    Grey where either is not known.
+    """
     with np.errstate(divide='ignore', invalid='ignore'):
         error = np.abs(predicted - truth) / truth
     low, high = ERROR_RANGE
-    picture = _coloured((error - low) / (high - low), cv2.COLORMAP_INFERNO, np.isfinite(error), point_px, NO_TRUTH_COLOUR)
+    picture = _coloured((error - low) / (high - low), cv2.COLORMAP_INFERNO, np.isfinite(error), point_px,
+                        NO_TRUTH_COLOUR)
     if not legend:
         return picture
     marks = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
@@ -132,8 +136,8 @@ def _with_legend(picture: np.ndarray, colour_map: int, reverse: bool, places: li
 
 def _slopes(depth: np.ndarray) -> np.ndarray:
     near = np.nan_to_num(depth, nan=0.0, posinf=1e6).astype(np.float32)
-    step = np.maximum(np.abs(cv2.Sobel(near, cv2.CV_32F, 1, 0, ksize=1)), np.abs(cv2.Sobel(near, cv2.CV_32F, 0, 1, ksize=1)))
-    return step > 0.25 * near
+    across, down = (np.abs(cv2.Sobel(near, cv2.CV_32F, *axis, ksize=1)) for axis in ((1, 0), (0, 1)))
+    return np.maximum(across, down) > 0.25 * near
 
 
 def _seen_from_above(points: np.ndarray, back_m: float, up_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

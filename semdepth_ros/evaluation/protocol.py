@@ -14,17 +14,17 @@ from semdepth_ros.frame import Frame
 from semdepth_ros.perception.perception import Perception
 
 PROTOCOL = {
-    'depth range': 'True depth between 0.001 and 80 m; predictions are clamped to that after scaling, sky counts as 80 m.',
-    'crop': 'The crop of Garg et al. 2016 on images of KITTI\'s shape (3.2 to 3.4 times as wide as high), none on others.',
+    'depth range': 'True depth between 0.001 and 80 m. Scaled predictions are clamped to that; +inf counts as 80 m.',
+    'crop': "The crop of Garg et al. 2016 on images of KITTI's shape (3.2 to 3.4 times as wide as high), else none.",
     'median_scaled': 'Every frame multiplied by median(truth) / median(prediction): says nothing about metres.',
-    'one_scale': 'All frames of a sequence multiplied by the median of those ratios; std_over_mean is how much they flicker.',
+    'one_scale': 'All frames of a sequence multiplied by the median of those ratios; std_over_mean is their flicker.',
     'unscaled': 'The metres as they were perceived.',
     'means': 'The seven figures are computed for each frame and averaged over frames; by class and range over pixels.',
-    'coverage': 'Pixels predicted as invalid (NaN) are left out; coverage is the share of evaluated pixels that is left.',
-    'classes': 'IoU of every class that occurs in the truth, over all frames together; mIoU is their mean. Unlabelled pixels '
-               'are left out; a pixel without a predicted class is wrong.',
-    'sizes': 'Outputs of another size than the truth take the nearest pixel; distorted frames are rectified beforehand.',
-    'latency': 'Wall-clock time of one frame through the perceptor, image in memory, after one frame that is not timed.',
+    'coverage': 'Pixels predicted as invalid (NaN) are left out; coverage is the share of evaluated pixels left.',
+    'classes': 'IoU of every class that occurs in the truth, over all frames together; mIoU is their mean. Unlabelled '
+               'pixels are left out; a pixel without a predicted class is wrong.',
+    'sizes': 'Outputs of another size than the truth take the nearest pixel; distorted frames are rectified first.',
+    'latency': 'Wall-clock time of one frame through the perceptor, image in memory, after one that is not timed.',
 }
 Progress = Callable[[str, int, int], None]
 
@@ -75,7 +75,8 @@ class SequenceEvaluation:
         """Return the sequence's part of the JSON contract; parts without truth are left out."""
         result = {'name': self.name, 'frames': self._frames, **self._depth.result()}
         if 'depth_by_class' in result:
-            result['depth_by_class'] = {'classes_from': ' and '.join(sorted(self._class_source)), **result['depth_by_class']}
+            source = ' and '.join(sorted(self._class_source))
+            result['depth_by_class'] = {'classes_from': source, **result['depth_by_class']}
         if self._predicted_any:
             for part, key in (('labels', 'semantics'), ('noisy_labels', 'agreement_with_noisy_labels')):
                 if np.any(self._confusion[part]):

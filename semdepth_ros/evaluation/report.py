@@ -16,8 +16,8 @@ from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.evaluation.report_style import STYLE
 
 SCALINGS = ('unscaled', 'one_scale', 'median_scaled')
-HEADINGS = {'abs_rel': 'Abs Rel', 'sq_rel': 'Sq Rel [m]', 'rmse': 'RMSE [m]', 'rmse_log': 'RMSE log', 'd1': 'δ &lt; 1.25',
-            'd2': 'δ &lt; 1.25²', 'd3': 'δ &lt; 1.25³'}
+HEADINGS = {'abs_rel': 'Abs Rel', 'sq_rel': 'Sq Rel [m]', 'rmse': 'RMSE [m]', 'rmse_log': 'RMSE log',
+            'd1': 'δ &lt; 1.25', 'd2': 'δ &lt; 1.25²', 'd3': 'δ &lt; 1.25³'}
 WORDS = {'unscaled': 'unscaled', 'one_scale': 'one scale a sequence', 'median_scaled': 'every frame median-scaled'}
 _COLOUR = {c.name: '#{:02x}{:02x}{:02x}'.format(*c.colour) for c in CITYSCAPES}
 
@@ -65,15 +65,15 @@ def _summary(sequences: list[dict]) -> str:
               _number(s['depth']['median_scaled']['rmse'], 2), _number(s['depth']['median_scaled']['d1']),
               _number(s['depth']['scale_ratio']['median']), _percent(s['depth']['scale_ratio']['std_over_mean'])]
              for s in sequences if 'unscaled' in s.get('depth', {})]
-    classes = [[_link(s['name']), s['frames'], _number(s['semantics']['miou']), _percent(s['semantics']['pixel_accuracy'])]
-               for s in sequences if 'semantics' in s]
+    classes = [[_link(s['name']), s['frames'], _number(s['semantics']['miou']),
+                _percent(s['semantics']['pixel_accuracy'])] for s in sequences if 'semantics' in s]
     latency = [[_link(s['name']), s['frames'], *(_number(s['latency_ms'][p], 1) for p in ('p50', 'p95', 'p99'))]
                for s in sequences if 'latency_ms' in s]
     heads = ['Sequence', 'Frames']
     return '<section id="summary"><h2>Summary</h2>' + ''.join([
         _table([*heads, 'Abs Rel<br>unscaled', 'Abs Rel<br>one scale', 'Abs Rel<br>median-scaled',
-                'RMSE [m]<br>median-scaled', 'δ &lt; 1.25<br>median-scaled', 'true / perceived<br>scale', 'scale<br>flicker'],
-               depth, 'Depth'),
+                'RMSE [m]<br>median-scaled', 'δ &lt; 1.25<br>median-scaled', 'true / perceived<br>scale',
+                'scale<br>flicker'], depth, 'Depth'),
         _table([*heads, 'mIoU', 'Pixel accuracy'], classes, 'Classes'),
         _table([*heads, 'p50 [ms]', 'p95 [ms]', 'p99 [ms]'], latency, 'Latency')]) + '</section>'
 
@@ -96,7 +96,8 @@ def _depth(depth: dict) -> str:
 
 def _semantics(sequence: dict) -> str:
     html = ''
-    for key, title in (('semantics', 'Classes'), ('agreement_with_noisy_labels', 'Agreement with noisy labels (no truth)')):
+    titles = {'semantics': 'Classes', 'agreement_with_noisy_labels': 'Agreement with noisy labels (no truth)'}
+    for key, title in titles.items():
         scores = sequence.get(key)
         if scores:
             rows = [[_chip(name), _bar(iou, 1)] for name, iou in scores['per_class'].items()]
@@ -120,7 +121,8 @@ def _groups(tables: dict, head: str, title: str, show) -> str:
     most = max(max(row['abs_rel'] for row in table.values()) for table in (plain, scaled))
     rows = [[show(name), _percent(row['share']), _bar(row['abs_rel'], most), _bar(scaled[name]['abs_rel'], most),
              _number(scaled[name]['rmse'], 2)] for name, row in plain.items()]
-    return _table([head, 'Pixels', 'Abs Rel<br>unscaled', 'Abs Rel<br>median-scaled', 'RMSE [m]<br>median-scaled'], rows, title)
+    heads = [head, 'Pixels', 'Abs Rel<br>unscaled', 'Abs Rel<br>median-scaled', 'RMSE [m]<br>median-scaled']
+    return _table(heads, rows, title)
 
 
 def _table(heads: list[str], rows: list[list], title: str, note: str = '') -> str:
@@ -133,12 +135,12 @@ def _table(heads: list[str], rows: list[list], title: str, note: str = '') -> st
 
 
 def _facts(numbers: dict) -> str:
-    items = ''.join(f'<li><span>{escape(name.replace("_", " "))}</span><b>{value:g}</b></li>' for name, value in numbers.items())
+    items = ''.join(f'<li><span>{_words(name)}</span><b>{value:g}</b></li>' for name, value in numbers.items())
     return f'<ul class="facts">{items}</ul>' if items else ''
 
 
 def _protocol(protocol: Mapping[str, str]) -> str:
-    items = ''.join(f'<dt>{escape(name.replace("_", " "))}</dt><dd>{escape(text)}</dd>' for name, text in protocol.items())
+    items = ''.join(f'<dt>{_words(name)}</dt><dd>{escape(text)}</dd>' for name, text in protocol.items())
     return f'<section id="protocol"><h2>Protocol</h2><dl>{items}</dl></section>' if items else ''
 
 
@@ -166,6 +168,10 @@ def _chip(name: str) -> str:
 
 def _link(name: str) -> str:
     return f'<a href="#{_anchor(name)}">{escape(name)}</a>'
+
+
+def _words(name: str) -> str:
+    return escape(name.replace('_', ' '))
 
 
 def _anchor(name: str) -> str:

@@ -7,16 +7,19 @@ STYLE = '''
   :root { --ground: #14171b; --ink: #e6e8eb; --faint: #9aa4af; --line: #2d333b; --card: #1b1f25; --accent: #78b7f0;
           --bar: #35648c; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
+body { margin: 0; background: var(--ground); color: var(--ink);
+       font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; }
 main { max-width: 1320px; margin: 0 auto; padding: 24px 20px 64px; }
 h1 { font-size: 1.7rem; margin: 0; } h2 { font-size: 1.25rem; margin: 2.4rem 0 .8rem; overflow-wrap: anywhere; }
 h3 { font-size: 1rem; margin: 0 0 .4rem; } header p, .part p, figcaption { color: var(--faint); margin: .2rem 0 .6rem; }
 a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: underline; }
-.part { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 14px 16px; margin: 0 0 16px; }
+.part { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 14px 16px;
+        margin: 0 0 16px; }
 .parts { columns: 2 580px; column-gap: 16px; } .parts .part { break-inside: avoid; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th { text-align: right; font-weight: 600; color: var(--faint); font-size: .82rem; vertical-align: bottom; line-height: 1.25; }
+th { text-align: right; font-weight: 600; color: var(--faint); font-size: .82rem; vertical-align: bottom;
+     line-height: 1.25; }
 th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; } td { text-align: right; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } tbody tr:last-child td { border-bottom: 0; }
 .chip { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; vertical-align: -1px;

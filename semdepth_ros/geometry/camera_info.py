@@ -26,14 +26,14 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
     left, top, full_width, full_height = _region(info)
     expected = (full_width // columns, full_height // rows)
     if (width, height) != expected:
-        raise ValueError(f'camera_info is for {expected[0]}x{expected[1]}, but the image is {width}x{height}'
-                         + (f' (region {full_width}x{full_height}, binning {columns}x{rows})'
-                            if (columns, rows) != (1, 1) or (full_width, full_height) != (info.width, info.height) else ''))
+        is_whole = (columns, rows, full_width, full_height) == (1, 1, info.width, info.height)
+        window = '' if is_whole else f' (region {full_width}x{full_height}, binning {columns}x{rows})'
+        raise ValueError(f'camera_info is for {expected[0]}x{expected[1]}, but the image is {width}x{height}{window}')
     matrix = np.asarray(info.p if rectified else info.k, dtype=np.float64).reshape(3, -1)
     fx, fy, cx, cy = (float(matrix[i]) for i in ((0, 0), (1, 1), (0, 2), (1, 2)))
     if not (np.isfinite([fx, fy]).all() and fx > 0 and fy > 0):
-        raise ValueError(f'camera_info has focal lengths {fx:g} x {fy:g} in {"P" if rectified else "K"}, expected positive '
-                         'numbers (is the camera calibrated?)')
+        raise ValueError(f'camera_info has focal lengths {fx:g} x {fy:g} in {"P" if rectified else "K"}, expected '
+                         'positive numbers (is the camera calibrated?)')
     model, distortion = ('none', ()) if rectified else _distortion(info)
     return Camera(width, height, fx / columns, fy / rows, (cx - left) / columns, (cy - top) / rows,
                   model, distortion)
