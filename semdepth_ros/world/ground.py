@@ -94,7 +94,7 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     u, v = torch.where(slabs, d / 4, x / 4), torch.where(slabs, s / 4, y / 4)
     fine = look_up(u, v, material, pixel / 4)
     streaks = look_up(d / 6, s / 128, torch.full_like(x, MATERIAL['bark']), torch.maximum(short_px / 6, long_px / 128))
-    tone = 1 + fine + 0.10 * broad
+    tone = 1 + fine + 0.15 * broad
     asphalt = vector(town.asphalt, x) * (tone + 0.26 * streaks * road)
     across_px = torch.lerp(long_px, short_px, facing)
     along_px = torch.lerp(short_px, long_px, facing)

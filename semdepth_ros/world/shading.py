@@ -125,7 +125,7 @@ def _things(view, rays, direction, depth, index, blob):
     period, seed = look[pr.PERIOD], look[pr.SEED]
     fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, look[pr.MATERIAL_ID], pixel / period)
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
-    albedo = look[pr.COLOUR] * (1 + fine + 0.045 * broad).clamp(0.15, 2.0)
+    albedo = look[pr.COLOUR] * (1 + fine + 0.085 * broad).clamp(0.15, 2.0)
     mirror = _mirror(view, rays / stretch, normal)
     surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, parameters=list(look[pr.PARAMETERS]), seed=seed,
                    pixel=pixel)

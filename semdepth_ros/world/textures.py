@@ -53,13 +53,13 @@ def _cracks(rng: np.random.Generator) -> np.ndarray:
 def _paint(name: str, rng: np.random.Generator) -> np.ndarray:
     fine = _noise(rng, 4, 128, 0.85)
     table = {
-        'asphalt': lambda: 0.075 * _noise(rng, 32, 128, 1.0) + 0.05 * _noise(rng, 2, 64, 0.7) + 0.16 * _cracks(rng),
-        'slabs': lambda: 0.07 * _courses(rng, 8, 8, 0.8, False) + 0.04 * fine,
+        'asphalt': lambda: 0.08 * _noise(rng, 32, 128, 1.0) + 0.10 * _noise(rng, 2, 64, 0.85) + 0.20 * _cracks(rng),
+        'slabs': lambda: 0.08 * _courses(rng, 8, 8, 0.8, False) + 0.07 * fine,
         'grass': lambda: 0.20 * _noise(rng, 8, 128, 0.95),
         'foliage': lambda: 0.42 * _noise(rng, 8, 128, 1.0),
-        'plaster': lambda: 0.05 * fine + 0.04 * _noise(rng, 8, 64, 0.8, stretch=8),
+        'plaster': lambda: 0.075 * fine + 0.05 * _noise(rng, 8, 64, 0.8, stretch=8),
         'brick': lambda: 0.11 * _courses(rng, 32, 12, 0.9, True) + 0.05 * fine,
-        'paint': lambda: 0.035 * _noise(rng, 2, 32, 0.7),
+        'paint': lambda: 0.05 * _noise(rng, 2, 32, 0.8),
         'cloth': lambda: 0.16 * _noise(rng, 8, 64, 0.9),
         'bark': lambda: 0.24 * _noise(rng, 16, 128, 0.9, stretch=8),
         'cloud': lambda: _noise(rng, 3, 96, 0.62),
