@@ -8,7 +8,8 @@ from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import input_geometry
 from semdepth_ros.model_file import InputRule
 
-SIZES = [(1242, 375), (416, 128), (2048, 1024), (1936, 1216), (640, 480), (480, 360), (1280, 720), (720, 1280), (5000, 9)]
+SIZES = [(1242, 375), (416, 128), (2048, 1024), (1936, 1216), (640, 480), (480, 360), (1280, 720), (720, 1280),
+         (5000, 9)]
 BUDGETS = [256 * 96, 640 * 192]
 PLUMB_BOB = (-0.30, 0.09, 0.0005, -0.0003, 0.0)
 
@@ -49,7 +50,8 @@ def test_corners_of_the_image_stay_inside_the_input(size):
     assert g.padding == pytest.approx((left + 0.5, g.width - 0.5 - right, top + 0.5, g.height - 0.5 - bottom))
 
 
-@pytest.mark.parametrize('size, network', [((1242, 375), (640, 192)), ((416, 128), (640, 192)), ((1280, 720), (448, 256))])
+@pytest.mark.parametrize('size, network', [((1242, 375), (640, 192)), ((416, 128), (640, 192)),
+                                           ((1280, 720), (448, 256))])
 def test_an_image_of_nearly_the_right_aspect_is_not_padded(size, network):
     g = input_geometry(Camera.from_field_of_view(*size, 80), rule())
     assert (g.width, g.height) == network

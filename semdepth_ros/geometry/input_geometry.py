@@ -128,7 +128,7 @@ class InputGeometry:
 
     @cached_property
     def seen(self) -> np.ndarray:
-        """Which network pixels show the source image, bool [height, width]: neither padding nor beyond a distorted edge."""
+        """Which network pixels show the source image, bool [height, width]: not padding, not beyond a distorted edge."""
         if not self.rectifies:
             seen = np.zeros((self.height, self.width), dtype=bool)
             self.content(torch.from_numpy(seen))[:] = True

@@ -1,0 +1,118 @@
+"""From what the network returns to depth, sigma, labels and confidence at the output's size."""
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from semdepth_ros.classes import UNLABELLED
+from semdepth_ros.geometry.input_geometry import InputGeometry, resized
+from semdepth_ros.model_file import ModelCard
+from semdepth_ros.networks import Prediction
+
+# What may change from frame to frame, as a float32 tensor in this order.
+SETTINGS = ('depth_multiplier', 'sigma_floor', 'sigma_gain', 'max_range_m')
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The parts of a Perception as tensors [H, W]: float32, float32, uint8, uint8."""
+
+    depth: Tensor
+    sigma: Tensor
+    labels: Tensor
+    confidence: Tensor
+
+
+class Decoder:
+    """Turns predictions of one geometry into outputs of one size.
+
+    :param geometry: of the network's input
+    :param card: classes and depth range; focal length, sigma and scale come with each frame's settings
+    :param width, height: of the outputs [px]
+    """
+
+    def __init__(self, geometry: InputGeometry, card: ModelCard, width: int, height: int, device: torch.device):
+        self.geometry, self.width, self.height = geometry, width, height
+        nearest, farthest = card.depth_range_m
+        self.least_inverse, self.inverse_span = 1 / farthest, 1 / nearest - 1 / farthest
+        ids = [c.train_id for c in card.classes]
+        self.train_ids = None if ids == list(range(len(ids))) else torch.tensor(ids, dtype=torch.uint8, device=device)
+        self.sky = [c.train_id for c in card.classes if c.name == 'sky']
+        self.unseen = self._unseen(device)
+
+    def __call__(self, prediction: Prediction, settings: Tensor, into: Decoded) -> None:
+        """Decode a prediction of one image.
+
+        Inverse depth is interpolated: that of a plane is linear over the image. Labels and confidence take the nearest
+        network pixel. sigma = depth * (floor + gain * |ln d0 - ln d1|), of the depths of the two finest scales (form
+        ours).
+
+        :param settings: float32 [4], see SETTINGS
+        :param into: where the outputs are written
+        """
+        multiplier, floor, gain, max_range = settings.unbind()
+        labels, confidence = self._classes(prediction.logits)
+        into.labels.copy_(labels)
+        into.confidence.copy_(confidence)
+        inverse, relative = self._inverse_depth(prediction.disparities, floor, gain)
+        torch.div(multiplier, inverse, out=into.depth)
+        torch.mul(into.depth, relative, out=into.sigma)
+        beyond = into.depth > max_range
+        for sky in self.sky:
+            beyond |= into.labels == sky
+        into.depth.masked_fill_(beyond, torch.inf)
+        into.sigma.masked_fill_(beyond, torch.nan)
+        if self.unseen is not None:
+            into.depth.masked_fill_(self.unseen, torch.nan)
+            into.sigma.masked_fill_(self.unseen, torch.nan)
+            into.labels.masked_fill_(self.unseen, UNLABELLED)
+            into.confidence.masked_fill_(self.unseen, 0)
+
+    def _inverse_depth(self, disparities: tuple[Tensor, ...], floor: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+        """Return inverse canonical depth [1/m] and relative sigma, both [H, W] float32."""
+        fine = self.least_inverse + self.inverse_span * disparities[0].float()
+        coarse = self.least_inverse + self.inverse_span * disparities[1].float()
+        coarse = resized(coarse, self.geometry.width, self.geometry.height, 'bilinear')
+        relative = floor + gain * (fine / coarse).log_().abs_()
+        both = self._to_output(torch.cat((fine, relative), dim=1), 'bilinear')
+        return both[0, 0], both[0, 1]
+
+    def _classes(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Return train ids and 255 x probability, both uint8 [H, W]."""
+        index, probability = most_probable(self.geometry.content(logits).contiguous().float())
+        labels = index if self.train_ids is None else self.train_ids[index.long()]
+        confidence = (probability * 255).round_().clamp_(max=255).to(torch.uint8)
+        both = resized(torch.stack((labels, confidence), dim=1), self.width, self.height, 'nearest')
+        return both[0, 0], both[0, 1]
+
+    def _to_output(self, tensor: Tensor, mode: str) -> Tensor:
+        return resized(self.geometry.content(tensor), self.width, self.height, mode)
+
+    def _unseen(self, device: torch.device) -> Tensor | None:
+        """Return the output pixels that a rectified image does not show, None where all are shown."""
+        if not self.geometry.rectifies:
+            return None
+        seen = torch.from_numpy(self.geometry.seen.astype('uint8'))[None, None]
+        unseen = self._to_output(seen, 'nearest')[0, 0] == 0
+        return unseen.to(device) if unseen.any() else None
+
+
+def most_probable(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the most probable class and its probability.
+
+    Kernels find a maximum many times faster than its place, so the class travels in the last bits of the probability.
+
+    :param logits: [B, C, H, W], float32, contiguous
+    :return: uint8 [B, H, W]; float32 [B, H, W], exact to 2^-(23 - bits of C)
+    """
+    classes = logits.shape[1]
+    mask = (1 << (classes - 1).bit_length()) - 1
+    # Of equal probabilities the lower class wins, as with argmax: it has the higher code.
+    codes = mask - torch.arange(classes, dtype=torch.int32, device=logits.device)
+    coded = logits.softmax(dim=1).view(torch.int32)
+    coded.bitwise_and_(~mask).bitwise_or_(codes[:, None, None])
+    best = coded.view(torch.float32).amax(dim=1)
+    bits = best.view(torch.int32)
+    return (mask - (bits & mask)).to(torch.uint8), (bits & ~mask).view(torch.float32)

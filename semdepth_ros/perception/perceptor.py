@@ -1,0 +1,231 @@
+"""One frame in, one Perception out."""
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import torch
+
+from semdepth_ros.frame import Frame
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
+from semdepth_ros.model_file import ModelCard, ModelFileError, find_model, read_model, tensor_hash
+from semdepth_ros.networks import JointNetwork, check_probes, load_network, network_of
+from semdepth_ros.perception.decoding import Decoder
+from semdepth_ros.perception.device import choose_device, choose_precision
+from semdepth_ros.perception.engine import Engine, FoldedEngine
+from semdepth_ros.perception.packing import array_views
+from semdepth_ros.perception.perception import Perception, Scale
+from semdepth_ros.perception.pipeline import CpuPipeline, CudaPipeline, Pipeline
+from semdepth_ros.perception.scale import GivenScale, ScaleSource
+
+OUTPUTS = ('input', 'network')
+_PIPELINES = 8
+_MUST_AGREE = ('factory', 'architecture', 'input', 'classes', 'depth_range_m')
+
+
+@dataclass(frozen=True)
+class _Weights:
+    network: JointNetwork
+    card: ModelCard
+
+
+class Perceptor:
+    """Runs one network on frames of any size, layout and camera.
+
+    :param network: in evaluation mode, on the CPU; it is not changed
+    :param card: of these weights
+    :param device: 'auto', 'cpu', 'cuda' or 'cuda:N'
+    :param precision: 'auto', 'float32', 'bfloat16' or 'float16'
+    :param output: 'input', outputs as large as the image, or 'network', as large as the network sees it
+    :param max_range_m: depth beyond is +inf
+    :param scale: the factor to metres, or where it comes from
+    :param rectify: undistort images of a distorted camera; else outputs belong to the distorted image
+    :param engine: what runs the network, in place of the engine that suits the device
+    :raises ValueError: a device, precision, output or range that cannot be
+
+    Safe to call from several threads; frames are run one after the other, each with exactly one version of the weights.
+    """
+
+    def __init__(self, network: JointNetwork, card: ModelCard, *, device: str = 'auto', precision: str = 'auto',
+                 output: str = 'input', max_range_m: float = 80.0, scale: Scale | ScaleSource = Scale(),
+                 rectify: bool = True, engine: Engine | None = None):
+        if output not in OUTPUTS:
+            raise ValueError(f'output is {output!r}, expected one of {OUTPUTS}')
+        self.output, self.rectify = output, rectify
+        self.max_range_m = max_range_m
+        self.scale_source = scale
+        self.device = choose_device(device)
+        self.dtype = choose_precision(self.device, precision)
+        self.engine = engine or FoldedEngine(network, self.device, self.dtype, card.input)
+        self._served = _Weights(network, _of_a_factory(card, network))
+        self._previous: _Weights | None = None
+        self._pipelines: OrderedDict[tuple, Pipeline] = OrderedDict()
+        self._geometries: OrderedDict[tuple, InputGeometry] = OrderedDict()
+        self._stream = torch.cuda.Stream(self.device, priority=-1) if self.device.type == 'cuda' else None
+        self._running = threading.Lock()
+        self._swapping = threading.Lock()
+
+    @classmethod
+    def from_file(cls, name: str | os.PathLike, **options) -> Perceptor:
+        """Return a Perceptor of a model file or of a packaged model's name, such as 'default'.
+
+        :param options: as for the class
+        :raises ModelFileError: whatever is wrong with the file, in one line
+        """
+        return cls(*load_network(name), **options)
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the weights being served."""
+        return self._served.card
+
+    @property
+    def version(self) -> int:
+        """The version of the weights being served."""
+        return self.card.version
+
+    @property
+    def precision(self) -> str:
+        """The type the network computes in, such as 'bfloat16'."""
+        return str(self.dtype).removeprefix('torch.')
+
+    @property
+    def max_range_m(self) -> float:
+        """Depth beyond this is +inf [m]; may be set between frames."""
+        return self._max_range_m
+
+    @max_range_m.setter
+    def max_range_m(self, value: float) -> None:
+        if not value > 0:
+            raise ValueError(f'max_range_m is {value}, expected a positive number')
+        self._max_range_m = float(value)
+
+    @property
+    def scale_source(self) -> ScaleSource:
+        """Where the scale comes from; may be set between frames, to a Scale too."""
+        return self._scale_source
+
+    @scale_source.setter
+    def scale_source(self, source: Scale | ScaleSource) -> None:
+        self._scale_source = GivenScale(source) if isinstance(source, Scale) else source
+
+    def perceive(self, frame: Frame) -> Perception:
+        """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes."""
+        source = self._scale_source
+        with self._running:
+            geometry, card, scale = self._geometry(frame), self.card, source.scale
+            multiplier = geometry.depth_factor(card.focal_px) * scale.value
+            settings = [multiplier, card.sigma['floor'], card.sigma['gain'], self._max_range_m]
+            block = self._pipeline(frame, geometry).run(frame, settings)
+        width, height = self._output_size(geometry)
+        perception = Perception(*array_views(block, width, height), scale, card.version,
+                                self._output_camera(geometry), frame.stamp_ns, frame.frame_id)
+        source.observe(perception)
+        return perception
+
+    def geometry(self, frame: Frame) -> InputGeometry:
+        """Return how this frame becomes the network's input."""
+        with self._running:
+            return self._geometry(frame)
+
+    def load_weights(self, path: str | os.PathLike) -> ModelCard:
+        """Serve another version of the same network from the next frame on; return its card.
+
+        The file's probe frames are run through an engine like the one that serves, on the same device and in the same
+        precision; only the exchange itself makes a frame wait. The weights served so far are kept for rollback.
+
+        :raises ModelFileError: a file that cannot be read, is of another factory or architecture, or whose probes come
+            out wrong; what is served then stays
+        """
+        path = find_model(path)
+        with self._swapping:
+            tensors, card = read_model(path)
+            try:
+                self._expect_relative(card)
+                network = network_of(tensors, card)
+                twin = self.engine.twin(network)
+                check_probes(twin, tensors)
+            except ModelFileError as error:
+                raise ModelFileError(f'{Path(path)}: {error}') from error
+            self._serve(_Weights(network, card), twin)
+        return card
+
+    def rollback(self) -> ModelCard:
+        """Serve the weights that were served before the last load_weights; return their card.
+
+        :raises ValueError: there are none
+        """
+        with self._swapping:
+            if self._previous is None:
+                raise ValueError('no earlier weights to go back to')
+            self._serve(self._previous, self.engine.twin(self._previous.network))
+            self._previous = None
+        return self.card
+
+    def _serve(self, weights: _Weights, twin: Engine) -> None:
+        with self._running:
+            self.engine.take(twin)
+            self._previous, self._served = self._served, weights
+
+    def _expect_relative(self, card: ModelCard) -> None:
+        mine, theirs = asdict(self.card), asdict(card)
+        mine['architecture'] = self._served.network.architecture
+        for name in _MUST_AGREE:
+            if _plain(mine[name]) != _plain(theirs[name]):
+                raise ModelFileError(f'{name} is {_short(theirs[name])}, '
+                                     f'expected that of the weights being served, {_short(mine[name])}')
+
+    def _geometry(self, frame: Frame) -> InputGeometry:
+        key = frame.camera or (frame.width, frame.height)
+        if key not in self._geometries:
+            self._geometries[key] = input_geometry(key, self.card.input, self.rectify)
+        return _recent(self._geometries, key)
+
+    def _pipeline(self, frame: Frame, geometry: InputGeometry) -> Pipeline:
+        # Undistorted cameras share a pipeline if their window is the same: the focal length is in the multiplier.
+        lens = geometry.source if geometry.rectifies else None
+        key = (frame.layout, lens or replace(geometry, source=None))
+        if key not in self._pipelines:
+            self._pipelines[key] = self._new_pipeline(geometry, frame.layout)
+        return _recent(self._pipelines, key)
+
+    def _new_pipeline(self, geometry: InputGeometry, layout: str) -> Pipeline:
+        decoder = Decoder(geometry, self.card, *self._output_size(geometry), self.device)
+        if self._stream is None:
+            return CpuPipeline(self.engine, geometry, decoder, layout)
+        return CudaPipeline(self.engine, geometry, decoder, layout, self._stream)
+
+    def _output_size(self, geometry: InputGeometry) -> tuple[int, int]:
+        if self.output == 'input':
+            return geometry.source_width, geometry.source_height
+        return geometry.content_width, geometry.content_height
+
+    def _output_camera(self, geometry: InputGeometry) -> Camera | None:
+        camera = geometry.output_camera
+        return camera.scaled(*self._output_size(geometry)) if camera else None
+
+
+def _of_a_factory(card: ModelCard, network: JointNetwork) -> ModelCard:
+    return card if card.factory else replace(card, factory=tensor_hash(network.state_dict()))
+
+
+def _recent(cache: OrderedDict, key: tuple | Camera):
+    """Return an entry as the most recent one, and drop the oldest beyond the limit."""
+    cache.move_to_end(key)
+    while len(cache) > _PIPELINES:
+        cache.popitem(last=False)
+    return cache[key]
+
+
+def _plain(value) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _short(value) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else f'{text[:57]}...'
