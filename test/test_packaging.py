@@ -5,6 +5,7 @@ import ast
 import os
 from pathlib import Path
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -52,12 +53,15 @@ def package_xml() -> ElementTree.Element:
 
 def copied_sources(target: Path) -> Path:
     """Copy what an installation needs, without anything generated, and return the copy."""
-    files = subprocess.run(['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard', '--', *SOURCES], cwd=ROOT,
-                           capture_output=True, text=True, check=True).stdout
-    for name in filter(None, files.split('\0')):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes((ROOT / name).read_bytes())
+    def generated(folder: str, names: list[str]) -> list[str]:
+        return [n for n in names if n == '__pycache__' or n.endswith('.so') or (n == 'msg' and Path(folder) == PACKAGE)]
+
+    target.mkdir(exist_ok=True)
+    for name in SOURCES:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=generated)
+        else:
+            shutil.copy(ROOT / name, target)
     return target
 
 
