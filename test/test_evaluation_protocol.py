@@ -3,6 +3,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.cli.main import main
@@ -259,6 +260,22 @@ def test_the_command_writes_figures_and_report_and_says_where(folders, tmp_path,
     assert [(s['name'], s['frames']) for s in result['sequences']] == [('drive', 2), ('drive_2', 2)]
     assert (tmp_path / 'out' / 'report.html').exists() and list((tmp_path / 'out' / 'pictures').glob('drive_2_*.png'))
     assert 'report.html' in capsys.readouterr().out
+
+
+def test_the_command_evaluates_a_model_file_without_cutting_its_depth_off(folders, tmp_path):
+    from semdepth_ros.model_file import ModelCard, save_model
+    from semdepth_ros.networks import build_network
+    torch.manual_seed(0)
+    network = build_network({'encoder': 'small'}).eval()
+    save_model(tmp_path / 'model.safetensors', network.state_dict(), ModelCard(network.architecture, focal_px=0.01))
+    code = main(['evaluate', '--model', str(tmp_path / 'model.safetensors'), '--device', 'cpu', '--data', folders[0],
+                 '--json', str(tmp_path / 'm.json')])
+    assert code == 0
+    sequence, = json.loads((tmp_path / 'm.json').read_text())['sequences']
+    assert sequence['depth']['coverage'] == 1 and sequence['frames'] == 3
+    ratio = sequence['depth']['scale_ratio']['median']
+    assert ratio < 0.05, 'hundreds of metres were perceived, and scaled back'
+    assert sequence['depth']['median_scaled']['abs_rel'] < sequence['depth']['unscaled']['abs_rel']
 
 
 @pytest.mark.parametrize('arguments, words', [

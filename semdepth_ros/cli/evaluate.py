@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from pathlib import Path
 import sys
 
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         result = _evaluate_baseline(args, sequences, album)
     else:
         from semdepth_ros.perception import Perceptor
-        perceptor = Perceptor.from_file(args.model, device=args.device)
+        perceptor = Perceptor.from_file(args.model, device=args.device, max_range_m=math.inf)
         result = evaluate(perceptor, sequences, args.model, args.max_frames, album, _show_progress)
     print(summary(result))
     if args.json:

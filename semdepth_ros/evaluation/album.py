@@ -8,7 +8,7 @@ from semdepth_ros.evaluation.depth_evaluation import resized_nearest, scale_rati
 from semdepth_ros.evaluation.depth_metrics import evaluated_pixels
 from semdepth_ros.evaluation.pictures import (cloud_picture, contact_sheet, depth_picture, error_picture, fitting_range,
                                               labels_picture, overlay_picture)
-from semdepth_ros.perception.perception import Perception
+from semdepth_ros.evaluation.protocol import Perceived
 
 TILE_WIDTH = 440
 
@@ -24,7 +24,7 @@ class Album:
         self.pages: dict[str, dict[str, np.ndarray]] = {}
         self._extra: dict[str, str | None] = {}
 
-    def offer(self, sequence: str, index: int, count: int, sample: Sample, perception: Perception) -> None:
+    def offer(self, sequence: str, index: int, count: int, sample: Sample, perception: Perceived) -> None:
         """Draw frame index of count, if it is one of those wanted."""
         has_truth = sample.depth is not None or sample.labels is not None
         wanted = index in {round(place) for place in np.linspace(0, count - 1, self.frames + 2)[1:-1]}
@@ -41,7 +41,7 @@ class Album:
             page['cloud'] = cloud
 
 
-def frame_sheet(sample: Sample, perception: Perception) -> np.ndarray:
+def frame_sheet(sample: Sample, perception: Perceived) -> np.ndarray:
     """Draw one frame: image, depth, classes, and below them the error and the truth where there is truth."""
     size = sample.image.shape[:2]
     depth, labels = resized_nearest(perception.depth, size), resized_nearest(perception.labels, size)
@@ -61,7 +61,7 @@ def frame_sheet(sample: Sample, perception: Perception) -> np.ndarray:
     return contact_sheet(tiles, columns=3, width=TILE_WIDTH)
 
 
-def cloud_of(sample: Sample, perception: Perception) -> np.ndarray | None:
+def cloud_of(sample: Sample, perception: Perceived) -> np.ndarray | None:
     """Draw the cloud of one frame in the image's colours; None where the camera or all depth is unknown."""
     camera = perception.camera or sample.camera
     if camera is None or not np.isfinite(perception.depth).any():

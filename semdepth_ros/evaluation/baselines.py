@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,11 +11,20 @@ from semdepth_ros.data import Sequence, rectified
 from semdepth_ros.evaluation.depth_metrics import evaluated_pixels
 from semdepth_ros.evaluation.protocol import spread
 from semdepth_ros.frame import Frame
-from semdepth_ros.perception.perception import Perception, Scale
+from semdepth_ros.geometry.camera import Camera
 
 KINDS = ('constant', 'row')
 BANDS = 96
 _BINS_M = np.geomspace(0.1, 80.0, 1025)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What is perceived without looking: depth float32 [H, W] m, labels uint8 [H, W], and their camera."""
+
+    depth: np.ndarray
+    labels: np.ndarray
+    camera: Camera | None
 
 
 class Baseline:
@@ -27,15 +37,13 @@ class Baseline:
     def __init__(self, depth_m: np.ndarray, labels: np.ndarray):
         self.depth_m, self.labels = depth_m, labels
 
-    def perceive(self, frame: Frame) -> Perception:
+    def perceive(self, frame: Frame) -> Prior:
         """Return the prior at the frame's size."""
         place = (np.arange(frame.height) + 0.5) / frame.height * len(self.depth_m) - 0.5
         depth = np.interp(place, np.arange(len(self.depth_m)), self.depth_m).astype(np.float32)
         labels = self.labels[np.clip(np.rint(place), 0, len(self.labels) - 1).astype(int)]
-        shape = (frame.height, frame.width)
         depth, labels = (np.repeat(column[:, None], frame.width, axis=1) for column in (depth, labels))
-        return Perception(depth, np.full(shape, np.nan, np.float32), labels, np.zeros(shape, np.uint8), Scale(), 0,
-                          frame.camera, frame.stamp_ns, frame.frame_id)
+        return Prior(depth, labels, frame.camera)
 
 
 def fit_baseline(kind: str, sequences: Iterable[Sequence], frames: int = 50) -> Baseline:

@@ -8,8 +8,7 @@ import cv2
 import numpy as np
 
 from semdepth_ros.classes import CITYSCAPES
-from semdepth_ros.evaluation.depth_metrics import (MAX_DEPTH_M, MIN_DEPTH_M, clamped, depth_errors, evaluated_pixels,
-                                                   mean_errors)
+from semdepth_ros.evaluation.depth_metrics import MAX_DEPTH_M, clamped, depth_errors, evaluated_pixels, mean_errors
 
 RANGES_M = ((0, 10), (10, 20), (20, 40), (40, 80))
 
@@ -112,8 +111,9 @@ class _Groups:
 
 
 def scale_ratio(predicted: np.ndarray, truth: np.ndarray) -> float:
-    """Return median(truth) / median(predicted), the prediction's median taken within the evaluated range."""
-    return float(np.median(truth) / np.clip(np.median(predicted), MIN_DEPTH_M, MAX_DEPTH_M))
+    """Return median(truth) / median(predicted); a median of +inf counts as the farthest depth, one below 1 um as that."""
+    median = float(np.median(predicted))
+    return float(np.median(truth)) / (max(median, 1e-6) if np.isfinite(median) else MAX_DEPTH_M)
 
 
 def resized_nearest(array: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

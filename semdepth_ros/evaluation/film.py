@@ -62,7 +62,8 @@ class Film:
         tiles = [('image', image), ('classes', classes), ('depth', depth_picture(depth, self._range))]
         if perception.camera:
             camera = perception.camera.scaled(width, height)
-            tiles.append(('cloud', cloud_picture(depth, camera, classes, (WIDTH, round(WIDTH * tiles[2][1].shape[0] / width)))))
+            size = (WIDTH, round(WIDTH * tiles[-1][1].shape[0] / tiles[-1][1].shape[1]))
+            tiles.append(('cloud', cloud_picture(depth, camera, classes, size)))
         return contact_sheet(tiles, columns=2, width=WIDTH)
 
 

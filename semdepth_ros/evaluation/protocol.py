@@ -11,7 +11,7 @@ from semdepth_ros.data import Sample, Sequence, rectified
 from semdepth_ros.evaluation.depth_evaluation import DepthEvaluation, resized_nearest
 from semdepth_ros.evaluation.semantic_metrics import confusion_matrix, semantic_scores
 from semdepth_ros.frame import Frame
-from semdepth_ros.perception.perception import Perception
+from semdepth_ros.geometry.camera import Camera
 
 PROTOCOL = {
     'depth range': 'True depth between 0.001 and 80 m. Scaled predictions are clamped to that; +inf counts as 80 m.',
@@ -29,17 +29,25 @@ PROTOCOL = {
 Progress = Callable[[str, int, int], None]
 
 
+class Perceived(Protocol):
+    """What is looked at of a Perception: depth [H, W] m, labels uint8 [H, W], and their camera."""
+
+    depth: np.ndarray
+    labels: np.ndarray
+    camera: Camera | None
+
+
 class FramePerceptor(Protocol):
     """What is evaluated: a network, or a baseline."""
 
-    def perceive(self, frame: Frame) -> Perception:
+    def perceive(self, frame: Frame) -> Perceived:
         """Perceive one frame."""
 
 
 class Keeper(Protocol):
     """What may look at single frames on the way, such as a report's album."""
 
-    def offer(self, sequence: str, index: int, count: int, sample: Sample, perception: Perception) -> None:
+    def offer(self, sequence: str, index: int, count: int, sample: Sample, perception: Perceived) -> None:
         """Look at frame index of count."""
 
 
@@ -53,7 +61,7 @@ class SequenceEvaluation:
         self._confusion = {'labels': 0, 'noisy_labels': 0}
         self._predicted_any = False
 
-    def add(self, sample: Sample, perception: Perception, latency_ms: float | None = None) -> None:
+    def add(self, sample: Sample, perception: Perceived, latency_ms: float | None = None) -> None:
         """Compare one frame with whatever truth its sample has."""
         self._frames += 1
         if latency_ms is not None:

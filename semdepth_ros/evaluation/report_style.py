@@ -20,11 +20,11 @@ a { color: var(--accent); text-decoration: none; } a:hover { text-decoration: un
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th { text-align: right; font-weight: 600; color: var(--faint); font-size: .82rem; vertical-align: bottom;
      line-height: 1.25; }
-th, td { padding: 5px 10px; border-bottom: 1px solid var(--line); white-space: nowrap; } td { text-align: right; }
+th, td { padding: 5px 8px; border-bottom: 1px solid var(--line); white-space: nowrap; } td { text-align: right; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; } tbody tr:last-child td { border-bottom: 0; }
 .chip { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 8px; vertical-align: -1px;
         box-shadow: 0 0 0 1px var(--line); }
-.bar { display: inline-block; width: 84px; height: 9px; background: var(--line); border-radius: 5px; overflow: hidden;
+.bar { display: inline-block; width: 60px; height: 9px; background: var(--line); border-radius: 5px; overflow: hidden;
        vertical-align: 1px; } .bar i { display: block; height: 100%; background: var(--bar); }
 .value { display: inline-block; min-width: 4.2em; }
 figure { margin: 0 0 18px; } figure img { max-width: 100%; height: auto; display: block; border: 1px solid var(--line);
