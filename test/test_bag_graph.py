@@ -103,7 +103,7 @@ def test_the_player_stops_when_told(bag):
     with Graph('source') as graph:
         stop, played = threading.Event(), []
         player = BagPlayer(graph.node, str(bag), ['/camera_info'])
-        assert not player.play(1.0, stop, lambda topic, stamp_ns: (played.append(stamp_ns), stop.set()))
+        assert not player.play(1.0, stop, lambda topic, stamp_ns, data: (played.append(stamp_ns), stop.set()))
         assert len(played) == 1
 
 

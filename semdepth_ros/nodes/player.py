@@ -53,12 +53,12 @@ class BagPlayer:
                 return lonely
 
     def play(self, rate: float = 1.0, stop: threading.Event | None = None,
-             published: Callable[[Topic, int], None] | None = None) -> bool:
+             sending: Callable[[Topic, int, bytes], None] | None = None) -> bool:
         """Publish everything once; return whether the end was reached.
 
         :param rate: 0.5 takes twice as long as the recording
         :param stop: ends the playing when set
-        :param published: called with topic and time [ns] after each message
+        :param sending: called with topic, time [ns] and bytes before each message
         :raises ValueError: rate is not positive
         """
         if not rate > 0:
@@ -74,9 +74,9 @@ class BagPlayer:
                 if self._clock and stamp_ns != clock_ns:
                     clock_ns = stamp_ns
                     self._clock.publish(_clock_message(stamp_ns))
+                if sending:
+                    sending(topic, stamp_ns, data)
                 self.publishers[topic.name].publish(bytes(data))
-                if published:
-                    published(topic, stamp_ns)
         return True
 
 

@@ -29,11 +29,13 @@ class BagRecorder:
     :param bag: where to; open while the recorder is in use
     :param by_stamp: file messages under their header's stamp instead of their time of arrival, so that a recording of
         outputs lines up with the recording of the inputs
+    :param since_ns: messages stamped before this are neither kept nor counted, unless they are latched
     """
 
-    def __init__(self, node: Node, bag: BagWriter, by_stamp: bool = False):
-        self._node, self._bag, self._by_stamp, self._types = node, bag, by_stamp, RclpyTypes()
-        self._subscriptions, self._lock = {}, threading.Lock()
+    def __init__(self, node: Node, bag: BagWriter, by_stamp: bool = False, since_ns: int = 0):
+        self._node, self._bag, self._by_stamp, self._since_ns = node, bag, by_stamp, since_ns
+        self._types = RclpyTypes()
+        self._subscriptions, self._lock, self._recording = [], threading.Lock(), True
         self.counts: dict[str, int] = {}
 
     def record(self, name: str, type_name: str, qos: Qos = OUTPUT, every: int = 1,
@@ -48,33 +50,30 @@ class BagRecorder:
         self._bag.add_topic(Topic(name, type_name, qos))
         self.counts[name] = 0
         stamped = begins_with_header(self._bag.types.store, type_name)
+        latched = qos.durability == LATCHED.durability
 
         def take(data: bytes) -> None:
             stamp_ns = stamp_of(data) if stamped else 0
-            with self._lock:
-                if self.counts[name] % every == 0:
-                    self._bag.write_bytes(name, data, stamp_ns if self._by_stamp and stamp_ns else self._now_ns())
-                self.counts[name] += 1
+            if latched or not 0 < stamp_ns < self._since_ns:
+                self._keep(name, data, max(stamp_ns, self._since_ns), every)
             if arrived:
                 arrived(stamp_ns)
 
         deep = replace(qos, depth=max(qos.depth, QUEUE))
-        self._subscriptions[name] = self._node.create_subscription(
-            self._types.message_class(type_name), name, take, qos_profile(deep), raw=True)
-
-    def matched(self, name: str) -> bool:
-        """Return whether a recorded topic has a publisher."""
-        return self._node.count_publishers(name) > 0
+        self._subscriptions.append(self._node.create_subscription(
+            self._types.message_class(type_name), name, take, qos_profile(deep), raw=True))
 
     def stop(self) -> None:
-        """Stop recording; the bag may be closed then."""
+        """Keep nothing any more; the bag may be closed then."""
         with self._lock:
-            for subscription in self._subscriptions.values():
-                self._node.destroy_subscription(subscription)
-            self._subscriptions.clear()
+            self._recording = False
 
-    def _now_ns(self) -> int:
-        return self._node.get_clock().now().nanoseconds
+    def _keep(self, name: str, data: bytes, stamp_ns: int, every: int) -> None:
+        with self._lock:
+            if self._recording and self.counts[name] % every == 0:
+                now_ns = self._node.get_clock().now().nanoseconds
+                self._bag.write_bytes(name, data, stamp_ns if self._by_stamp and stamp_ns else now_ns)
+            self.counts[name] += 1
 
 
 def find_topics(node: Node, names: list[str], timeout_s: float, stop: threading.Event) -> Mapping[str, tuple[str, Qos]]:

@@ -1,0 +1,41 @@
+"""A recording of a drive held against a recording of what was made of it."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from semdepth_ros.bridge.perceived_bag import perceived_frames
+from semdepth_ros.data import Sample, rectified
+from semdepth_ros.data.bag import BagSequence
+from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
+from semdepth_ros.perception.perception import Perception
+
+See = Callable[[int, int, Sample, Perception], None]
+
+
+def evaluate_bags(drive: str | Path, perceived: str | Path, model: str, image_topic: str | None = None,
+                  latencies_ms: Mapping[int, float] | None = None, see: See | None = None) -> dict:
+    """Return the evaluation contract of one drive, and frames_in, frames_perceived, frames_dropped.
+
+    Frames and truth belong together by exactly their stamps; a distorted drive is compared rectified, as perceived.
+
+    :param drive: a bag with camera images and whatever truth there is
+    :param perceived: a bag with what the node published or a replay wrote
+    :param latencies_ms: time from image to outputs, by stamp [ns]
+    :param see: called with index, number of frames, sample and perception of every frame perceived
+    """
+    recording = BagSequence(drive, image_topic)
+    sequence, evaluation = rectified(recording), SequenceEvaluation(recording.name)
+    index_of = {stamp_ns: index for index, stamp_ns in enumerate(recording.stamps_ns)}
+    seen = 0
+    for perception in perceived_frames(perceived):
+        index = index_of.get(perception.stamp_ns)
+        if index is None:
+            continue
+        seen += 1
+        sample = sequence[index]
+        evaluation.add(sample, perception, (latencies_ms or {}).get(perception.stamp_ns))
+        if see:
+            see(index, len(sequence), sample, perception)
+    return {'model': model, 'protocol': PROTOCOL, 'sequences': [evaluation.result()], 'frames_in': len(sequence),
+            'frames_perceived': seen, 'frames_dropped': len(sequence) - seen}

@@ -1,0 +1,88 @@
+"""`semdepth demo`: a drive through the real node on a ROS 2 graph of its own."""
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import random
+import signal
+import socket
+import sys
+import threading
+
+from semdepth_ros.bridge.drive_source import WorldDrive
+from semdepth_ros.bridge.middleware import with_large_messages
+from semdepth_ros.cli.progress import Progress
+
+DEFAULT = WorldDrive()
+
+
+def add_parser(subparsers) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser('demo', help='drive through a town: the node perceives it on a real ROS 2 graph')
+    parser.add_argument('--out', default='out/demo', metavar='DIR', help='folder for bags, figures, film and report')
+    parser.add_argument('--drive', metavar='PATH', help='your own bag, folder sequence or video instead of the world')
+    parser.add_argument('--camera', metavar='FILE', help='calibration of a video; default: camera.json beside it')
+    parser.add_argument('--model', default='default', metavar='FILE', help='model file')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--preset', default=DEFAULT.preset, help='preset of the world')
+    parser.add_argument('--seed', type=int, default=DEFAULT.seed)
+    parser.add_argument('--frames', type=int, help=f'default: {DEFAULT.frames}, or all of your own drive')
+    parser.add_argument('--size', default='640x192', metavar='WxH', help='of the rendered images')
+    parser.add_argument('--rate', type=float, default=DEFAULT.rate_hz, metavar='HZ', help='of the rendered drive')
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show it; return 1 if the node did not perceive enough, 130 after Ctrl-C.
+
+    :raises ValueError: an argument that cannot be
+    :raises ModuleNotFoundError: there is no ROS 2 in this Python environment
+    """
+    if args.frames is not None and args.frames < 1:
+        raise ValueError(f'--frames is {args.frames}, expected at least 1')
+    world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
+    os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
+                      ROS_DOMAIN_ID=str(free_domain()))
+    import rclpy
+    from rclpy.signals import SignalHandlerOptions
+    from semdepth_ros.nodes.demo import Demo, Stopped, run_demo
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.model, args.device)
+        return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
+    except Stopped:
+        return 130
+    except RuntimeError as error:
+        print(f'semdepth demo: {" ".join(str(error).split())}', file=sys.stderr)
+        return 1
+    finally:
+        rclpy.shutdown()
+
+
+def read_size(text: str) -> tuple[int, int]:
+    """Read WxH.
+
+    :raises ValueError: anything else
+    """
+    width, x, height = text.partition('x')
+    if not (x and width.isdigit() and height.isdigit() and int(width) and int(height)):
+        raise ValueError(f'--size is {text!r}, expected WxH such as 640x192')
+    return int(width), int(height)
+
+
+def free_domain() -> int:
+    """Return a ROS_DOMAIN_ID that nobody on this machine uses: the first port of its first participant is free."""
+    domains = list(range(1, 102))
+    random.SystemRandom().shuffle(domains)
+    for domain in domains:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(('', 7400 + 250 * domain + 10))
+                return domain
+            except OSError:
+                continue
+    return domains[0]

@@ -1,0 +1,150 @@
+"""The demonstration: a drive through the real node on a real ROS 2 graph, measured against the truth."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import json
+import os
+from pathlib import Path
+import threading
+
+from semdepth_ros.bridge.bag_evaluation import evaluate_bags
+from semdepth_ros.bridge.bag_inspect import inspect_bag
+from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive
+from semdepth_ros.data.bag import BagSequence
+from semdepth_ros.evaluation import Album, write_report
+from semdepth_ros.evaluation.film import Film, write_preview
+from semdepth_ros.nodes.live_run import LiveRun, Stopped, run_live
+from semdepth_ros.nodes.node_process import NodeProcess
+
+PERCEPTION = 'semdepth_ros.nodes.perception'
+LEAST_COVERAGE = 0.5
+PREVIEW_FRAMES = 3
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What to show.
+
+    :param out: folder for everything that is written
+    :param world: what to drive through, where source is None
+    :param source: the user's own bag, folder sequence or video
+    :param camera: calibration of a video
+    :param frames: at most so many of source
+    :param model, device: as the node's parameters
+    """
+
+    out: Path
+    world: WorldDrive = WorldDrive()
+    source: str | None = None
+    camera: str | None = None
+    frames: int | None = None
+    model: str = 'default'
+    device: str = 'auto'
+
+
+def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], progress: Callable[[str], Progress]) -> int:
+    """Make the drive, let the node perceive it, measure and draw; return 0, or 1 if most frames were not perceived.
+
+    The environment decides about the ROS graph; rclpy must be running.
+
+    :param say: told every step in one line
+    :param progress: returns what is called with (done, total), given what is counted
+    :raises Stopped: stop was set
+    :raises ValueError: the drive cannot be read
+    :raises RuntimeError: the node ended or does not answer
+    """
+    demo.out.mkdir(parents=True, exist_ok=True)
+    drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
+    _make_drive(demo, drive, stop, say, progress)
+    sequence = BagSequence(drive)
+    say(f'starting the perception node (log: {demo.out / "node.log"}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
+    with NodeProcess(PERCEPTION, node_arguments(demo, sequence), demo.out / 'node.log', os.environ) as node:
+        run = run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop, say,
+                       progress('images played'))
+    say('comparing with the truth and drawing')
+    result = _measure_and_draw(demo, drive, perceived, sequence, run, stop, progress('frames drawn'))
+    for line in summary(result, run, demo.out):
+        say(line)
+    return 0 if result['frames_perceived'] >= LEAST_COVERAGE * result['frames_in'] else 1
+
+
+def node_arguments(demo: Demo, sequence: BagSequence) -> list[str]:
+    """Return the perception node's arguments for the camera of a bag."""
+    image, info = sequence.topics.image, sequence.topics.camera_info
+    raw = image.removesuffix('/compressed')
+    parameters = {'model': demo.model, 'device': demo.device,
+                  'image_transport': 'raw' if raw == image else 'compressed'}
+    remaps = {'image': raw, 'camera_info': info or '/camera_info'}
+    arguments = ['--ros-args']
+    for name, value in parameters.items():
+        arguments += ['-p', f'{name}:={value}']
+    for name, target in remaps.items():
+        arguments += ['-r', f'{name}:={target}']
+    return arguments
+
+
+def summary(result: dict, run: LiveRun, out: Path) -> list[str]:
+    """Return what was seen, and where to look, in a few lines."""
+    sequence, images = result['sequences'][0], result['frames_in']
+    lines = [f'perceived {result["frames_perceived"]} of {images} frames'
+             + (f', {result["frames_dropped"]} dropped' if result['frames_dropped'] else '')]
+    if result['frames_perceived'] < LEAST_COVERAGE * images:
+        lines[0] += f': fewer than {100 * LEAST_COVERAGE:.0f} %, so the demonstration has failed'
+    if 'latency_ms' in sequence:
+        latency = sequence['latency_ms']
+        lines.append(f'from image to depth and classes: {latency["p50"]:.0f} ms (half of the frames), '
+                     f'{latency["p95"]:.0f} ms (95 %), the drive played at {run.rate:.2f} of its rate')
+    if 'depth' in sequence:
+        depth = sequence['depth']
+        lines.append(f'depth: Abs Rel {depth["median_scaled"]["abs_rel"]:.3f} median-scaled, '
+                     f'{depth["unscaled"]["abs_rel"]:.3f} in metres as published')
+    if 'semantics' in sequence:
+        scores = sequence['semantics']
+        lines.append(f'classes: mIoU {scores["miou"]:.3f}, {100 * scores["pixel_accuracy"]:.1f} % of the pixels right')
+    return [*lines, f'look at {out / "report.html"}, {out / "preview.mp4"} and {out / "preview.png"}; '
+                    f'{out / "drive.mcap"} and {out / "perceived.mcap"} open in Foxglove']
+
+
+def _make_drive(demo: Demo, drive: Path, stop: threading.Event, say: Callable[[str], None],
+                progress: Callable[[str], Progress]) -> None:
+    if demo.source is None:
+        world = demo.world
+        say(f'rendering {world.frames} frames of {world.preset} {world.seed} at {world.size[0]}x{world.size[1]}')
+        render_drive(drive, world, progress=_interruptible(progress('frames rendered'), stop))
+    else:
+        say(f'taking the drive from {demo.source}')
+        bring_drive(drive, demo.source, demo.camera, demo.frames, _interruptible(progress('images taken'), stop))
+    report = inspect_bag(drive)
+    for line in (*report['problems'], *report['warnings']):
+        say(f'{drive}: {line}')
+
+
+def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSequence, run: LiveRun,
+                      stop: threading.Event, progress: Progress) -> dict:
+    album, pictures, advance = Album(), {}, _interruptible(progress, stop)
+    chosen = {round((i + 0.5) * len(sequence) / PREVIEW_FRAMES) for i in range(PREVIEW_FRAMES)}
+    with Film(demo.out / 'preview.mp4', sequence.rate_hz or 10) as film:
+        def see(index, total, sample, perception):
+            picture = film.add(sample, perception)
+            if index in chosen or not pictures:
+                pictures[index] = picture
+            album.offer(sequence.name, index, total, sample, perception)
+            advance(index + 1, total)
+
+        result = evaluate_bags(drive, perceived, demo.model, sequence.topics.image, run.latencies_ms, see)
+    if pictures:
+        write_preview(demo.out / 'preview.png', [pictures[i] for i in sorted(pictures)][-PREVIEW_FRAMES:])
+    result['playback_rate'] = run.rate
+    (demo.out / 'metrics.json').write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')
+    write_report(demo.out / 'report.html', result, album.pages, 'A drive, as the node perceived it')
+    return result
+
+
+def _interruptible(progress: Progress, stop: threading.Event) -> Progress:
+    def advance(done: int, total: int) -> None:
+        if stop.is_set():
+            raise Stopped('stopped by a signal')
+        progress(done, total)
+    return advance

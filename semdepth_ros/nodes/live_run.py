@@ -1,0 +1,189 @@
+"""A bag through a running perception node, and what it published, recorded; the drive waits for a slow machine."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+import itertools
+from pathlib import Path
+import threading
+import time
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from semdepth_ros.bridge.bag_file import BagReader, BagWriter
+from semdepth_ros.bridge.cdr import with_stamp
+from semdepth_ros.bridge.outputs import TOPICS
+from semdepth_ros.bridge.qos import LATCHED
+from semdepth_ros.data.bag import stamp_of
+from semdepth_ros.data.bag_topics import BagTopics
+from semdepth_ros.nodes.player import BagPlayer
+from semdepth_ros.nodes.recorder import BagRecorder
+
+NEEDED = ('depth/image', 'semantic/image')  # a frame that has both counts as perceived
+LAST = list(TOPICS)[-1]
+CLOUDS_KEPT = 5     # one of so many
+WARM_UP = 8         # frames, of which the first few are not counted
+HEADROOM = 1.25     # between the time a frame takes and the time between frames
+FIRST_FRAME_S, FRAME_S, DISCOVERY_S = 120.0, 20.0, 60.0
+
+
+@dataclass
+class LiveRun:
+    """What came of a run: rate it was played at, images sent, and by stamp [ns] the time to the outputs [ms]."""
+
+    rate: float
+    images: int = 0
+    latencies_ms: dict[int, float] = field(default_factory=dict)
+
+
+class Stopped(RuntimeError):
+    """A signal came."""
+
+
+class Arrivals:
+    """When which output of which frame arrived."""
+
+    def __init__(self):
+        self._changed, self._times = threading.Condition(), {}
+
+    def note(self, topic: str, stamp_ns: int) -> None:
+        """Remember that this output has arrived now."""
+        with self._changed:
+            self._times.setdefault(stamp_ns, {}).setdefault(topic, time.monotonic())
+            self._changed.notify_all()
+
+    def wait_for(self, topic: str, stamp_ns: int, timeout_s: float) -> float | None:
+        """Return when this output arrived, None if it did not within the time."""
+        with self._changed:
+            self._changed.wait_for(lambda: topic in self._times.get(stamp_ns, ()), timeout_s)
+            return self._times.get(stamp_ns, {}).get(topic)
+
+    def complete(self) -> dict[int, float]:
+        """Return, by stamp, when the last of the needed outputs arrived."""
+        with self._changed:
+            return {stamp: max(times[t] for t in NEEDED) for stamp, times in self._times.items()
+                    if all(t in times for t in NEEDED)}
+
+
+def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, check: Callable[[], None],
+             stop: threading.Event, say: Callable[[str], None], progress: Callable[[int, int], None]) -> LiveRun:
+    """Play a drive to the node that runs in this ROS graph and record what it publishes.
+
+    :param drive, perceived: bags to read and to write
+    :param topics: the camera in the drive
+    :param period_s: time between two images of the drive
+    :param check: raises if the node has ended
+    :raises Stopped: stop was set
+    :raises RuntimeError: the node does not subscribe, or does not answer
+    """
+    arrivals = Arrivals()
+    with spinning_node('demo') as node, BagWriter(perceived, replace=True) as bag:
+        start_ns = first_stamp(drive, topics.image)
+        recorder = BagRecorder(node, bag, by_stamp=True, since_ns=start_ns)
+        for name, type_name in TOPICS.items():
+            recorder.record(f'/{name}', type_name, every=CLOUDS_KEPT if name == 'points' else 1,
+                            arrived=lambda stamp_ns, name=name: arrivals.note(name, stamp_ns))
+        recorder.record('/perception/model_info', 'semdepth_ros/msg/ModelInfo', LATCHED)
+        player = BagPlayer(node, str(drive))
+        wait_for_node(player, [t for t in (topics.image, topics.camera_info) if t], check, stop)
+        latency_s = warm_up(player, drive, topics, start_ns, arrivals, check, stop)
+        run = LiveRun(rate=min(1.0, period_s / (HEADROOM * latency_s)))
+        if run.rate < 1:
+            say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {run.rate:.2f} of its rate')
+        play(player, drive, topics, run, arrivals, check, stop, progress)
+        recorder.stop()
+    return run
+
+
+def wait_for_node(player: BagPlayer, topics: list[str], check: Callable[[], None], stop: threading.Event) -> None:
+    """Wait until the node listens to these topics."""
+    end = time.monotonic() + DISCOVERY_S
+    while lonely := player.wait_for_subscribers(topics, 0.5, stop):
+        _expect_going(check, stop)
+        if time.monotonic() > end:
+            raise RuntimeError(f'nobody subscribes to {lonely[0]} within {DISCOVERY_S:g} s')
+
+
+def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, arrivals: Arrivals,
+            check: Callable[[], None], stop: threading.Event) -> float:
+    """Send the first images one by one, stamped before the drive begins; return the time one takes [s]."""
+    taken = []
+    for i, messages in enumerate(itertools.islice(camera_messages(drive, topics), WARM_UP)):
+        stamp_ns = start_ns - (WARM_UP - i) * 10_000_000
+        sent = time.monotonic()
+        for name, data in messages:
+            player.publishers[name].publish(with_stamp(data, stamp_ns))
+        arrived, end = None, sent + (FRAME_S if i else FIRST_FRAME_S)
+        while arrived is None:
+            _expect_going(check, stop)
+            if time.monotonic() > end:
+                raise RuntimeError(f'no {LAST} came back for an image within {FRAME_S if i else FIRST_FRAME_S:g} s')
+            arrived = arrivals.wait_for(LAST, stamp_ns, 0.5)
+        taken.append(arrived - sent)
+    return float(np.percentile(taken[len(taken) // 2:], 90))
+
+
+def play(player: BagPlayer, drive: Path, topics: BagTopics, run: LiveRun, arrivals: Arrivals,
+         check: Callable[[], None], stop: threading.Event, progress: Callable[[int, int], None]) -> None:
+    """Play the drive and wait for the last outputs; fill in run."""
+    sent, total = {}, count(drive, topics.image)
+
+    def sending(topic, recorded_ns: int, data: bytes) -> None:
+        if topic.name == topics.image:
+            sent[stamp_of(data)] = time.monotonic()
+            check()
+            progress(len(sent), total)
+
+    if not player.play(run.rate, stop, sending):
+        raise Stopped('stopped by a signal')
+    arrivals.wait_for(LAST, max(sent), FRAME_S / 4)
+    run.images = len(sent)
+    run.latencies_ms = {stamp: 1e3 * (arrived - sent[stamp]) for stamp, arrived in arrivals.complete().items()
+                        if stamp in sent}
+
+
+def camera_messages(drive: Path, topics: BagTopics) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield for every image of a bag the camera's messages: camera_info, where there is one, and the image."""
+    info = None
+    with BagReader(drive) as reader:
+        first_info = next(reader.messages([topics.camera_info]), None) if topics.camera_info else None
+        info = first_info and first_info[2]
+        for topic, _, data in reader.messages([topics.image]):
+            yield [*([(topics.camera_info, info)] if info else []), (topic.name, data)]
+
+
+def first_stamp(drive: Path, topic: str) -> int:
+    """Return the header's stamp [ns] of a topic's first message."""
+    with BagReader(drive) as reader:
+        return stamp_of(next(reader.messages([topic]))[2])
+
+
+def count(drive: Path, topic: str) -> int:
+    """Return how many messages a bag has on a topic."""
+    with BagReader(drive) as reader:
+        return reader.topics[topic].count
+
+
+@contextmanager
+def spinning_node(name: str) -> Iterator[Node]:
+    """Run a node whose callbacks have a thread of their own."""
+    node, executor = rclpy.create_node(name), SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, name=f'{name} callbacks')
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()
+
+
+def _expect_going(check: Callable[[], None], stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Stopped('stopped by a signal')
+    check()
