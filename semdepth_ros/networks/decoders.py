@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from semdepth_ros.networks.guidance import Semantics
 from semdepth_ros.networks.resnet import initialise
-from semdepth_ros.networks.small import conv_bn_relu
 
 Block = Callable[[int, int], nn.Module]
 Guide = Callable[[int, Tensor], Tensor]
@@ -21,6 +20,15 @@ SMALL_DECODER_CHANNELS = (16, 32, 48, 96, 128)
 def conv_elu(inputs: int, width: int) -> nn.Sequential:
     """Return a 3x3 convolution with reflected borders and ELU (Godard et al. 2019, supplementary table)."""
     return nn.Sequential(reflect_conv(inputs, width), nn.ELU(inplace=True))
+
+
+def conv_bn_leaky(inputs: int, width: int) -> nn.Sequential:
+    """Return a 3x3 convolution whose normalisation can be folded into it, and a leaky ReLU (form ours).
+
+    Leaky, because before narrow heads a ReLU dies: it was seen to leave the whole sky at the depth training started from.
+    """
+    conv = nn.Conv2d(inputs, width, 3, 1, 1, bias=False)
+    return nn.Sequential(conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1, inplace=True))
 
 
 def reflect_conv(inputs: int, width: int) -> nn.Conv2d:
@@ -126,8 +134,8 @@ class SmallDepthDecoder(nn.Module):
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()
         widths = SMALL_DECODER_CHANNELS
-        self.path = UpwardPath(conv_bn_relu, encoder_channels, widths, finest=1)
-        self.fine = conv_bn_relu(widths[1], widths[0])
+        self.path = UpwardPath(conv_bn_leaky, encoder_channels, widths, finest=1)
+        self.fine = conv_bn_leaky(widths[1], widths[0])
         outputs = (4, 1, 1, 1)
         self.heads = nn.ModuleList(DisparityHead(widths[s], outputs[s], 3, padding=1) for s in range(4))
         initialise(self)
@@ -148,7 +156,7 @@ class SmallSemanticDecoder(nn.Module):
 
     def __init__(self, encoder_channels: tuple[int, ...], classes: int):
         super().__init__()
-        self.path = UpwardPath(conv_bn_relu, encoder_channels, SMALL_DECODER_CHANNELS, finest=1)
+        self.path = UpwardPath(conv_bn_leaky, encoder_channels, SMALL_DECODER_CHANNELS, finest=1)
         self.head = nn.Conv2d(SMALL_DECODER_CHANNELS[1], classes, 3, padding=1)
         initialise(self)
 
