@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 import json
 import math
 from pathlib import Path
 import sys
 
-from semdepth_ros.data import open_data
+from semdepth_ros.data import is_bag, open_data
 from semdepth_ros.evaluation import Album, evaluate, evaluate_sequence, fit_baseline, write_report
 from semdepth_ros.evaluation.protocol import PROTOCOL
 
@@ -27,6 +28,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
     parser.add_argument('--max-frames', type=_positive, metavar='N', help='at most N frames a sequence, spread evenly')
     parser.add_argument('--camera', type=Path, metavar='FILE', help='a calibration in place of what the data has')
+    parser.add_argument('--image-topic', metavar='TOPIC', help='which camera of a bag that has several')
     parser.add_argument('--fit', nargs='+', action='extend', metavar='SPEC',
                         help='data that a baseline is fitted on; without it, on all the other --data')
     parser.add_argument('--pictures', type=int, default=3, metavar='N', help='frames a sequence in the report')
@@ -35,7 +37,7 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print a table, and write what was asked for."""
-    sequences = _unique([s for spec in args.data for s in open_data(spec, camera=args.camera)])
+    sequences = _unique(_opened(args.data, args))
     album = Album(args.pictures if args.report else 0)
     if args.model.startswith(BASELINE):
         result = _evaluate_baseline(args, sequences, album)
@@ -67,12 +69,18 @@ def summary(result: dict) -> str:
 
 def _evaluate_baseline(args: argparse.Namespace, sequences: list, album: Album) -> dict:
     kind = args.model.removeprefix(BASELINE)
-    fit = [s for spec in args.fit or () for s in open_data(spec, camera=args.camera)]
+    fit = _opened(args.fit or (), args)
     if not fit and len(sequences) < 2:
         raise ValueError(f'{args.model} has nothing to be fitted on: name data with --fit, or several with --data')
     results = [evaluate_sequence(fit_baseline(kind, fit or [s for s in sequences if s is not sequence]), sequence,
                                  args.max_frames, album, _show_progress) for sequence in sequences]
     return {'model': args.model, 'protocol': PROTOCOL, 'sequences': results}
+
+
+def _opened(specs: Iterable[str], args: argparse.Namespace) -> list:
+    bag_options = {'image_topic': args.image_topic} if args.image_topic else {}
+    return [sequence for spec in specs
+            for sequence in open_data(spec, camera=args.camera, **(bag_options if is_bag(spec) else {}))]
 
 
 def _unique(sequences: list) -> list:

@@ -42,12 +42,18 @@ def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **opt
     return [_read(FolderSequence, p, p, **options) for p in inside]
 
 
+def is_bag(path: str | Path) -> bool:
+    """Return whether path is a bag by its name: a .mcap or .db3 file, or a folder with metadata.yaml."""
+    path = Path(path).expanduser()
+    return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
+
+
 def _reader(path: Path) -> Callable[..., Sequence] | None:
     if is_folder_sequence(path):
         return FolderSequence
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return VideoSequence
-    if path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file():
+    if is_bag(path):
         from semdepth_ros.data.bag import BagSequence  # needs the rosbags library, which the others do not
         return BagSequence
     return None

@@ -50,11 +50,12 @@ class DepthEvaluation:
         self._median_scaled.append(depth_errors(scaled, t))
         self._unscaled.append(depth_errors(plain, t))
         np.save(self._pixels, np.stack([p, t]).astype(np.float32))
-        ranges = np.digitize(t, [high for _, high in RANGES_M[:-1]])
+        ranges = np.searchsorted([high for _, high in RANGES_M[:-1]], t, side='right')
         for name, depth in (('median_scaled', scaled), ('unscaled', plain)):
-            self._by_range[name].add(ranges, depth, t)
+            errors = pixel_errors(depth, t)
+            self._by_range[name].add(ranges, errors)
             if labels is not None:
-                self._by_class[name].add(labels[covered], depth, t)
+                self._by_class[name].add(labels[covered], errors)
 
     def result(self) -> dict:
         """Return the sequence's `depth`, and `depth_by_class` and `depth_by_range` where there are any.
@@ -93,14 +94,12 @@ class _Groups:
     def __init__(self, groups: int):
         self.sums = np.zeros((4, groups))
 
-    def add(self, group: np.ndarray, predicted: np.ndarray, truth: np.ndarray) -> None:
+    def add(self, group: np.ndarray, errors: tuple[np.ndarray, ...]) -> None:
         """Add pixels; those of a group that does not exist are left out."""
         count = self.sums.shape[1]
-        known = group < count
-        group, predicted, truth = group[known], predicted[known], truth[known]
-        error, ratio = predicted - truth, np.maximum(predicted / truth, truth / predicted)
-        for row, weights in zip(self.sums, (np.ones_like(truth), np.abs(error) / truth, error ** 2, ratio < 1.25)):
-            row += np.bincount(group, weights, minlength=count)
+        group = np.minimum(group, count).astype(np.intp)
+        for row, weights in zip(self.sums, (None, *errors)):
+            row += np.bincount(group, weights, minlength=count + 1)[:count]
 
     def table(self, names: list[str]) -> dict[str, dict[str, float]]:
         """Return abs_rel, rmse, d1 and the share of all pixels, by the name of each group that has pixels."""
@@ -108,6 +107,12 @@ class _Groups:
         return {name: {'abs_rel': float(rel / n), 'rmse': float(np.sqrt(square / n)), 'd1': float(near / n),
                        'share': float(n / pixels.sum())}
                 for name, n, rel, square, near in zip(names, *self.sums) if n}
+
+
+def pixel_errors(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return |error| / truth, error^2 and whether the ratio is below 1.25, of every pixel."""
+    error = predicted - truth
+    return np.abs(error) / truth, error ** 2, np.maximum(predicted / truth, truth / predicted) < 1.25
 
 
 def scale_ratio(predicted: np.ndarray, truth: np.ndarray) -> float:
