@@ -113,7 +113,7 @@ def draw_colour(knobs: Augmentation, rng: np.random.Generator) -> np.ndarray:
     return (np.array(COLOUR_NEUTRAL) + drawn * ranges).astype(np.float32)
 
 
-def change_colours(images: Tensor, changes: Tensor, generator: torch.Generator | None = None) -> Tensor:
+def change_colours(images: Tensor, changes: Tensor) -> Tensor:
     """Return the images with brightness, contrast, saturation, hue, gamma, sharpness and noise changed.
 
     The frames of a triplet share their change; only the noise is drawn for every frame anew.
@@ -135,8 +135,7 @@ def change_colours(images: Tensor, changes: Tensor, generator: torch.Generator |
     if bool((gamma != 1).any()):
         changed = changed.clamp(min=1e-4) ** gamma[:, None, None, None, None]
     if bool((noise > 0).any()):
-        drawn = torch.randn(changed.shape, generator=generator, device=changed.device)
-        changed = (changed + drawn * noise[:, None, None, None, None]).clamp(0, 1)
+        changed = (changed + torch.randn_like(changed) * noise[:, None, None, None, None]).clamp(0, 1)
     return changed
 
 

@@ -107,7 +107,8 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             average.update(network)
             state['step'] = step + 1
 
-            log.step(step, losses, recipe.batch * fabric.world_size, learning_rate=rate)
+            log.step(step, losses | {'ahead': ahead(prediction.extras['translation'])}, recipe.batch * fabric.world_size,
+                     learning_rate=rate)
             last = state['step'] == steps
             if frames and (last or state['step'] % recipe.validate_every == 0):
                 metrics = validate(average.network, frames, recipe.focal_px)
@@ -130,6 +131,20 @@ def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, n
     fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy, precision=recipe.precision)
     fabric.launch()
     return fabric
+
+
+def start_ahead(network: JointNetwork, travel_m: float) -> None:
+    """Make an untrained pose network say that the camera moved straight ahead by so many metres.
+
+    Points then come nearer along Z, hence the sign. Form ours.
+    """
+    with torch.no_grad():
+        network.pose_network.head.bias[5] = -travel_m / network.pose_network.scale[1]
+
+
+def ahead(translation: Tensor) -> Tensor:
+    """Return the mean cosine between learned motions [N, 3] and straight ahead: near 1 for a car that looks forward."""
+    return (-translation[:, 2] / translation.norm(dim=1).clamp(min=1e-6)).detach().float().mean()
 
 
 def step_seed(seed: int, step: int, rank: int) -> int:

@@ -1,0 +1,222 @@
+"""Triplets and their augmentation: geometry against the camera and against exact depth, draws as pure functions."""
+import colorsys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from plane_world import BUILDING, CAMERA, Corridor
+
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.geometry.warping import warp
+from semdepth_ros.training.augmentation import (COLOUR_NEUTRAL, Window, change_colours, draw_colour, draw_window,
+                                                widest_window)
+from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
+from semdepth_ros.training.triplets import TripletDataset, open_entry, triplet_source
+
+VARIED = Augmentation(flip=0.5, zoom=0.6, stretch=1.05, padded=0.5, gamma=0.2, blur=0.5, noise=0.02)
+
+
+def dataset(sequence=None, size=(64, 32), knobs=VARIED, seed=1, **entry):
+    source = triplet_source(DataEntry('corridor', **entry), [sequence or Corridor()])
+    return TripletDataset([source], (size,), knobs, seed, step_size=2, length=1000)
+
+
+def ramp_image(camera):
+    """An image whose red and green are its own pixel coordinates."""
+    v, u = np.mgrid[:camera.height, :camera.width].astype(np.float32)
+    return np.stack([u, v, np.zeros_like(u)], axis=-1)
+
+
+@pytest.mark.parametrize('seed', range(6))
+def test_the_windows_camera_is_that_of_the_windows_pixels(seed):
+    camera = Camera(96, 64, 60.0, 66.0, 45.0, 30.0)
+    window = draw_window(camera, (64, 32), VARIED, np.random.default_rng(seed))
+    pixels, cut = window.image(ramp_image(camera)), window.camera(camera)
+    assert (cut.width, cut.height) == (64, 32) == pixels.shape[1::-1]
+    inner = window.labels(np.ones((64, 96), dtype=np.uint8), padding=0) > 0
+    inner[1:-1, 1:-1] &= inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
+    inner[[0, -1]] = inner[:, [0, -1]] = False
+    u, v = np.meshgrid(np.arange(64), np.arange(32))
+    sign = -1 if window.flip else 1
+    rays = np.stack([sign * (u - cut.cx) / cut.fx, (v - cut.cy) / cut.fy], axis=-1)
+    expected = rays * [camera.fx, camera.fy] + [camera.cx, camera.cy]
+    np.testing.assert_allclose(pixels[inner][:, :2], expected[inner], atol=0.51)
+    assert abs(np.mean(pixels[inner][:, :2] - expected[inner])) < 0.05
+    assert 1 / 1.06 < cut.fx / cut.fy < 1.06
+
+
+def test_zoom_varies_the_field_of_view_and_padding_is_marked():
+    focal = [draw_window(CAMERA, (96, 64), VARIED, np.random.default_rng(i)).camera(CAMERA).fx for i in range(60)]
+    assert min(focal) < 66 and max(focal) > 90
+    items = [dataset()[i] for i in range(40)]
+    unseen = [item for item in items if not item['seen'].all()]
+    assert 5 < len(unseen) < 35
+    assert all((item['labels'][~item['seen']] == 255).all() for item in unseen)
+
+
+def test_padding_repeats_the_edge():
+    window = Window(0, 0, 4, 4, content=(4, 4), margins=(0, 0, 1, 3))
+    image = window.image(np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, axis=2))
+    assert image.shape == (8, 4, 3)
+    assert (image[0] == image[1]).all() and (image[5:] == image[4]).all()
+    assert window.camera(Camera(4, 4, 5, 5, 1.5, 1.5)).cy == 2.5
+
+
+def test_the_widest_window_keeps_the_focal_lengths_equal_and_fills_the_image():
+    window = widest_window(Camera(1242, 375, 721.5, 721.5, 609.5, 172.8), (256, 96))
+    assert (window.top, window.height) == (0, 375) and abs(window.width - 1000) <= 1
+
+
+def test_triplets_warp_onto_each_other_with_true_depth_whatever_was_drawn():
+    world = Corridor()
+    knobs = replace(VARIED, padded=0.0, zoom=0.8)
+    for number in range(6):
+        item = dataset(world, (96, 64), knobs)[number]
+        sequence, frame, stride = item['origin'][1:].tolist()
+        window = draw_window_again(number, (96, 64), knobs)
+        depth = torch.from_numpy(window.labels(world[frame].depth))[None, None]
+        images, matrix = item['images'].float() / 255, item['intrinsics'][None]
+        errors = []
+        for moved in (0.0, stride * world.step_m):
+            transform = torch.eye(4)[None].clone()
+            transform[0, 2, 3] = -moved
+            warped, valid = warp(images[None, 2], depth, matrix, matrix, transform)
+            errors.append(float(((warped - images[None, 0]).abs() * valid).sum() / valid.sum() / 3))
+        assert errors[1] < 0.35 * errors[0]
+        assert item['distance'].tolist() == pytest.approx([0.6, 0.6])
+
+
+def draw_window_again(number, size, knobs):
+    """The window that a dataset of seed 1 and one source draws: its third stream, after source and target."""
+    rng = np.random.default_rng([1, 2, number])
+    rng.random()
+    rng.integers(len(Corridor()) - 2)
+    return draw_window(CAMERA, size, knobs, rng)
+
+
+def test_a_triplet_is_a_pure_function_of_seed_and_number():
+    first, again, other = dataset()[7], dataset()[7], dataset(seed=2)[7]
+    assert all(torch.equal(first[k], again[k]) for k in first if k != 'distance')
+    assert not torch.equal(first['images'], other['images'])
+
+
+def test_weights_decide_how_often_a_source_is_drawn():
+    sources = [triplet_source(DataEntry('a', weight=3), [Corridor(6)]), triplet_source(DataEntry('b'), [Corridor(6)])]
+    drawn = TripletDataset(sources, ((32, 32),), Augmentation(), 1, 1, 400)
+    share = np.mean([int(drawn[i]['origin'][0]) == 0 for i in range(400)])
+    assert 0.68 < share < 0.82
+
+
+def test_sizes_are_drawn_for_whole_batches():
+    sources = [triplet_source(DataEntry('a'), [Corridor(6)])]
+    drawn = TripletDataset(sources, ((64, 32), (32, 32)), Augmentation(), 1, step_size=4, length=400)
+    widths = np.array([[drawn[4 * step + i]['images'].shape[-1] for i in range(4)] for step in range(12)])
+    assert (widths == widths[:, :1]).all() and set(widths[:, 0]) == {32, 64}
+
+
+def test_strides_widen_the_baseline():
+    item = dataset(strides=(3,))[0]
+    assert item['distance'].tolist() == pytest.approx([1.8, 1.8])
+    assert item['origin'][3] == 3
+
+
+def test_standing_frames_are_left_out_where_motion_is_known():
+    with pytest.raises(RecipeError, match='no frame with moving neighbours'):
+        triplet_source(DataEntry('standing'), [Corridor(step_m=0.0)])
+    source = triplet_source(DataEntry('unknown'), [Corridor(step_m=0.0, known_poses=False)])
+    assert len(source.targets) == 8
+
+
+def test_distances_are_nan_without_poses():
+    assert dataset(Corridor(known_poses=False))[0]['distance'].isnan().all()
+
+
+class Labelled(Corridor):
+    """A corridor with noisy labels and their confidence."""
+
+    def __getitem__(self, index):
+        sample = super().__getitem__(index)
+        return replace(sample, noisy_labels=np.full_like(sample.labels, 7), noisy_confidence=np.full_like(sample.labels, 51))
+
+
+@pytest.mark.parametrize('labels, expected, confidence', [('true', BUILDING, 1.0), ('noisy', 7, 0.2), ('none', 255, 1.0)])
+def test_labels_are_those_asked_for(labels, expected, confidence):
+    item = dataset(Labelled(), knobs=Augmentation(flip=0, shift=0), labels=labels)[0]
+    assert item['labels'][10, 32] == expected
+    assert item['confidence'][10, 32] == pytest.approx(confidence)
+
+
+def test_missing_labels_are_unlabelled():
+    assert (dataset(labels='noisy')[0]['labels'] == 255).all()
+
+
+def test_a_sequence_without_camera_is_refused():
+    class Blind(Corridor):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), camera=None)
+    with pytest.raises(RecipeError, match='has no camera'):
+        dataset(Blind())[0]
+
+
+def test_distorted_frames_are_rectified():
+    class Distorted(Corridor):
+        def __getitem__(self, index):
+            camera = replace(CAMERA, distortion_model='plumb_bob', distortion=(-0.2, 0.0, 0.0, 0.0))
+            return replace(super().__getitem__(index), camera=camera)
+    plain, straight = dataset(knobs=Augmentation(flip=0, shift=0))[0], dataset(Distorted(), knobs=Augmentation(flip=0, shift=0))[0]
+    assert torch.equal(plain['intrinsics'], straight['intrinsics'])
+    assert not torch.equal(plain['images'], straight['images'])
+
+
+def test_a_pattern_opens_every_match_in_order(tmp_path):
+    for name in 'ba':
+        (tmp_path / name).mkdir()
+    assert open_entry(DataEntry(str(tmp_path / '*')), lambda path: [path[-1]]) == ['a', 'b']
+    with pytest.raises(RecipeError, match='no data matches'):
+        open_entry(DataEntry(str(tmp_path / 'x*')), lambda path: [path])
+
+
+def test_neutral_colours_leave_the_image_alone():
+    images = torch.rand(2, 3, 3, 4, 5)
+    torch.testing.assert_close(change_colours(images, torch.tensor([COLOUR_NEUTRAL] * 2)), images, atol=2e-6, rtol=0)
+
+
+def changed(colour, **changes):
+    names = ('brightness', 'contrast', 'saturation', 'hue', 'gamma', 'blur', 'noise')
+    vector = [changes.get(name, neutral) for name, neutral in zip(names, COLOUR_NEUTRAL)]
+    image = torch.tensor(colour, dtype=torch.float32).reshape(1, 1, 3, 1, 1).expand(1, 1, 3, 2, 2)
+    return change_colours(image, torch.tensor([vector]))[0, 0, :, 0, 0].tolist()
+
+
+def test_colour_changes_have_their_closed_forms():
+    assert changed((0.2, 0.4, 0.6), brightness=1.5) == pytest.approx((0.3, 0.6, 0.9), abs=1e-6)
+    grey = 0.299 * 0.2 + 0.587 * 0.4 + 0.114 * 0.6
+    assert changed((0.2, 0.4, 0.6), saturation=0.0) == pytest.approx((grey,) * 3, abs=2e-3)
+    assert changed((0.2, 0.4, 0.6), contrast=0.5) == pytest.approx([(c + grey) / 2 for c in (0.2, 0.4, 0.6)], abs=1e-6)
+    assert changed((0.25, 0.25, 0.25), gamma=0.5) == pytest.approx((0.5,) * 3, abs=1e-6)
+
+
+def test_hue_turns_as_an_hsv_hue_does():
+    turned = changed((0.5, 0.3, 0.3), hue=1 / 3)
+    hue = colorsys.rgb_to_hsv(*turned)[0]
+    assert min(abs(hue - 1 / 3), abs(hue - 2 / 3)) < 0.06
+    assert changed((0.5, 0.3, 0.3), hue=1.0) == pytest.approx((0.5, 0.3, 0.3), abs=1e-5)
+
+
+def test_one_change_serves_the_whole_triplet_and_noise_does_not():
+    frame = torch.rand(1, 1, 3, 8, 8).expand(1, 3, 3, 8, 8)
+    vector = torch.tensor([[1.2, 0.9, 1.1, 0.05, 1.1, 0.3, 0.0]])
+    result = change_colours(frame, vector)
+    torch.testing.assert_close(result[:, 0], result[:, 1])
+    vector[0, 6] = 0.1
+    noisy = change_colours(frame, vector)
+    assert not torch.equal(noisy[:, 0], noisy[:, 1])
+
+
+def test_drawn_colours_stay_in_their_ranges():
+    drawn = np.stack([draw_colour(VARIED, np.random.default_rng(i)) for i in range(200)])
+    low, high = (0.8, 0.8, 0.8, -0.1, 0.8, 0, 0), (1.2, 1.2, 1.2, 0.1, 1.2, 0.5, 0.02)
+    assert (drawn >= np.float32(low)).all() and (drawn <= np.float32(high)).all()
+    neutral = (drawn == np.float32(COLOUR_NEUTRAL)).all(axis=1).mean()
+    assert 0.35 < neutral < 0.65

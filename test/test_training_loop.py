@@ -1,0 +1,289 @@
+"""The training loop: it learns, continues bit for bit, stops where it should, and leaves what it says."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+import torch
+from plane_world import Corridor
+from safetensors.torch import load_file
+from semdepth_ros.cli.main import main
+from semdepth_ros.data import write_folder_sequence
+from semdepth_ros.model_file import read_model
+from semdepth_ros.networks import build_network, load_network
+from semdepth_ros.networks.probes import check_probes
+from semdepth_ros.training import objective, trainer
+from semdepth_ros.training.checkpoint import CheckpointError, NonFiniteLossError
+from semdepth_ros.training.export import export_model
+from semdepth_ros.training.recipe import Optimisation, RecipeError
+from semdepth_ros.training.recipe_file import recipe_from
+from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, learning_rate
+from semdepth_ros.training.trainer import ahead, build_fabric, start_ahead, step_seed, train
+
+TINY = {
+    'architecture': {'encoder': 'small', 'initial_depth': 10.0}, 'focal_px': 60, 'sizes': [[64, 32], [32, 32]], 'batch': 2,
+    'steps': 4, 'log_every': 2, 'validation_frames': 3, 'data': [{'source': 'corridor', 'strides': [1, 2]}],
+    'optimisation': {'learning_rate': 1e-3, 'ema': 0.9, 'clip_norm': 1.0, 'warmup_steps': 2},
+    'augmentation': {'zoom': 0.7, 'padded': 0.3, 'gamma': 0.2, 'noise': 0.02, 'blur': 0.3},
+}
+
+
+def corridor(source, **options):
+    return [Corridor(8)]
+
+
+def run(out, recipe=TINY, opener=corridor, **how):
+    recipe = recipe_from(recipe)
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    start_ahead(network, recipe.initial_travel_m)
+    return train(recipe, network, build_fabric(recipe, 'cpu'), out, opener=opener, **how)
+
+
+def lines(out, kind):
+    every = [json.loads(line) for line in (out / 'log.jsonl').read_text().splitlines()]
+    return [line for line in every if line['kind'] == kind]
+
+
+def test_training_learns_metric_depth_and_classes_from_motion_alone(tmp_path):
+    recipe = TINY | {'sizes': [[96, 64]], 'batch': 4, 'steps': 70, 'initial_travel_m': 0.5, 'validation': [{'source': 'corridor'}],
+                     'losses': {'velocity': 0.3}, 'augmentation': {'colour': 0.0}, 'data': [{'source': 'corridor'}],
+                     'optimisation': {'learning_rate': 1e-3, 'warmup_steps': 5}}
+    result = run(tmp_path, recipe)
+    truth = Corridor()[0].depth
+    constant = np.mean(np.abs(np.median(truth) - truth) / truth)
+    assert result.metrics['abs_rel_unscaled'] < 0.25 < 0.5 * constant
+    assert result.metrics['miou'] > 0.9
+    assert lines(tmp_path, 'train')[-1]['photometric'] < 0.5 * lines(tmp_path, 'train')[0]['photometric']
+
+
+def test_an_interrupted_run_continues_bit_for_bit(tmp_path):
+    whole = run(tmp_path / 'whole')
+    run(tmp_path / 'parts', stop_at=1)
+    parts = run(tmp_path / 'parts', resume=True)
+    checkpoints = [torch.load(r.checkpoint, weights_only=True) for r in (whole, parts)]
+    states = [{k: c[k] for k in ('network', 'optimiser', 'average', 'step')} for c in checkpoints]
+    assert same(*states)
+    assert states[0]['step'] == 4
+    assert lines(tmp_path / 'whole', 'train')[-1]['total'] == lines(tmp_path / 'parts', 'train')[-1]['total']
+
+
+def same(a, b):
+    """Whether two nests of dicts, lists and tensors hold exactly the same."""
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    return a == b
+
+
+def test_readers_in_other_processes_change_nothing(tmp_path):
+    results = [run(tmp_path / str(workers), TINY | {'steps': 2, 'workers': workers}) for workers in (0, 2)]
+    assert same(*(result.network.state_dict() for result in results))
+
+
+def test_resuming_with_another_recipe_is_refused(tmp_path):
+    run(tmp_path, stop_at=1)
+    with pytest.raises(CheckpointError, match="another batch: 2, now 3"):
+        run(tmp_path, TINY | {'batch': 3}, resume=True)
+
+
+def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
+    run(tmp_path, stop_at=1)
+    with pytest.raises(CheckpointError, match='holds a run already'):
+        run(tmp_path)
+
+
+def test_resuming_nothing_and_resuming_rubbish_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match='nothing to resume'):
+        run(tmp_path, resume=True)
+    (tmp_path / 'last.ckpt').write_bytes(b'rubbish')
+    with pytest.raises(CheckpointError, match='last.ckpt') as error:
+        run(tmp_path, resume=True)
+    assert '\n' not in str(error.value)
+
+
+def test_a_broken_save_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    run(tmp_path, stop_at=1)
+    before = (tmp_path / 'last.ckpt').read_bytes()
+
+    def torn(self, path, state):
+        path.write_bytes(before[:100])
+        raise OSError('disk full')
+    monkeypatch.setattr(trainer.Fabric, 'save', torn)
+    with pytest.raises(OSError, match='disk full'):
+        run(tmp_path, resume=True, stop_at=2)
+    assert (tmp_path / 'last.ckpt').read_bytes() == before
+
+
+def test_ctrl_c_saves_between_steps_and_the_run_continues(tmp_path, monkeypatch):
+    original = trainer.joint_losses
+
+    def interrupting(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        return original(*arguments)
+    monkeypatch.setattr(trainer, 'joint_losses', interrupting)
+    result = run(tmp_path)
+    assert (result.interrupted, result.step) == (True, 1)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    monkeypatch.setattr(trainer, 'joint_losses', original)
+    assert run(tmp_path, resume=True).step == 4
+
+
+def test_a_second_ctrl_c_acts_at_once(tmp_path, monkeypatch):
+    def twice(*arguments):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    monkeypatch.setattr(trainer, 'joint_losses', twice)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path)
+
+
+def test_training_runs_in_a_thread_where_signals_cannot_be_caught(tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(tmp_path, stop_at=1)))
+    thread.start()
+    thread.join()
+    assert results[0].step == 1
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(tmp_path, monkeypatch):
+    monkeypatch.setattr(objective, 'velocity_loss', lambda translation, distance: translation.sum() * float('nan'))
+    with pytest.raises(NonFiniteLossError, match='loss is nan at step 0: the batch is in .*nonfinite_step_0') as error:
+        run(tmp_path)
+    batch = load_file(tmp_path / 'nonfinite_step_0.safetensors')
+    assert batch['images'].dtype == torch.uint8 and batch['origin'].shape == (2, 4)
+    assert '\n' not in str(error.value)
+
+
+def test_data_that_is_not_named_is_asked_for(tmp_path):
+    with pytest.raises(RecipeError, match='no training data'):
+        run(tmp_path, TINY | {'data': []})
+
+
+def test_the_log_has_rates_losses_and_validation_and_the_recipe_is_kept(tmp_path):
+    run(tmp_path, TINY | {'validation': [{'source': 'corridor'}], 'validate_every': 2})
+    train_lines = lines(tmp_path, 'train')
+    assert [line['step'] for line in train_lines] == [2, 4]
+    assert {'total', 'photometric', 'smoothness', 'velocity', 'semantic', 'images_per_s', 'learning_rate'} <= set(train_lines[0])
+    total = sum(train_lines[0][name] for name in ('photometric', 'smoothness', 'velocity', 'semantic'))
+    assert train_lines[0]['total'] == pytest.approx(total, rel=1e-4)
+    assert [line['step'] for line in lines(tmp_path, 'validation')] == [2, 4]
+    assert list((tmp_path / 'tensorboard').iterdir())
+    assert recipe_from(__import__('yaml').safe_load((tmp_path / 'recipe.yaml').read_text())).steps == 4
+
+
+def test_half_width_training_gives_finite_losses(tmp_path):
+    result = run(tmp_path, TINY | {'precision': 'bf16-mixed', 'steps': 2})
+    assert all(torch.isfinite(value).all() for value in result.network.state_dict().values())
+
+
+def test_the_exported_model_gives_what_was_trained(tmp_path):
+    recipe = recipe_from(TINY | {'validation': [{'source': 'corridor'}], 'steps': 2})
+    result = run(tmp_path, recipe.as_dict())
+    card = export_model(tmp_path / 'model.safetensors', result.network, recipe, result.step, result.frames, corridor)
+    network, read = load_network(tmp_path / 'model.safetensors')
+    assert read == card and read.focal_px == 60 and read.metric and read.recipe['trained_steps'] == 2
+    assert read.cameras[0]['fx'] == 60.0 and 0.01 <= read.sigma['floor'] <= 1
+    assert next(iter(read.metrics.values()))['abs_rel_unscaled'] > 0
+    tensors, _ = read_model(tmp_path / 'model.safetensors')
+    check_probes(network, tensors)
+
+
+def test_learning_rate_rises_then_falls_along_half_a_cosine():
+    settings = Optimisation(learning_rate=1.0, warmup_steps=10, final_fraction=0.1)
+    assert learning_rate(settings, 0, 110) == pytest.approx(0.1)
+    assert learning_rate(settings, 10, 110) == pytest.approx(1.0)
+    assert learning_rate(settings, 60, 110) == pytest.approx(0.55)
+    assert learning_rate(settings, 110, 110) == pytest.approx(0.1)
+
+
+def test_only_kernels_decay():
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
+    kernels, others = build_optimiser(network, Optimisation(weight_decay=0.3)).param_groups
+    assert (len(kernels['params']), kernels['weight_decay'], len(others['params']), others['weight_decay']) == (1, 0.3, 3, 0)
+
+
+def test_averaged_weights_follow_their_formula():
+    network = torch.nn.Linear(1, 1, bias=False)
+    torch.nn.init.constant_(network.weight, 0.0)
+    average = WeightAverage(network, decay=0.15)
+    torch.nn.init.constant_(network.weight, 1.0)
+    average.update(network)
+    assert average.network.weight.item() == pytest.approx(0.9)         # keeps 1 / 10 at first
+    average.update(network)
+    assert average.network.weight.item() == pytest.approx(1 - 0.1 * 0.15)
+
+
+def test_every_step_and_process_has_a_seed_of_its_own():
+    assert len({step_seed(1, step, rank) for step in range(50) for rank in range(4)}) == 200
+
+
+@pytest.fixture(scope='module')
+def drive(tmp_path_factory):
+    path = tmp_path_factory.mktemp('drives') / 'corridor'
+    write_folder_sequence(path, (Corridor(6)[i] for i in range(6)))
+    return path
+
+
+def written_recipe(folder):
+    recipe = TINY | {'data': [], 'steps': 2}
+    path = folder / 'tiny.yaml'
+    path.write_text(json.dumps(recipe))
+    return str(path)
+
+
+def test_the_command_trains_exports_and_trains_on_from_its_own_model(tmp_path, drive, capsys):
+    model, again = tmp_path / 'm.safetensors', tmp_path / 'n.safetensors'
+    arguments = ['train', written_recipe(tmp_path), '--data', f'{drive}@2', str(drive), '--val', str(drive), '--device', 'cpu']
+    assert main([*arguments, '--out', str(tmp_path / 'a'), '--export', str(model)]) == 0
+    assert f'model in {model}' in capsys.readouterr().out
+    more = ['--set', 'focal_px=77', 'losses.velocity=0', '--init', str(model), '--steps', '1']
+    assert main([*arguments, '--out', str(tmp_path / 'b'), '--export', str(again), *more]) == 0
+    _, card = load_network(again)
+    assert (card.focal_px, card.metric, card.recipe['steps']) == (60, False, 1)
+    assert [entry['weight'] for entry in card.recipe['data']] == [2.0, 1.0]
+
+
+def test_the_command_says_mistakes_in_one_line(tmp_path, drive, capsys):
+    for arguments, message in ((['nothing'], 'no recipe'), (['small_world', '--set', 'steps'], 'expected KEY=VALUE'),
+                               (['small_world', '--data', '/nowhere', '--val', str(drive)], '/nowhere'),
+                               (['small_world', '--init', '/nowhere'], 'no model')):
+        assert main(['train', *arguments, '--out', str(tmp_path / 'x'), '--device', 'cpu']) == 2
+        error = capsys.readouterr().err.strip().splitlines()
+        assert message in error[-1] and not any('Traceback' in line for line in error)
+
+
+def test_ctrl_c_on_the_command_says_how_to_continue(tmp_path, drive):
+    arguments = ['train', written_recipe(tmp_path), '--data', str(drive), '--out', str(tmp_path / 'run'), '--steps', '100000',
+                 '--device', 'cpu']
+    process = subprocess.Popen([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], stdout=subprocess.PIPE, text=True,
+                               stderr=subprocess.DEVNULL, env=os.environ | {'OMP_NUM_THREADS': '1'})
+    try:
+        while not (tmp_path / 'run' / 'log.jsonl').exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert 'continue with: semdepth train' in said and said.rstrip().endswith('--resume')
+    assert (tmp_path / 'run' / 'last.ckpt').exists()
+
+
+def test_two_processes_train_one_network(tmp_path, drive):
+    arguments = ['train', written_recipe(tmp_path), '--data', str(drive), '--val', str(drive), '--out', str(tmp_path / 'run'),
+                 '--device', 'cpu', '--devices', '2', '--strategy', 'ddp', '--export', str(tmp_path / 'm.safetensors')]
+    done = subprocess.run([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], capture_output=True, text=True,
+                          env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [line['step'] for line in lines(tmp_path / 'run', 'train')] == [2]
+    load_network(tmp_path / 'm.safetensors')
