@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 import yaml
 
 from semdepth_ros.networks import build_network, depth_to_disparity, disparity_to_depth, fold_batch_norm
@@ -144,6 +145,13 @@ def test_pose_is_the_pair_in_order_of_time():
     assert not torch.allclose(translation, network.pose(second, first)[1])
 
 
+def test_training_starts_near_a_motion_ahead():
+    torch.manual_seed(0)
+    network = build_network({'encoder': 'small', 'initial_step': 0.8}).eval()
+    _, translation = network.pose(*torch.rand(2, 1, 3, 64, 64))
+    torch.testing.assert_close(translation, torch.tensor([[0.0, 0.0, -0.8]]), atol=0.1, rtol=0)
+
+
 def test_pose_scale_is_the_unit_of_the_outputs():
     torch.manual_seed(1)
     ten = build_network({'encoder': 'small', 'pose_scale': [0.1, 5.0]}).eval()
@@ -227,6 +235,23 @@ def test_training_starts_near_the_initial_depth(encoder, initial, expected):
     assert 0.7 * expected < depth.median() < 1.5 * expected
 
 
+def test_far_sky_is_learned_at_every_scale():
+    """A ReLU before the narrow heads would die there and leave the finest scale at its initial depth."""
+    torch.manual_seed(0)
+    network = build_network({'encoder': 'small'})
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    far = torch.arange(64)[:, None].expand(64, 96) < 28
+    image = torch.where(far, 0.8, 0.3).expand(2, 3, 64, 96) + 0.1 * torch.rand(2, 3, 64, 96)
+    depth = torch.where(far, 75.0, 4.0)
+    for _ in range(40):
+        scales = [F.interpolate(d, size=(64, 96)) for d in network(image).disparities]
+        errors = [(disparity_to_depth(d, 0.1, 100.0).log() - depth.log()).abs() for d in scales]
+        optimiser.zero_grad()
+        sum(e.mean() for e in errors).backward()
+        optimiser.step()
+    assert [bool(e[..., :24, :].mean() < 0.4) for e in errors] == [True] * 4
+
+
 class Doubling(Plain):
     def forward(self, level, depth, semantics):
         self.seen[level] = (tuple(depth.shape), tuple(semantics.levels[level].shape), tuple(semantics.logits.shape))
@@ -261,6 +286,7 @@ def test_guidance_sees_both_decoders_at_every_level_and_replaces_depth_features(
     ({'depth_range': 80}, 'depth_range is 80, expected two positive numbers'),
     ({'initial_depth': 1000}, 'initial_depth is 1000'),
     ({'pose_scale': [0.01, 'far']}, 'pose_scale is'),
+    ({'initial_step': 'ahead'}, 'initial_step is'),
     ({'encoder': 'small', 'pretrained': 'x.safetensors'}, 'pretrained is .*expected false'),
     ({'encoder': 'resnet18', 'pretrained': True}, 'pretrained is True, expected false or a safetensors file'),
     ({'encoder': 'timm:resnet18', 'pretrained': 'x'}, "pretrained is 'x', expected true or false"),

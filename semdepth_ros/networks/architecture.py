@@ -9,7 +9,7 @@ from semdepth_ros.networks.decoders import DepthDecoder, SemanticDecoder, SmallD
 from semdepth_ros.networks.guidance import GUIDANCES
 from semdepth_ros.networks.joint import JointNetwork
 from semdepth_ros.networks.library_encoders import LIBRARIES
-from semdepth_ros.networks.pose import ResNetPose
+from semdepth_ros.networks.pose import ResNetPose, start_ahead
 from semdepth_ros.networks.prediction import depth_to_disparity
 from semdepth_ros.networks.published_weights import load_resnet18
 from semdepth_ros.networks.resnet import ResNet18
@@ -24,9 +24,9 @@ PARTS = {'depth_decoder': DEPTH_DECODERS, 'semantic_decoder': SEMANTIC_DECODERS,
 
 BASE = {'encoder': 'resnet18', 'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2', 'guidance': 'plain',
         'pose': 'resnet18', 'classes': 19, 'depth_range': [0.1, 100.0], 'initial_depth': None,
-        'pose_scale': [0.01, 0.01], 'pretrained': False, 'encoder_config': None}
+        'pose_scale': [0.01, 0.01], 'initial_step': None, 'pretrained': False, 'encoder_config': None}
 SMALL = BASE | {'encoder': 'small', 'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small',
-                'initial_depth': 10.0, 'pose_scale': [0.01, 0.5]}
+                'initial_depth': 10.0, 'pose_scale': [0.01, 0.5], 'initial_step': 0.5}
 
 
 def build_network(architecture: dict[str, Any]) -> JointNetwork:
@@ -36,7 +36,8 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
     encoder (resnet18 | small; or timm:NAME, transformers:NAME where those packages are installed), depth_decoder and
     semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small), classes (19), depth_range
     (canonical m: [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is Monodepth2's start |
-    10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]), pretrained (False; for resnet18 a
+    10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]), initial_step (m driven ahead from
+    one frame to the next that training starts near: None, no motion | 0.5), pretrained (False; for resnet18 a
     safetensors file of ImageNet or Monodepth2 encoder weights; for a library's encoder True), encoder_config (of a
     transformers encoder; filled in).
 
@@ -55,6 +56,8 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
     semantic = SEMANTIC_DECODERS[architecture['semantic_decoder']](encoder.channels, classes)
     guidance = GUIDANCES[architecture['guidance']](depth.path.channels, semantic.path.channels, classes)
     pose = POSE_NETWORKS[architecture['pose']](tuple(architecture['pose_scale']))
+    if architecture['initial_step'] is not None:
+        start_ahead(pose, architecture['initial_step'])
     if architecture['encoder'] == 'resnet18' and architecture['pretrained'] and isinstance(pose, ResNetPose):
         load_resnet18(pose.encoder, architecture['pretrained'])
     architecture |= {'pretrained': False, 'encoder_config': config}
@@ -110,6 +113,9 @@ def _check_numbers(architecture: dict[str, Any]) -> None:
     if not low < high:
         raise ValueError(f'depth_range is {[low, high]!r}, expected two numbers with 0 < nearest < farthest')
     _pair('pose_scale', architecture['pose_scale'])
+    step = architecture['initial_step']
+    if step is not None and not (_is_number(step) and abs(step) < 100):
+        raise ValueError(f'initial_step is {step!r}, expected metres between -100 and 100, or nothing')
     if initial is not None and not (_is_number(initial) and low < initial < high):
         raise ValueError(f'initial_depth is {initial!r}, expected a depth between {low} and {high} m, or nothing')
 
