@@ -287,3 +287,13 @@ def test_two_processes_train_one_network(tmp_path, drive):
     assert done.returncode == 0, done.stderr[-2000:]
     assert [line['step'] for line in lines(tmp_path / 'run', 'train')] == [2]
     load_network(tmp_path / 'm.safetensors')
+
+
+def test_an_untrained_network_can_be_told_that_it_drives_ahead():
+    for encoder in ('small', 'resnet18'):
+        network = build_network({'encoder': encoder})
+        start_ahead(network, 0.7)
+        _, translation = network.eval().pose(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64))
+        assert translation[:, 2].tolist() == pytest.approx([-0.7, -0.7], abs=0.4)
+        if encoder == 'small':
+            assert ahead(translation) > 0.9

@@ -8,6 +8,7 @@ from torch.autograd import gradcheck
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.motion import axis_angle_to_matrix, pose_matrix
 from semdepth_ros.geometry.warping import backproject, project, warp
+from semdepth_ros.world import Drive
 
 CAMERA = Camera(12, 8, 10.0, 11.0, 5.2, 3.9)
 
@@ -99,3 +100,19 @@ def test_warping_has_the_gradient_of_finite_differences():
         return (warped * weights).sum()
 
     assert gradcheck(weighed, (depth, vector, translation), eps=1e-7, atol=1e-5)
+
+
+def test_the_rendered_world_warps_onto_itself_with_its_true_depth_and_not_with_a_wrong_one():
+    frames = Drive('day', seed=3, frames=3, camera=Camera.from_field_of_view(160, 64, 80, height_m=1.6))
+    target, source = frames.render([0, 1])
+    matrix = intrinsics(frames.camera).float()
+    moved = torch.from_numpy(np.linalg.inv(source.pose) @ target.pose).float()[None]
+    images = [torch.from_numpy(frame.image).permute(2, 0, 1)[None].float() / 255 for frame in (target, source)]
+    depth = torch.from_numpy(np.minimum(target.depth, 1e4)).float()[None, None]
+    static = torch.from_numpy((target.instances == 0) & (target.depth < 60))[None, None]
+    errors = {}
+    for factor in (0.6, 1.0, 1.7):
+        warped, valid = warp(images[1], depth * factor, matrix, matrix, moved)
+        errors[factor] = float((warped - images[0]).abs().mean(dim=1, keepdim=True)[valid & static].mean())
+    assert errors[1.0] < 0.03
+    assert errors[1.0] < 0.75 * min(errors[0.6], errors[1.7])
