@@ -1,0 +1,79 @@
+"""The captured graph against the CPU, where there is a CUDA device."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from semdepth_ros.frame import Frame
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.model_file import InputRule, ModelCard
+from semdepth_ros.networks import build_network, save_network
+from semdepth_ros.perception import Perceptor, Scale
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+CAMERA = Camera.from_field_of_view(1242, 375, 80)
+DISTORTED = Camera(640, 480, 420, 420, 320, 240, 'plumb_bob', (-0.25, 0.06, 0.0, 0.0))
+
+
+def picture(width=1242, height=375, channels=3, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
+
+
+@pytest.fixture(scope='module')
+def network():
+    torch.manual_seed(0)
+    return build_network({'encoder': 'small'}).eval()
+
+
+@pytest.fixture(scope='module')
+def card(network):
+    return ModelCard(architecture=network.architecture, focal_px=150.0, input=InputRule(pixels=320 * 96))
+
+
+@pytest.fixture(scope='module')
+def perceptor(network, card):
+    return Perceptor(network, card, device='cuda')
+
+
+@pytest.mark.parametrize('frame', [
+    Frame(picture(), 'rgb', CAMERA), Frame(picture(), 'bgr', CAMERA), Frame(picture(channels=4), 'bgra', CAMERA),
+    Frame(picture()[..., 0].copy(), 'mono8', CAMERA), Frame(picture()[..., 0].astype(np.uint16) * 257, 'mono16', CAMERA),
+    Frame(picture(640, 480), 'rgb', DISTORTED)], ids=lambda f: f'{f.layout} {f.width}')
+def test_cuda_agrees_with_the_cpu(network, card, perceptor, frame):
+    there = perceptor.perceive(frame)
+    here = Perceptor(network, card, device='cpu', precision='float32').perceive(frame)
+    both = np.isfinite(there.depth) & np.isfinite(here.depth)
+    assert (np.isfinite(there.depth) == np.isfinite(here.depth)).mean() > 0.99
+    assert np.mean(np.abs(np.log(there.depth[both] / here.depth[both]))) < 0.01
+    assert np.mean(there.labels == here.labels) > 0.97
+
+
+def test_the_same_frame_gives_the_same_bytes_and_keeps_them(perceptor):
+    first = perceptor.perceive(Frame(picture(), 'rgb', CAMERA))
+    kept = first.depth.copy()
+    perceptor.perceive(Frame(picture(seed=1), 'rgb', CAMERA))
+    np.testing.assert_array_equal(first.depth, kept)
+    np.testing.assert_array_equal(perceptor.perceive(Frame(picture(), 'rgb', CAMERA)).depth, kept)
+
+
+def test_scale_changes_without_a_new_capture(network, card):
+    perceptor = Perceptor(network, card, device='cuda', max_range_m=1e4)
+    plain = perceptor.perceive(Frame(picture(), 'rgb', CAMERA)).depth
+    perceptor.scale_source = Scale(2.0, 0.0, True)
+    np.testing.assert_allclose(perceptor.perceive(Frame(picture(), 'rgb', CAMERA)).depth, 2 * plain, rtol=1e-6)
+
+
+def test_weights_are_exchanged_under_a_captured_graph(network, card, tmp_path):
+    probes = [picture(320, 96), picture(320, 96, seed=1)]
+    first = save_network(tmp_path / '0.safetensors', network, card, probes)
+    torch.manual_seed(1)
+    other = build_network({'encoder': 'small'}).eval()
+    save_network(tmp_path / '1.safetensors', other, replace(first, version=1, parent=0), probes)
+    perceptor, frame = Perceptor.from_file(tmp_path / '0.safetensors', device='cuda'), Frame(picture(), 'rgb', CAMERA)
+    before = perceptor.perceive(frame).depth
+    perceptor.load_weights(tmp_path / '1.safetensors')
+    after, alone = perceptor.perceive(frame), Perceptor.from_file(tmp_path / '1.safetensors', device='cuda').perceive(frame)
+    np.testing.assert_allclose(after.depth, alone.depth, rtol=0.02)
+    perceptor.rollback()
+    np.testing.assert_array_equal(perceptor.perceive(frame).depth, before)

@@ -1,0 +1,153 @@
+"""Weights that change while the Perceptor stands: checked before they serve, exchanged between frames, and the way back."""
+from dataclasses import replace
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from semdepth_ros.frame import Frame
+from semdepth_ros.model_file import InputRule, ModelCard, ModelFileError, read_model, save_model
+from semdepth_ros.networks import build_network, save_network
+from semdepth_ros.perception import Perceptor
+from semdepth_ros.perception.engine import FoldedEngine
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (96, 320, 3), dtype=np.uint8)
+FRAME = Frame(IMAGE, 'rgb')
+
+
+def new_network(seed=0):
+    torch.manual_seed(seed)
+    network = build_network({'encoder': 'small'}).eval()
+    for head in network.depth_decoder.heads:
+        head.weight.data.mul_(20)
+    return network
+
+
+@pytest.fixture(scope='module')
+def files(tmp_path_factory):
+    """Return the paths of versions 0 to 3 of one network."""
+    folder = tmp_path_factory.mktemp('weights')
+    network = new_network()
+    card = ModelCard(architecture=network.architecture, focal_px=150.0, input=InputRule(pixels=160 * 64))
+    probes = [IMAGE[:64, :160], IMAGE[32:, 160:]]
+    paths = [folder / f'{version}.safetensors' for version in range(4)]
+    for version, path in enumerate(paths):
+        card = save_network(path, network, replace(card, version=version, parent=version - 1 if version else None), probes)
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.mul_(1 + 0.05 * torch.randn_like(parameter))
+    return paths
+
+
+@pytest.fixture
+def perceptor(files):
+    return Perceptor.from_file(files[0], device='cpu')
+
+
+@pytest.fixture(scope='module')
+def expected(files):
+    """Return the depth of FRAME by each version, each from a Perceptor that never knew another."""
+    return [Perceptor.from_file(path, device='cpu').perceive(FRAME).depth for path in files]
+
+
+def test_new_weights_serve_from_the_next_frame_exactly_as_if_loaded_first(perceptor, files, expected):
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[0])
+    assert perceptor.load_weights(files[1]).version == perceptor.version == 1
+    perception = perceptor.perceive(FRAME)
+    assert perception.model_version == 1
+    np.testing.assert_array_equal(perception.depth, expected[1])
+    assert not np.array_equal(expected[0], expected[1])
+
+
+def test_rollback_returns_to_the_weights_served_before(perceptor, files, expected):
+    perceptor.load_weights(files[1])
+    perceptor.load_weights(files[2])
+    assert perceptor.rollback().version == 1
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[1])
+    with pytest.raises(ValueError, match='no earlier weights'):
+        perceptor.rollback()
+    assert perceptor.version == 1
+
+
+def test_single_precision_takes_new_weights_too(files):
+    perceptor = Perceptor.from_file(files[0], device='cpu', precision='float32')
+    perceptor.load_weights(files[1])
+    alone = Perceptor.from_file(files[1], device='cpu', precision='float32')
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, alone.perceive(FRAME).depth)
+
+
+def test_every_frame_comes_from_exactly_one_version(perceptor, files, expected):
+    perceptions, stop = [], threading.Event()
+
+    def drive():
+        while not stop.is_set():
+            perceptions.append(perceptor.perceive(FRAME))
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    for path in [*files[1:], *files[::2]]:
+        perceptor.load_weights(path)
+    stop.set()
+    driver.join()
+    assert {p.model_version for p in perceptions} >= {1, 2, 3}
+    for p in perceptions:
+        np.testing.assert_array_equal(p.depth, expected[p.model_version])
+
+
+def refuses(perceptor, path, message, expected):
+    with pytest.raises(ModelFileError, match=message) as caught:
+        perceptor.load_weights(path)
+    assert str(path) in str(caught.value) and '\n' not in str(caught.value)
+    assert perceptor.version == 0
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[0])
+
+
+def test_weights_of_another_factory_are_refused(perceptor, files, expected, tmp_path):
+    network = new_network(5)
+    card = ModelCard(architecture=network.architecture, focal_px=150.0, input=InputRule(pixels=160 * 64), version=7)
+    save_network(tmp_path / 'other.safetensors', network, card, [IMAGE[:64, :160]] * 2)
+    refuses(perceptor, tmp_path / 'other.safetensors', 'factory is', expected)
+
+
+def test_weights_for_other_inputs_are_refused(perceptor, files, expected, tmp_path):
+    tensors, card = read_model(files[1])
+    save_model(tmp_path / 'wide.safetensors', tensors, replace(card, input=InputRule(pixels=640 * 192)))
+    refuses(perceptor, tmp_path / 'wide.safetensors', 'input is', expected)
+
+
+def test_weights_whose_probes_come_out_otherwise_are_refused(perceptor, files, expected, tmp_path):
+    tensors, card = read_model(files[1])
+    tensors['probe.0.disparity'] = tensors['probe.0.disparity'] * 1.3
+    save_model(tmp_path / 'probe.safetensors', tensors, card)
+    refuses(perceptor, tmp_path / 'probe.safetensors', 'probe frame 0 differs', expected)
+
+
+def test_a_damaged_file_is_refused(perceptor, files, expected, tmp_path):
+    data = bytearray(files[1].read_bytes())
+    data[len(data) // 2] ^= 0x55
+    (tmp_path / 'damaged.safetensors').write_bytes(data)
+    refuses(perceptor, tmp_path / 'damaged.safetensors', 'damaged|not finite', expected)
+
+
+def test_a_missing_file_is_refused(perceptor, expected, tmp_path):
+    refuses(perceptor, tmp_path / 'nowhere.safetensors', 'no model', expected)
+
+
+def test_rubbish_that_fails_in_the_engine_leaves_the_weights_served(perceptor, files, expected, monkeypatch):
+    monkeypatch.setattr(FoldedEngine, 'twin', lambda self, network: FoldedEngine(new_network(9), self.device, self.dtype,
+                                                                                 self.rule))
+    refuses(perceptor, files[1], 'probe frame', expected)
+
+
+@pytest.mark.parametrize('precision', ['float32', 'bfloat16'])
+def test_an_encoder_from_resnet_runs_in_the_engine(precision):
+    torch.manual_seed(0)
+    network = build_network({'encoder': 'resnet18'}).eval()
+    engine = FoldedEngine(network, torch.device('cpu'), getattr(torch, precision), InputRule(pixels=160 * 64))
+    image = torch.rand(1, 3, 64, 160)
+    with torch.inference_mode():
+        plain, fast = network(image), engine(image)
+    for a, b in zip(fast.disparities, plain.disparities):
+        torch.testing.assert_close(a, b, rtol=1e-4 if precision == 'float32' else 0.05, atol=0)
+    torch.testing.assert_close(fast.logits.float(), plain.logits, rtol=0, atol=1e-4 if precision == 'float32' else 0.3)
