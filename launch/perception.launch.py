@@ -11,7 +11,7 @@ from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_message
 
 SHARE = Path(__file__).resolve().parents[1]  # of the installation or the source tree: config/ beside launch/
 ARGUMENTS = (  # these are the ones to change; everything else is in config/perception.yaml
-    ('camera', 'image', 'image topic; its camera_info is the one beside it'),
+    ('camera', 'image', 'image topic, raw or .../compressed; its camera_info is the one beside it'),
     ('model', '', 'model file; empty: as params_file says'),
     ('params_file', str(SHARE / 'config' / 'perception.yaml'), 'parameters of the node'),
     ('rviz', 'false', 'show image, depth, classes and cloud in RViz'),
@@ -33,9 +33,10 @@ def start(context):
     given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     sim_time = {'use_sim_time': is_true(given['use_sim_time'] or str(bool(given['bagfile'])))}
     image = given['camera'].removesuffix('/compressed')
+    chosen = {**sim_time, **({'model': given['model']} if given['model'] else {}),
+              **({'image_transport': 'compressed'} if image != given['camera'] else {})}
     actions = [Node(
-        **perception_executable(), name='perception', output='screen',
-        parameters=[given['params_file'], sim_time, *([{'model': given['model']}] if given['model'] else [])],
+        **perception_executable(), name='perception', output='screen', parameters=[given['params_file'], chosen],
         remappings=[('image', image), ('camera_info', '/'.join([*image.split('/')[:-1], 'camera_info']))])]
     if given['bagfile']:
         actions.append(ExecuteProcess(cmd=player(given['bagfile']), output='screen'))
@@ -56,7 +57,7 @@ def player(bag):
     """Return the command that plays a bag, with ros2 bag where that is installed."""
     if find_spec('ros2bag'):
         return ['ros2', 'bag', 'play', bag, '--clock', '--exclude-topics', '/clock', '--disable-keyboard-controls']
-    return [sys.executable, '-m', 'semdepth_ros.nodes.player', bag, '--clock']
+    return [sys.executable, '-m', 'semdepth_ros.nodes.player', bag, '--clock', '--wait', '30']
 
 
 def is_true(text):

@@ -10,6 +10,7 @@ from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
 from semdepth_ros.perception.perception import Perception
 
+LATENCY = 'From before the image is published to the arrival of both depth and classes in the process that published it.'
 See = Callable[[int, int, Sample, Perception], None]
 
 
@@ -37,5 +38,6 @@ def evaluate_bags(drive: str | Path, perceived: str | Path, model: str, image_to
         evaluation.add(sample, perception, (latencies_ms or {}).get(perception.stamp_ns))
         if see:
             see(index, len(sequence), sample, perception)
-    return {'model': model, 'protocol': PROTOCOL, 'sequences': [evaluation.result()], 'frames_in': len(sequence),
+    protocol = {**PROTOCOL, 'latency': LATENCY} if latencies_ms else PROTOCOL
+    return {'model': model, 'protocol': protocol, 'sequences': [evaluation.result()], 'frames_in': len(sequence),
             'frames_perceived': seen, 'frames_dropped': len(sequence) - seen}

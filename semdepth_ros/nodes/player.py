@@ -14,6 +14,7 @@ from rosgraph_msgs.msg import Clock
 
 from semdepth_ros.bridge.bag_file import BagReader, Topic
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.data.bag_topics import choose_topics
 from semdepth_ros.nodes.process import run_until_signal
 
 CLOCK = '/clock'
@@ -23,7 +24,8 @@ SETTLE_S = 0.5  # for the other subscribers to be found, and for the last messag
 class BagPlayer:
     """Publishes a bag's messages through a node, serialised as they are.
 
-    Topics whose message class is not installed are left out and named in `left_out`.
+    Topics whose message class is not installed are left out and named in `left_out`. `awaited` is the topic whose
+    subscriber is worth waiting for: the camera's image, else the first of all.
 
     :param topics: the topics to play; all where None
     :param clock: publish /clock from the messages' times where the bag has none
@@ -42,6 +44,7 @@ class BagPlayer:
         self.left_out = sorted(t.name for t in chosen if not types.has(t.type))
         self.publishers = {t.name: _publisher(node, types, t) for t in chosen if t.name not in self.left_out}
         self._clock = node.create_publisher(Clock, CLOCK, 10) if clock and CLOCK not in self.publishers else None
+        self.awaited = _awaited(self.publishers, known)
         self.latest_by_s = 0.0
 
     def wait_for_subscribers(self, topics: Collection[str], timeout_s: float, stop: threading.Event) -> list[str]:
@@ -99,10 +102,7 @@ def main(argv: list[str] | None = None) -> int:
             node.get_logger().warning(f'left out, since their messages are not installed: {", ".join(player.left_out)}')
         if not player.publishers:
             raise ValueError(f'{args.bag} has nothing to play')
-        end = time.monotonic() + args.wait
-        while time.monotonic() < end and not any(p.get_subscription_count() for p in player.publishers.values()):
-            if stop.wait(0.05):
-                return
+        player.wait_for_subscribers([player.awaited], args.wait, stop)
         stop.wait(SETTLE_S)
         while player.play(args.rate, stop) and args.loop:
             pass
@@ -113,6 +113,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def _publisher(node: Node, types: RclpyTypes, topic: Topic):
     return node.create_publisher(types.message_class(topic.type), topic.name, qos_profile(topic.qos))
+
+
+def _awaited(publishers: Collection[str], known: dict[str, Topic]) -> str | None:
+    try:
+        return choose_topics({name: known[name].type for name in publishers}).image
+    except ValueError:
+        return next(iter(publishers), None)
 
 
 def _clock_message(stamp_ns: int) -> Clock:

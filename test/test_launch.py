@@ -1,0 +1,162 @@
+"""The launch file and the configurations of RViz and Nav2, held against the node as it runs."""
+import ast
+import importlib.util
+import os
+from pathlib import Path
+import sys
+
+import pytest
+import yaml
+
+from random_model import write_random_model
+from semdepth_ros.bridge.bag_writer import write_sequence_bag
+from semdepth_ros.bridge.outputs import TOPICS
+from semdepth_ros.bridge.perception_parameters import PERCEPTION
+from semdepth_ros.classes import CITYSCAPES
+
+ROOT = Path(__file__).resolve().parents[1]
+LAUNCH = ROOT / 'launch' / 'perception.launch.py'
+RVIZ_TYPES = {'rviz_default_plugins/Image': 'sensor_msgs/msg/Image',
+              'rviz_default_plugins/PointCloud2': 'sensor_msgs/msg/PointCloud2'}
+LAUNCHER = '''
+import sys
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+service = LaunchService(noninteractive=True)
+arguments = [tuple(a.split(":=")) for a in sys.argv[2:]]
+service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
+    PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)]))
+sys.exit(service.run())
+'''
+
+
+def rviz_displays():
+    """Return (class, topic, quality) of every display that has a topic."""
+    config = yaml.safe_load((ROOT / 'config' / 'semdepth.rviz').read_text())
+    displays = [d for d in config['Visualization Manager']['Displays'] if 'Topic' in d]
+    return [(d['Class'], d['Topic']['Value'], d['Topic']) for d in displays]
+
+
+def nav2_layers():
+    """Return the parameters of the local costmap."""
+    config = yaml.safe_load((ROOT / 'config' / 'nav2_costmap.yaml').read_text())
+    return config['local_costmap']['local_costmap']['ros__parameters']
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    return write_random_model(tmp_path_factory.mktemp('model') / 'random.safetensors')
+
+
+def test_the_launch_file_compiles_and_its_arguments_are_those_it_promises():
+    tree = ast.parse(LAUNCH.read_text(), str(LAUNCH))
+    compile(tree, str(LAUNCH), 'exec')
+    table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
+    names = [row.elts[0].value for row in table.elts]
+    assert names == ['camera', 'model', 'params_file', 'rviz', 'bagfile', 'use_sim_time']
+
+
+def test_every_class_has_one_cost_in_the_semantic_layer():
+    camera = nav2_layers()['semantic_layer']['camera']
+    listed = [name for kind in camera['class_types'] for name in camera[kind]['classes']]
+    assert sorted(listed) == sorted(c.name for c in CITYSCAPES)
+    assert camera['drivable'] == dict.fromkeys(camera['drivable'], 0) | {'classes': ['road'], 'dominant_priority': False}
+    assert set(nav2_layers()['plugins']) <= set(nav2_layers())
+
+
+def test_rviz_shows_image_depth_overlay_and_cloud():
+    assert {topic for _, topic, _ in rviz_displays()} == {'/image', '/depth/image', '/semantic_color/image', '/points'}
+    for kind, topic, _ in rviz_displays():
+        if topic != '/image':
+            assert RVIZ_TYPES[kind] == TOPICS[topic[1:]]
+
+
+def test_the_page_on_nav2_names_real_parameters():
+    page = (ROOT / 'docs' / 'NAV2.md').read_text()
+    for name in ('stride', 'cloud_max_range_m', 'min_confidence', 'base_frame'):
+        assert f'`{name}' in page and name in {p.name for p in PERCEPTION}
+
+
+def test_rviz_and_nav2_find_their_topics_on_the_live_graph(overlays, model, processes):
+    pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
+    from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+    from ros_graph import Graph, wait_until
+    camera = nav2_layers()['semantic_layer']['camera']
+    expected = {topic: (RVIZ_TYPES[kind], quality['Reliability Policy'], quality['Durability Policy'])
+                for kind, topic, quality in rviz_displays() if topic != '/image'}
+    nav2 = {camera['segmentation_topic']: 'sensor_msgs/msg/Image', camera['confidence_topic']: 'sensor_msgs/msg/Image',
+            camera['pointcloud_topic']: 'sensor_msgs/msg/PointCloud2',
+            nav2_layers()['voxel_layer']['camera']['topic']: 'sensor_msgs/msg/PointCloud2'}
+    expected |= {topic: (kind, 'Best Effort', 'Volatile') for topic, kind in nav2.items()}
+    expected[camera['labels_topic']] = ('vision_msgs/msg/LabelInfo', 'Reliable', 'Transient Local')
+    child = processes.python('-m', 'semdepth_ros.nodes.perception', '--ros-args', '-p', f'model:={model}', env=overlays)
+    graph = Graph()
+    try:
+        node = graph.node('looker')
+        child.wait_for('active', 60)
+        for topic, (kind, reliability, durability) in expected.items():
+            found = wait_until(lambda: node.get_publishers_info_by_topic(topic), 20, topic)
+            asked = QoSProfile(depth=5, reliability=ReliabilityPolicy[reliability.upper().replace(' ', '_')],
+                               durability=DurabilityPolicy[durability.upper().replace(' ', '_')])
+            assert [p.topic_type for p in found] == [kind], topic
+            assert qos_check_compatible(found[0].qos_profile, asked)[0] != QoSCompatibility.ERROR, topic
+    finally:
+        graph.close()
+
+
+def launched(processes, *arguments):
+    for package in ('launch', 'launch_ros'):
+        pytest.importorskip(package, reason='launch comes with a ROS installation, not from PyPI')
+    return processes.python('-c', LAUNCHER, LAUNCH, *arguments, env={'ROS_LOG_DIR': str(processes.folder)})
+
+
+def test_the_launch_file_perceives_a_bag(model, tmp_path, processes):
+    from plane_world import Corridor
+    write_sequence_bag(tmp_path / 'drive.mcap', Corridor(30))
+    child = launched(processes, f'bagfile:={tmp_path / "drive.mcap"}', f'model:={model}')
+    from ros_graph import Graph, wait_until
+    from sensor_msgs.msg import Image
+    graph, seen = Graph(), []
+    try:
+        graph.node('looker').create_subscription(Image, '/depth/image', seen.append, 10)
+        wait_until(lambda: seen, 90, child.output)
+    finally:
+        graph.close()
+    assert (seen[0].encoding, seen[0].width, seen[0].height) == ('32FC1', 96, 64)
+    child.interrupt()
+    assert child.wait() in (0, 1) and 'Traceback' not in child.output
+
+
+def test_the_launch_file_remaps_the_camera_and_hands_parameters_on(model, processes):
+    child = launched(processes, 'camera:=/front/color/image_raw/compressed', f'model:={model}', 'use_sim_time:=true')
+    from rclpy.parameter_client import AsyncParameterClient
+    from ros_graph import Graph, wait_until
+    child.wait_for('active: perceives /front/color/image_raw/compressed', 60)
+    graph = Graph()
+    try:
+        client = AsyncParameterClient(graph.node('asker'), '/perception')
+        assert client.wait_for_services(20.0)
+        answer = client.get_parameters(['use_sim_time', 'image_transport', 'model'])
+        wait_until(answer.done, 20)
+        sim_time, transport, used = answer.result().values
+        assert sim_time.bool_value and (transport.string_value, used.string_value) == ('compressed', str(model))
+    finally:
+        graph.close()
+
+
+def test_the_launch_file_refuses_what_is_neither_true_nor_false(processes):
+    child = launched(processes, 'rviz:=perhaps')
+    assert child.wait() != 0
+    assert "launch argument is 'perhaps', expected true or false" in child.output
+
+
+def test_the_launch_files_fallback_needs_no_lib_folder():
+    pytest.importorskip('launch_ros', reason='launch comes with a ROS installation, not from PyPI')
+    spec = importlib.util.spec_from_file_location('perception_launch', LAUNCH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    if not (module.SHARE.parents[1] / 'lib' / 'semdepth_ros' / 'perception').is_file():
+        assert module.perception_executable() == {
+            'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.perception']}
+    assert module.SHARE == ROOT and os.path.isfile(dict((n, v) for n, v, _ in module.ARGUMENTS)['params_file'])
