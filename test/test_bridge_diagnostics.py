@@ -21,7 +21,7 @@ def test_latency_percentiles_by_stage():
     statistics = Statistics()
     for value in range(101):
         statistics.latency({'network': float(value), 'publish': 1.0})
-    assert statistics.percentiles() == {'network': (50.0, 95.0), 'publish': (1.0, 1.0)}
+    assert statistics.percentiles() == {'network': (50.0, 95.0, 99.0), 'publish': (1.0, 1.0, 1.0)}
 
 
 def test_frames_missing_from_a_regular_stream_are_counted():

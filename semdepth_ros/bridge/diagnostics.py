@@ -41,17 +41,22 @@ class Statistics:
         with self._lock:
             return self._counts[name]
 
+    def totals(self) -> Counter:
+        """Return all counters as they are at one moment."""
+        with self._lock:
+            return self._counts.copy()
+
     def rate(self, name: str, now_s: float) -> float:
         """Return how often a second a counter rose during the last ten seconds."""
         with self._lock:
             times = [t for t in self._times.get(name, ()) if now_s - t <= _WINDOW_S]
         return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
 
-    def percentiles(self) -> dict[str, tuple[float, float]]:
-        """Return the median and the 95th percentile of every stage's latency [ms] over the last 200 frames."""
+    def percentiles(self) -> dict[str, tuple[float, float, float]]:
+        """Return the median, 95th and 99th percentile of every stage's latency [ms] over the last 200 frames."""
         with self._lock:
             stages = {stage: list(values) for stage, values in self._latencies.items()}
-        return {stage: tuple(float(p) for p in np.percentile(values, (50, 95))) for stage, values in stages.items()}
+        return {stage: tuple(float(p) for p in np.percentile(values, (50, 95, 99))) for stage, values in stages.items()}
 
 
 def make_status(types: MessageTypes, name: str, hardware_id: str, level: int, message: str,

@@ -51,7 +51,7 @@ class GroundPlaneRule:
     max_tilt: float = np.radians(25)
     min_spread: float = 1.3
     hypotheses: int = 96
-    log_sigma_floor: float = 0.02
+    log_sigma_floor: float = 0.05
 
 
 def fit_ground_plane(depth: np.ndarray, ground: np.ndarray, camera: Camera,

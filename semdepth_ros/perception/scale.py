@@ -54,7 +54,7 @@ class ScaleFilterRule:
     :param longest_gap_s: time without frames that counts as drift at most
     """
 
-    drift: float = 0.003
+    drift: float = 0.01
     gate: float = 7.88
     patience: int = 10
     metric_sigma: float = 0.05
