@@ -188,10 +188,10 @@ def test_repeated_trouble_is_said_once_a_period_and_counted():
     log = ThrottledLog(listener, period_s=0.05)
     assert log.last() == ('', None)
     for i in range(4):
-        log.warn('size', f'size {i}')
-    log.warn('other', 'other')
+        log.warn(f'size {i}')
+    log.warn('other')
     time.sleep(0.06)
-    log.warn('size', 'size 9')
+    log.warn('size 9')
     assert [t for _, t in listener.lines] == ['size 0', 'other', 'size 9 (3 more like it)']
     assert log.last()[0] == 'size 9' and log.last()[1] < 5
 

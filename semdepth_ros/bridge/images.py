@@ -13,6 +13,7 @@ from semdepth_ros.frame import LAYOUTS, Frame
 from semdepth_ros.geometry.camera import Camera
 
 HOT = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'mono16')
+_NOT_CAMERA = [encoding for encoding, (_, _, layout) in image_encodings.DIRECT.items() if layout not in LAYOUTS]
 _DTYPES = {'32FC1': np.float32, '16UC1': np.uint16, 'mono8': np.uint8, 'rgb8': np.uint8}
 _NAMELESS = re.compile(r'\d+[USF]C\d')  # OpenCV's own types, such as 8UC3
 View = Callable[[Any], tuple[np.ndarray, str]]
@@ -29,11 +30,10 @@ def view_image(message: Any, fallback: View | None = None) -> tuple[np.ndarray, 
     """
     if fallback is not None and message.encoding not in HOT and not _NAMELESS.match(message.encoding):
         return fallback(message)
-    array, layout = image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
-                                         bool(message.is_bigendian))
-    if layout not in LAYOUTS:
+    if message.encoding in _NOT_CAMERA:
         raise ValueError(f'image encoding is {message.encoding!r}, expected a camera image such as rgb8')
-    return array, layout
+    return image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
+                                bool(message.is_bigendian))
 
 
 def frame_from_image(message: Any, camera: Camera | None = None, fallback: View | None = None) -> Frame:

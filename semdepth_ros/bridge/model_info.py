@@ -42,7 +42,7 @@ def make_model_info(types: MessageTypes, header: Any, served: Served, scale: Sca
         architecture=json.dumps(card.architecture, sort_keys=True), recipe=str(card.recipe.get('name', '')),
         class_names=names, input_width=input_size[0], input_height=input_size[1], min_depth=float(card.depth_range_m[0]),
         max_depth=float(card.depth_range_m[1]), device=served.device, precision=served.precision, scale=float(scale.value),
-        scale_sigma=float(scale.sigma), scale_source=scale_source, metric=bool(scale.metric), card=json.dumps(asdict(card)))
+        scale_sigma=float(scale.sigma / scale.value), scale_source=scale_source, metric=bool(scale.metric), card=json.dumps(asdict(card)))
 
 
 def sha256_of(path: Path) -> str:

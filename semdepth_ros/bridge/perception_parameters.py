@@ -41,7 +41,8 @@ PERCEPTION = (
               change=RUNNING, minimum=1, maximum=16),
     Parameter('depth_encoding', '32FC1', '32FC1 is metres with NaN and infinity (REP 118); 16UC1 is millimetres with 0 for '
               'both.', change=RUNNING, choices=('32FC1', '16UC1')),
-    Parameter('max_range_m', 80.0, 'Depth beyond this is sent as infinity [m].', minimum=1.0, maximum=1000.0),
+    Parameter('max_range_m', 80.0, 'Depth beyond this is sent as infinity [m].', change=RUNNING, minimum=1.0,
+              maximum=1000.0),
     Parameter('cloud_max_range_m', 0.0, 'Points beyond this are left out of the cloud [m]; 0: max_range_m alone counts.',
               change=RUNNING, minimum=0.0, maximum=1000.0),
     Parameter('min_confidence', 0.0, 'Labels less probable than this are sent as 255, unlabelled.', change=RUNNING,

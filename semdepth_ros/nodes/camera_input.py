@@ -12,10 +12,11 @@ from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.images import frame_from_compressed, frame_from_image
 from semdepth_ros.bridge.info_matcher import InfoMatcher
 from semdepth_ros.bridge.messages import stamp_ns
+from semdepth_ros.bridge.qos import INPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view
 from semdepth_ros.bridge.stamps import StampWatch
 from semdepth_ros.frame import Frame
-from semdepth_ros.nodes.following_subscription import FollowingSubscription
+from semdepth_ros.nodes.following_subscription import FollowingSubscription, overridden
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
 _PATIENCE_S = 0.5  # how long the first images wait for a camera_info that somebody publishes
@@ -36,6 +37,7 @@ class CameraInput:
     :param compressed: read <image>/compressed
     :param image_kind: 'raw', 'rectified', or 'auto' for rectified if the topic is named image_rect…
     :param arrived: called with every image that may be worked on
+    :raises ValueError: an overridden quality of service is none
     """
 
     def __init__(self, node: Node, types: RclpyTypes, prefix: str, compressed: bool, image_kind: str,
@@ -45,6 +47,8 @@ class CameraInput:
         resolved = node.resolve_topic_name(base)
         self.image_topic = f'{resolved}/compressed' if compressed else resolved
         self.info_topic = node.resolve_topic_name(f'{prefix}/camera_info' if prefix else 'camera_info')
+        for topic in (self.image_topic, self.info_topic):
+            overridden(node, topic, INPUT)
         kind = 'CompressedImage' if compressed else 'Image'
         self._image_class = types.message_class(f'sensor_msgs/msg/{kind}')
         self._info_class = types.message_class('sensor_msgs/msg/CameraInfo')
@@ -105,11 +109,11 @@ class CameraInput:
         try:
             camera = self._infos.camera(frame.width, frame.height, frame.stamp_ns)
         except ValueError as error:
-            self._log.warn('camera_info', f'{self.info_topic}: {error}; images go on, without metric geometry and cloud')
+            self._log.warn(f'{self.info_topic}: {error}; images go on, without metric geometry and cloud')
             return frame
         if camera is None:
-            self._log.warn('no camera_info', f'no camera_info on {self.info_topic} for {self.image_topic}: images go on, '
-                                             'without metric geometry and cloud')
+            self._log.warn(f'no camera_info on {self.info_topic} for {self.image_topic}: images go on, '
+                           'without metric geometry and cloud')
         return replace(frame, camera=camera)
 
     def _on_image(self, message: Any) -> None:
@@ -118,8 +122,8 @@ class CameraInput:
         if not self._watch.see(stamp_ns(message.header)):
             self._statistics.count('time jumps')
             self._infos.clear()
-            self._log.warn('time', f'{self.image_topic}: time went backwards to {stamp_ns(message.header) * 1e-9:.3f} s; '
-                                   'starting anew')
+            self._log.warn(f'{self.image_topic}: time went backwards to {stamp_ns(message.header) * 1e-9:.3f} s; '
+                           'starting anew')
         if self._held:
             self._held = None
             self._statistics.count('dropped')
@@ -149,4 +153,4 @@ class CameraInput:
 
     def _on_incompatible(self, topic: str, policy: str) -> None:
         self.incompatible = f'a publisher of {topic} offers another {policy.lower()} than qos_overrides ask for'
-        self._log.warn('qos', f'{self.incompatible}: nothing will come from it')
+        self._log.warn(f'{self.incompatible}: nothing will come from it')

@@ -38,7 +38,7 @@ class FollowingSubscription:
                  lost: Callable[[int], None] | None = None, incompatible: Callable[[str], None] | None = None):
         self._node, self._class, self._topic, self._callback = node, message_class, topic, callback
         self._lost, self._incompatible = lost, incompatible
-        self._qos, self._fixed = _overridden(node, topic, qos)
+        self._qos, self._fixed = overridden(node, topic, qos)
         self._current, self._coming, self._last_stamp = None, None, None
         self._ahead, self._ahead_at_last_look = [], 0
         self._current = self._subscribe(self._wanted())
@@ -127,10 +127,12 @@ class FollowingSubscription:
             self._coming, self._ahead = None, []
 
 
-def _overridden(node: Node, topic: str, qos: Qos) -> tuple[Qos, bool]:
+def overridden(node: Node, topic: str, qos: Qos) -> tuple[Qos, bool]:
     """Return the quality with the user's overrides, and whether its reliability is one of them.
 
     rclpy's own overriding options would declare the first reliability as if the user had chosen it.
+
+    :raises ValueError: an override is none
     """
     prefix = f'qos_overrides.{node.resolve_topic_name(topic)}.subscription'
     for name, default in (('reliability', FOLLOW), ('depth', qos.depth)):

@@ -28,4 +28,6 @@ def run_until_signal(name: str, body: Callable[[threading.Event], int | None], a
         print(f'{name}: {" ".join(str(error).split())}', file=sys.stderr)
         return 2
     finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # Python's own end would make the next one deadly
+            signal.signal(number, signal.SIG_IGN)
         rclpy.shutdown()

@@ -2,13 +2,18 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from typing import Any
 
+_NUMBER = re.compile(r'\d+')
+_KINDS = 500
 
 class ThrottledLog:
-    """Says each kind of trouble at most once in a period, by a steady clock; counts it every time.
+    """Says each kind of trouble at most once in a period, by a steady clock, and how often it was left unsaid.
+
+    Lines that differ in nothing but numbers are of one kind.
 
     :param logger: rclpy's logger, or anything with its warning method
     """
@@ -18,15 +23,17 @@ class ThrottledLog:
         self._said, self._unsaid = {}, {}
         self._last_text, self._last_s = '', None
 
-    def warn(self, kind: str, text: str) -> None:
-        """Warn of one more case of this kind of trouble."""
-        now = time.monotonic()
+    def warn(self, text: str) -> None:
+        """Warn in one line that quotes the values at odds."""
+        kind, now = _NUMBER.sub('#', text), time.monotonic()
         with self._lock:
             self._last_text, self._last_s = text, now
             if now - self._said.get(kind, float('-inf')) < self._period_s:
                 self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
                 return
             more = self._unsaid.pop(kind, 0)
+            if len(self._said) > _KINDS:
+                self._said.clear()
             self._said[kind] = now
         self._logger.warning(text + (f' ({more} more like it)' if more else ''))
 

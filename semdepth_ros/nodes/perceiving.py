@@ -1,0 +1,186 @@
+"""All that the perception node has between configure and cleanup: the Perceptor, its cameras, and a frame's way through."""
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from rclpy.lifecycle import LifecycleNode
+
+from semdepth_ros.bridge.diagnostics import Statistics
+from semdepth_ros.bridge.outputs import OutputSettings, is_possible
+from semdepth_ros.bridge.rclpy_types import RclpyTypes
+from semdepth_ros.bridge.weights_update import weights_folder
+from semdepth_ros.frame import Frame
+from semdepth_ros.model_file import find_model
+from semdepth_ros.nodes.camera_input import Arrival, CameraInput
+from semdepth_ros.nodes.camera_output import CameraOutput
+from semdepth_ros.nodes.camera_scale import CameraScale, LearnedScale
+from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.shared_memory_check import check_segment
+from semdepth_ros.nodes.throttled_log import ThrottledLog
+from semdepth_ros.nodes.transform_listener import CameraHeightListener
+from semdepth_ros.nodes.weights_channel import WeightsChannel
+from semdepth_ros.nodes.worker import NewestFirstWorker
+from semdepth_ros.perception import Perception, Perceptor
+
+_SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'min_confidence', 'overlay_alpha')
+_DEPTH_BYTES = 4  # a pixel of depth, the largest of the images that are sent
+
+
+@dataclass
+class CameraChannel:
+    """One camera: its input, output, scale and statistics, and what was seen last."""
+
+    name: str
+    input: CameraInput
+    output: CameraOutput
+    scale: CameraScale
+    statistics: Statistics
+    size: tuple[int, int] | None = None
+    stamp_ns: int = 0
+    metric: bool | None = None
+
+
+class Perceiving:
+    """Loads the model and makes topics; perceives between activate() and deactivate().
+
+    :raises ValueError: the model, the device or an overridden quality of service cannot be used
+    """
+
+    def __init__(self, node: LifecycleNode, types: RclpyTypes, parameters: DeclaredParameters, log: ThrottledLog):
+        self._node, self._parameters, self._log = node, parameters, log
+        self.is_active, self.fault = False, ''
+        self._metric_told, self._segment_checked = set(), False
+        if parameters['threads']:
+            torch.set_num_threads(parameters['threads'])
+        file = find_model(parameters['model'])
+        self.perceptor = Perceptor.from_file(
+            file, device=parameters['device'], precision=parameters['precision'], output=parameters['output'],
+            max_range_m=parameters['max_range_m'], rectify=parameters['rectify'])
+        self._heights, self._learner = CameraHeightListener(node, types), LearnedScale(node, types)
+        self.cameras: dict[str, CameraChannel] = {}
+        try:
+            for name in [n for n in parameters['cameras'] if n] or ['']:
+                self.cameras[name] = self._camera(types, name)
+        except Exception:
+            for camera in self.cameras.values():
+                camera.output.close()
+            raise
+        self._worker = NewestFirstWorker(self._work, self._worker_failed)
+        self.weights = WeightsChannel(node, types, self.perceptor, file, weights_folder(parameters['weights_dir']), log)
+
+    def activate(self) -> None:
+        """Begin to perceive."""
+        self.is_active = True
+        self.weights.open()
+        for camera in self.cameras.values():
+            camera.output.name_labels(self._parameters['min_confidence'])
+
+    def deactivate(self) -> None:
+        """Stop, once the frame that is being worked on is done."""
+        self.is_active = False
+        self.weights.close()
+        for camera in self.cameras.values():
+            camera.input.close()
+        for name in self._worker.clear():
+            self.cameras[name].statistics.count('dropped')
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.deactivate()
+        self._worker.stop()
+        self.weights.end()
+        self._heights.close()
+        self._learner.update(wanted=False)
+        for camera in self.cameras.values():
+            camera.output.close()
+        del self.perceptor
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def poll(self, enabled: bool) -> None:
+        """Subscribe to what is needed for what somebody subscribes to; called a few times a second by the executor."""
+        self._heights.update()
+        self._learner.update(self._parameters['scale_source'] == 'adaptation')
+        for camera in self.cameras.values():
+            if enabled and self.is_active and camera.output.wanted():
+                camera.input.open()
+                camera.input.follow()
+                camera.output.name_labels(self._parameters['min_confidence'])
+            else:
+                camera.input.close()
+
+    def _camera(self, types: RclpyTypes, name: str) -> CameraChannel:
+        statistics, p = Statistics(), self._parameters
+        camera_input = CameraInput(self._node, types, name, p['image_transport'] == 'compressed', p['image_kind'], statistics,
+                                   self._log, lambda arrival: self._arrived(name, arrival))
+        output = CameraOutput(self._node, types, name, self.perceptor.card.classes)
+        return CameraChannel(name, camera_input, output, CameraScale(p, self._heights, self._learner, self._log), statistics)
+
+    def _arrived(self, name: str, arrival: Arrival) -> None:
+        if self._worker.put(name, arrival):
+            self.cameras[name].statistics.count('dropped')
+
+    def _work(self, name: str, arrival: Arrival) -> None:
+        camera = self.cameras[name]
+        try:
+            self._perceive(camera, arrival)
+        except ValueError as error:
+            camera.statistics.count('rejected')
+            self._log.warn(f'{camera.input.image_topic}: {error}')
+        except Exception as error:
+            camera.statistics.count('failed')
+            self._log.warn(f'{camera.input.image_topic}: a frame failed with {type(error).__name__}: '
+                           f'{" ".join(str(error).split())}')
+
+    def _perceive(self, camera: CameraChannel, arrival: Arrival) -> None:
+        times = [arrival.at_s, time.monotonic()]
+        wanted = camera.output.wanted()
+        if not wanted:
+            camera.statistics.count('not wanted')
+            return
+        frame = camera.input.frame(arrival.message)
+        self._notice_changes(camera, frame)
+        times.append(time.monotonic())
+        self.perceptor.max_range_m = self._parameters['max_range_m']
+        self.perceptor.scale_source = camera.scale.source(frame.frame_id, self.perceptor)
+        perception = self.perceptor.perceive(frame)
+        times.append(time.monotonic())
+        self._announce(camera, arrival.message.header, frame, perception)
+        if 'points' in wanted and not is_possible('points', perception):
+            self._log.warn(f'{camera.input.image_topic}: no cloud without a camera_info of a rectified camera')
+        settings = OutputSettings(**{name: self._parameters[name] for name in _SETTINGS})
+        camera.output.publish(wanted, arrival.message.header, frame, perception, settings)
+        times.append(time.monotonic())
+        camera.statistics.count('perceived', times[-1])
+        stages = dict(zip(('waiting', 'reading', 'perceiving', 'sending'), (b - a for a, b in zip(times, times[1:]))))
+        camera.statistics.latency({stage: 1e3 * t for stage, t in (stages | {'node': times[-1] - times[0]}).items()})
+
+    def _announce(self, camera: CameraChannel, header: Any, frame: Frame, perception: Perception) -> None:
+        geometry, kind = self.perceptor.geometry(frame), self._parameters['scale_source']
+        self.weights.announce(camera.name, header, perception.model_version, perception.scale, kind,
+                              (geometry.width, geometry.height))
+        camera.metric = perception.scale.metric
+        if not camera.metric and (camera.name, kind) not in self._metric_told:
+            self._metric_told.add((camera.name, kind))
+            self._node.get_logger().warning(f'{camera.input.image_topic}: depth is not metric on this camera (scale_source is '
+                                            f'{kind!r}); see scale_source in the parameters')
+
+    def _notice_changes(self, camera: CameraChannel, frame: Frame) -> None:
+        size = (frame.width, frame.height)
+        if camera.size not in (None, size):
+            self._log.warn(f'{camera.input.image_topic}: image size changed from {camera.size[0]}x{camera.size[1]} to '
+                           f'{size[0]}x{size[1]}')
+        camera.size = size
+        if not self._segment_checked:
+            self._segment_checked = True
+            check_segment(self._node.get_logger(), _DEPTH_BYTES * size[0] * size[1])
+        if frame.stamp_ns < camera.stamp_ns:
+            camera.scale.reset()
+        camera.stamp_ns = frame.stamp_ns
+
+    def _worker_failed(self, error: BaseException) -> None:
+        self.fault = f'{type(error).__name__}: {error}'
+        self._node.get_logger().fatal(f'perceiving has stopped: {self.fault}')

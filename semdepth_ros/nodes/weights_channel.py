@@ -1,0 +1,107 @@
+"""Weights that change while the node runs: announcements, the way back, and what is said about what is served."""
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.model_info import NAME as MODEL_INFO
+from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
+from semdepth_ros.bridge.qos import LATCHED
+from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.bridge.weights_update import accepted_file
+from semdepth_ros.nodes.throttled_log import ThrottledLog
+from semdepth_ros.perception import Perceptor, Scale
+
+UPDATE = 'semdepth_ros/msg/WeightsUpdate'
+
+
+class WeightsChannel:
+    """Loads announced weights beside the running ones, and says on ~/model_info what answers which images.
+
+    Loading and checking happen on a thread of its own; the Perceptor changes over between two frames.
+
+    :param file: what was loaded at first
+    :param folder: where announced files lie
+    """
+
+    def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path, log: ThrottledLog):
+        self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
+        self._files = {perceptor.version: (file.name, sha256_of(file))}
+        self._withdrawn, self._announced = set(), {}
+        self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
+        self._subscription = None
+        self._updates: queue.SimpleQueue = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._load_all, name='load weights', daemon=True)
+        self._thread.start()
+        self._publish(make_header(types, 0, ''), Scale(), 'none', (0, 0))
+
+    def open(self) -> None:
+        """Listen to announcements; the newest one comes at once."""
+        self._subscription = self._node.create_subscription(self._types.message_class(UPDATE), 'weights', self._updates.put,
+                                                            qos_profile(LATCHED))
+
+    def close(self) -> None:
+        """Listen no longer."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+
+    def end(self) -> None:
+        """Close, finish what is being loaded, and take ~/model_info back."""
+        self.close()
+        self._updates.put(None)
+        self._thread.join(timeout=60.0)
+        self._node.destroy_publisher(self._publisher)
+
+    def announce(self, camera: str, header: Any, version: int, scale: Scale, scale_source: str,
+                 input_size: tuple[int, int]) -> None:
+        """Say what answers this image, if that is news; to be called before its outputs are sent.
+
+        :param camera: the camera's name; each is told of its own first image
+        """
+        news = (version, scale_source, scale.metric, input_size)
+        if self._announced.get(camera) != news:
+            self._announced[camera] = news
+            self._publish(header, scale, scale_source, input_size)
+
+    def rollback(self) -> str:
+        """Go back to the weights served before, and refuse those served now from here on; return what is served.
+
+        :raises ValueError: there are no earlier ones
+        """
+        from_version = self._perceptor.version
+        card = self._perceptor.rollback()
+        self._withdrawn.add(self._files[from_version][1])
+        return f'serving version {card.version} again instead of {from_version}'
+
+    def _load_all(self) -> None:
+        while True:
+            update = self._updates.get()
+            if update is None:
+                return
+            try:
+                path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn)
+                if update.version != self._perceptor.version:
+                    self._load(update, path)
+            except (ValueError, OSError) as error:
+                self._log.warn(str(error))
+
+    def _load(self, update: Any, path: Path) -> None:
+        before = self._perceptor.version
+        self._files[update.version] = (path.name, update.sha256)
+        try:
+            card = self._perceptor.load_weights(path)
+        except ValueError as error:
+            raise ValueError(f'weights version {update.version} ({path.name!r}) refused: {error}') from error
+        self._node.get_logger().info(f'serving version {card.version} of {card.name or path.name} instead of {before}: '
+                                     f'{update.reason or "no reason given"}')
+
+    def _publish(self, header: Any, scale: Scale, scale_source: str, input_size: tuple[int, int]) -> None:
+        card = self._perceptor.card
+        served = Served(card, *self._files.get(card.version, ('', '')), str(self._perceptor.device), self._perceptor.precision)
+        self._publisher.publish(make_model_info(self._types, header, served, scale, scale_source, input_size))
