@@ -207,9 +207,13 @@ def test_diagnostics_tell_rates_latencies_versions_and_the_last_error(client):
     client.listen('depth/image')
     client.answers(client.send(), 'depth/image')
 
+    ends = ('perceived', 'dropped', 'rejected', 'failed', 'not wanted')
+
     def statuses():
         found = {s.name: {v.key: v.value for v in s.values} for m in client.heard['/diagnostics'] for s in m.status}
-        return found if float(found.get('perception: camera', {}).get('rate out [Hz]', 0)) > 0 else None
+        camera = found.get('perception: camera')
+        at_rest = camera and int(camera['received']) == sum(int(camera[n]) for n in ends)
+        return found if at_rest and float(camera['rate out [Hz]']) > 0 else None
     found = wait_until(statuses, what='diagnostics')
     camera, model = found['perception: camera'], found['perception: model']
     counted = sum(int(camera[n]) for n in ('perceived', 'dropped', 'rejected', 'failed', 'not wanted'))
