@@ -137,10 +137,12 @@ class Labelled(Corridor):
 
     def __getitem__(self, index):
         sample = super().__getitem__(index)
-        return replace(sample, noisy_labels=np.full_like(sample.labels, 7), noisy_confidence=np.full_like(sample.labels, 51))
+        noisy, confidence = np.full_like(sample.labels, 7), np.full_like(sample.labels, 51)
+        return replace(sample, noisy_labels=noisy, noisy_confidence=confidence)
 
 
-@pytest.mark.parametrize('labels, expected, confidence', [('true', BUILDING, 1.0), ('noisy', 7, 0.2), ('none', 255, 1.0)])
+@pytest.mark.parametrize('labels, expected, confidence',
+                         [('true', BUILDING, 1.0), ('noisy', 7, 0.2), ('none', 255, 1.0)])
 def test_labels_are_those_asked_for(labels, expected, confidence):
     item = dataset(Labelled(), knobs=Augmentation(flip=0, shift=0), labels=labels)[0]
     assert item['labels'][10, 32] == expected
@@ -164,7 +166,7 @@ def test_distorted_frames_are_rectified():
         def __getitem__(self, index):
             camera = replace(CAMERA, distortion_model='plumb_bob', distortion=(-0.2, 0.0, 0.0, 0.0))
             return replace(super().__getitem__(index), camera=camera)
-    plain, straight = dataset(knobs=Augmentation(flip=0, shift=0))[0], dataset(Distorted(), knobs=Augmentation(flip=0, shift=0))[0]
+    plain, straight = (dataset(s, knobs=Augmentation(flip=0, shift=0))[0] for s in (Corridor(), Distorted()))
     assert torch.equal(plain['intrinsics'], straight['intrinsics'])
     assert not torch.equal(plain['images'], straight['images'])
 

@@ -21,10 +21,12 @@ def drawn(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-@pytest.mark.parametrize('vector', [(0, 0, 0), (1e-9, 0, 0), (3e-4, -2e-4, 5e-4), (0.02, -0.01, 0.03), (1.2, -0.4, 2.0)])
+@pytest.mark.parametrize('vector', [(0, 0, 0), (1e-9, 0, 0), (3e-4, -2e-4, 5e-4), (0.02, -0.01, 0.03),
+                                    (1.2, -0.4, 2.0)])
 def test_axis_angle_matrix_equals_opencv(vector):
     expected, _ = cv2.Rodrigues(np.array(vector, dtype=np.float64))
-    np.testing.assert_allclose(axis_angle_to_matrix(torch.tensor([vector], dtype=torch.float64))[0], expected, atol=1e-12)
+    matrix = axis_angle_to_matrix(torch.tensor([vector], dtype=torch.float64))[0]
+    np.testing.assert_allclose(matrix, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize('size', [0.0, 1e-4, 0.5])

@@ -13,12 +13,12 @@ import yaml
 def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser('train', help='train a model from a recipe', description=(
-        'Train self-supervised from consecutive frames, as the recipe says. What data is: world:PRESET[:SEED[:FRAMES]], a '
-        'folder sequence, a folder of them, a pattern of such paths, or a bag.'))
-    parser.add_argument('recipe', metavar='RECIPE', help='a YAML file, or the name of a recipe that comes with the package')
+        'Train self-supervised from consecutive frames, as the recipe says. What data is: world:PRESET[:SEED[:FRAMES]], '
+        'a folder sequence, a folder of them, a pattern of such paths, or a bag.'))
+    parser.add_argument('recipe', metavar='RECIPE', help='a YAML file, or the name of a recipe of the package')
     parser.add_argument('--out', required=True, metavar='DIR', help='where checkpoints and logs go')
-    parser.add_argument('--data', nargs='+', metavar='SPEC[@WEIGHT]', help="training data instead of the recipe's; labels, "
-                        "strides and so on are those of the recipe's first entry")
+    parser.add_argument('--data', nargs='+', metavar='SPEC[@WEIGHT]', help="training data instead of the recipe's; "
+                        "labels, strides and so on are those of the recipe's first entry")
     parser.add_argument('--val', nargs='+', metavar='SPEC', help="validation data instead of the recipe's")
     parser.add_argument('--labels', choices=('true', 'noisy', 'none'), help='which labels of --data teach the classes')
     parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', dest='settings',

@@ -48,7 +48,8 @@ def minimum_reprojection(warped: Tensor, identity: Tensor | None = None) -> Tens
     """Return for every pixel the smallest error over the sources, and over the unwarped sources too.
 
     Where an unwarped source already matches best (a standing camera, an object that moves along) the result does not
-    depend on depth or motion, so that such pixels are masked automatically. Noise of 1e-5 breaks ties in favour of neither.
+    depend on depth or motion, so that such pixels are masked automatically. Noise of 1e-5 breaks ties in favour of
+    neither.
 
     :param warped: photometric errors of the warped sources [..., S, B, H, W]
     :param identity: photometric errors of the same sources unwarped [S, B, H, W]; None switches the mask off

@@ -36,7 +36,7 @@ def export_model(path: str | Path, network: JointNetwork, recipe: Recipe, step: 
         architecture=network.architecture, name=recipe.name, input=InputRule(pixels=width * height),
         focal_px=recipe.focal_px, depth_range_m=tuple(network.architecture['depth_range']), cameras=_cameras(sequences),
         recipe=recipe.as_dict() | {'trained_steps': step},
-        metrics={f'validation at {width}x{height}, first {recipe.validation_frames} spread frames': metrics},
+        metrics={f'validation at {width}x{height}, {len(frames)} frames': metrics},
         metric=recipe.losses.velocity > 0,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
         **({} if sigma is None else {'sigma': sigma}))

@@ -65,8 +65,10 @@ class TrainingLog:
         if self.folder is not None:
             self._bar.write(text, file=sys.stderr)
 
-    def close(self) -> None:
-        """Close the bar and the board."""
+    def __enter__(self) -> TrainingLog:
+        return self
+
+    def __exit__(self, *exception) -> None:
         self._bar.close()
         if self._board is not None:
             self._board.close()

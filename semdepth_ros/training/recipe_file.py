@@ -62,7 +62,8 @@ def _build(kind: type, content: Any, where: str) -> Any:
     unknown = sorted(set(content) - set(known))
     if unknown:
         raise RecipeError(f'{where} has unknown key {unknown[0]!r}, expected one of {sorted(known)}')
-    missing = [n for n, f in known.items() if n not in content and f.default is MISSING and f.default_factory is MISSING]
+    required = [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
+    missing = [name for name in required if name not in content]
     if missing:
         raise RecipeError(f'{where} lacks {missing[0]!r}')
     values = {key: _value(hints[key], value, f'{where}.{key}') for key, value in content.items()}

@@ -55,8 +55,8 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
           stop_at: int | None = None, opener: Callable[..., list[Sequence]] = open_data) -> TrainingResult:
     """Train a network as the recipe says, leaving checkpoints, logs and the recipe in out.
 
-    Every draw is a pure function of the seed and the step, so that a resumed run repeats the uninterrupted one: on a CPU
-    bit for bit. Only the camera's travelled distance is taken from known poses; motions themselves are learned.
+    Every draw is a pure function of the seed and the step, so that a resumed run repeats the uninterrupted one: on a
+    CPU bit for bit. Only the camera's travelled distance is taken from known poses; motions themselves are learned.
 
     :param network: changed in place
     :param resume: continue from out's last checkpoint
@@ -79,10 +79,10 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
         load_checkpoint(fabric, out, state, recipe)
     depth_range, first = tuple(network.architecture['depth_range']), state['step']
     metrics: dict[str, float] = {}
-    log = TrainingLog(out if fabric.is_global_zero else None, first, steps, recipe.log_every)
     loader = iter(_loader(dataset, recipe, fabric, first, steps))
     model.train()
-    with Interruption() as interruption:
+    folder = out if fabric.is_global_zero else None
+    with TrainingLog(folder, first, steps, recipe.log_every) as log, Interruption() as interruption:
         while state['step'] < steps and not interruption.requested:
             step = state['step']
             rate = learning_rate(recipe.optimisation, step, recipe.steps)
@@ -107,8 +107,8 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             average.update(network)
             state['step'] = step + 1
 
-            log.step(step, losses | {'ahead': ahead(prediction.extras['translation'])}, recipe.batch * fabric.world_size,
-                     learning_rate=rate)
+            heading = {'ahead': ahead(prediction.extras['translation'])}
+            log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate)
             last = state['step'] == steps
             if frames and (last or state['step'] % recipe.validate_every == 0):
                 metrics = validate(average.network, frames, recipe.focal_px)
@@ -117,7 +117,6 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
                 log.restart_clock()
             if last or interruption.requested or state['step'] % recipe.checkpoint_every == 0:
                 save_checkpoint(fabric, out, state)
-    log.close()
     return TrainingResult(average.network, state['step'], out / LAST, interruption.requested, metrics, frames)
 
 
