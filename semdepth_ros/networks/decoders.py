@@ -25,7 +25,7 @@ def conv_elu(inputs: int, width: int) -> nn.Sequential:
 def conv_bn_leaky(inputs: int, width: int) -> nn.Sequential:
     """Return a 3x3 convolution whose normalisation can be folded into it, and a leaky ReLU (form ours).
 
-    Leaky, because before narrow heads a ReLU dies: it was seen to leave the whole sky at the depth training started from.
+    Leaky, because all of the few units before a head can die in a wide flat region such as the sky.
     """
     conv = nn.Conv2d(inputs, width, 3, 1, 1, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(width), nn.LeakyReLU(0.1, inplace=True))
@@ -37,16 +37,16 @@ def reflect_conv(inputs: int, width: int) -> nn.Conv2d:
 
 
 class DisparityHead(nn.Conv2d):
-    """A 3x3 convolution and a sigmoid that stay in single precision whatever the network is converted to.
+    """A 3x3 convolution that stays in single precision whatever the network is converted to.
 
-    Far depths lie where the sigmoid's input is -5 to -8; there bfloat16 has steps of 3 % of depth, which clouds show as
-    terraces.
+    Its outputs are the inputs of a sigmoid, and far depths lie where those are -5 to -8; there bfloat16 has steps of 3 %
+    of depth, which clouds show as terraces.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return single-precision outputs in (0, 1)."""
+        """Return what the sigmoid takes, in single precision."""
         with torch.autocast(x.device.type, enabled=False):
-            return torch.sigmoid(self._conv_forward(x.float(), self.weight, self.bias))
+            return self._conv_forward(x.float(), self.weight, self.bias)
 
     def _apply(self, convert: Callable[[Tensor], Tensor], recurse: bool = True) -> DisparityHead:
         def keep_precision(tensor: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ class DepthDecoder(nn.Module):
     def forward(self, features: list[Tensor], guide: Guide, scales: int) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide)
-        return tuple(self.heads[s](levels[s]) for s in range(scales))
+        return tuple(torch.sigmoid(self.heads[s](levels[s])) for s in range(scales))
 
 
 class SemanticDecoder(nn.Module):
@@ -124,9 +124,10 @@ class SemanticDecoder(nn.Module):
 
 
 class SmallDepthDecoder(nn.Module):
-    """A narrow path to stride 2; the full-size disparity is laid out from four half-size channels.
+    """A narrow path to stride 2; the full-size disparity is the half-size one and what four channels add to its pixels.
 
-    Form ours; the laying out is that of Shi et al. 2016.
+    Form ours; the channels are laid out as by Shi et al. 2016. A full-size disparity of its own was seen to lag far behind
+    the others: after 100 steps the sky still lay where training had started.
 
     :param initial_disparity: sigmoid output to start near; None is 0.5
     """
@@ -139,16 +140,15 @@ class SmallDepthDecoder(nn.Module):
         outputs = (4, 1, 1, 1)
         self.heads = nn.ModuleList(DisparityHead(widths[s], outputs[s], 3, padding=1) for s in range(4))
         initialise(self)
-        start_near(self.heads, 0.5 if initial_disparity is None else initial_disparity)
-        with torch.no_grad():
-            self.heads[0].weight[1:] = self.heads[0].weight[:1]
+        start_near(self.heads[:1], 0.5)
+        start_near(self.heads[1:], 0.5 if initial_disparity is None else initial_disparity)
 
     def forward(self, features: list[Tensor], guide: Guide, scales: int) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide)
-        levels[0] = self.fine(levels[1])
-        disparities = [self.heads[s](levels[s]) for s in range(scales)]
-        return (F.pixel_shuffle(disparities[0], 2), *disparities[1:])
+        coarse = [self.heads[s](levels[s]) for s in range(1, max(scales, 2))]
+        finest = F.pixel_shuffle(coarse[0] + self.heads[0](self.fine(levels[1])), 2)
+        return tuple(torch.sigmoid(x) for x in (finest, *coarse)[:scales])
 
 
 class SmallSemanticDecoder(nn.Module):
