@@ -14,10 +14,12 @@ from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_dri
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation import Album, write_report
 from semdepth_ros.evaluation.film import Film, write_preview
-from semdepth_ros.nodes.live_run import LiveRun, Stopped, run_live
+from semdepth_ros.model_file import find_model, read_model
+from semdepth_ros.nodes.live_run import LiveRun, NoAnswer, Stopped, run_live
 from semdepth_ros.nodes.node_process import NodeProcess
 
 PERCEPTION = 'semdepth_ros.nodes.perception'
+WRITTEN = ('drive.mcap', 'perceived.mcap', 'metrics.json', 'preview.png', 'preview.mp4', 'report.html', 'node.log')
 LEAST_COVERAGE = 0.5
 PREVIEW_FRAMES = 3
 Progress = Callable[[int, int], None]
@@ -52,17 +54,21 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     :param say: told every step in one line
     :param progress: returns what is called with (done, total), given what is counted
     :raises Stopped: stop was set
-    :raises ValueError: the drive cannot be read
+    :raises ValueError: the drive or the model cannot be read
     :raises RuntimeError: the node ended or does not answer
     """
-    demo.out.mkdir(parents=True, exist_ok=True)
+    read_model(find_model(demo.model))
+    _clear(demo)
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
     _make_drive(demo, drive, stop, say, progress)
     sequence = BagSequence(drive)
     say(f'starting the perception node (log: {demo.out / "node.log"}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
     with NodeProcess(PERCEPTION, node_arguments(demo, sequence), demo.out / 'node.log', os.environ) as node:
-        run = run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop, say,
-                       progress('images played'))
+        try:
+            run = run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop, say,
+                           progress('images played'))
+        except NoAnswer as error:
+            raise RuntimeError(f'{error}; the node said: {node.last_words()}') from None
     say('comparing with the truth and drawing')
     result = _measure_and_draw(demo, drive, perceived, sequence, run, stop, progress('frames drawn'))
     for line in summary(result, run, demo.out):
@@ -105,6 +111,16 @@ def summary(result: dict, run: LiveRun, out: Path) -> list[str]:
         lines.append(f'classes: mIoU {scores["miou"]:.3f}, {100 * scores["pixel_accuracy"]:.1f} % of the pixels right')
     return [*lines, f'look at {out / "report.html"}, {out / "preview.mp4"} and {out / "preview.png"}; '
                     f'{out / "drive.mcap"} and {out / "perceived.mcap"} open in Foxglove']
+
+
+def _clear(demo: Demo) -> None:
+    """Remove what an earlier run wrote, so that nothing old passes for new."""
+    demo.out.mkdir(parents=True, exist_ok=True)
+    for path in (demo.out / name for name in WRITTEN):
+        if demo.source and path.exists() and path.samefile(demo.source):
+            raise ValueError(f'{path} is what the demonstration writes: give the drive another name')
+    for name in WRITTEN:
+        (demo.out / name).unlink(missing_ok=True)
 
 
 def _make_drive(demo: Demo, drive: Path, stop: threading.Event, say: Callable[[str], None],

@@ -1,7 +1,7 @@
 """A bag through a running perception node, and what it published, recorded; the drive waits for a slow machine."""
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 import itertools
@@ -44,6 +44,10 @@ class Stopped(RuntimeError):
     """A signal came."""
 
 
+class NoAnswer(RuntimeError):
+    """The node does not do what it should."""
+
+
 class Arrivals:
     """When which output of which frame arrived."""
 
@@ -62,11 +66,11 @@ class Arrivals:
             self._changed.wait_for(lambda: topic in self._times.get(stamp_ns, ()), timeout_s)
             return self._times.get(stamp_ns, {}).get(topic)
 
-    def complete(self) -> dict[int, float]:
-        """Return, by stamp, when the last of the needed outputs arrived."""
+    def complete(self, topics: Collection[str] = NEEDED) -> dict[int, float]:
+        """Return, by stamp, when the last of these outputs arrived."""
         with self._changed:
-            return {stamp: max(times[t] for t in NEEDED) for stamp, times in self._times.items()
-                    if all(t in times for t in NEEDED)}
+            return {stamp: max(times[t] for t in topics) for stamp, times in self._times.items()
+                    if all(t in times for t in topics)}
 
 
 def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, check: Callable[[], None],
@@ -78,7 +82,7 @@ def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, c
     :param period_s: time between two images of the drive
     :param check: raises if the node has ended
     :raises Stopped: stop was set
-    :raises RuntimeError: the node does not subscribe, or does not answer
+    :raises NoAnswer: the node does not subscribe, or does not send anything back
     """
     arrivals = Arrivals()
     with spinning_node('demo') as node, BagWriter(perceived, replace=True) as bag:
@@ -88,6 +92,7 @@ def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, c
             recorder.record(f'/{name}', type_name, every=CLOUDS_KEPT if name == 'points' else 1,
                             arrived=lambda stamp_ns, name=name: arrivals.note(name, stamp_ns))
         recorder.record('/perception/model_info', 'semdepth_ros/msg/ModelInfo', LATCHED)
+        recorder.record('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray')
         player = BagPlayer(node, str(drive))
         wait_for_node(player, [t for t in (topics.image, topics.camera_info) if t], check, stop)
         latency_s = warm_up(player, drive, topics, start_ns, arrivals, check, stop)
@@ -105,7 +110,7 @@ def wait_for_node(player: BagPlayer, topics: list[str], check: Callable[[], None
     while lonely := player.wait_for_subscribers(topics, 0.5, stop):
         _expect_going(check, stop)
         if time.monotonic() > end:
-            raise RuntimeError(f'nobody subscribes to {lonely[0]} within {DISCOVERY_S:g} s')
+            raise NoAnswer(f'nobody subscribes to {lonely[0]} within {DISCOVERY_S:g} s')
 
 
 def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, arrivals: Arrivals,
@@ -121,7 +126,7 @@ def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, ar
         while arrived is None:
             _expect_going(check, stop)
             if time.monotonic() > end:
-                raise RuntimeError(f'no {LAST} came back for an image within {FRAME_S if i else FIRST_FRAME_S:g} s')
+                raise NoAnswer(f'no {LAST} came back for an image within {FRAME_S if i else FIRST_FRAME_S:g} s')
             arrived = arrivals.wait_for(LAST, stamp_ns, 0.5)
         taken.append(arrived - sent)
     return float(np.percentile(taken[len(taken) // 2:], 90))

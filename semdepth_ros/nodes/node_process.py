@@ -39,6 +39,11 @@ class NodeProcess:
             except subprocess.TimeoutExpired:
                 continue
 
+    @property
+    def pid(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def expect_alive(self) -> None:
         """Raise RuntimeError with the end of its log if the process has ended."""
         if self._process.poll() is not None:

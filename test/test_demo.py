@@ -1,0 +1,144 @@
+"""The demonstration, small: a drive through the node's own process, recorded, measured and drawn."""
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
+import psutil  # noqa: E402
+
+from plane_world import Corridor  # noqa: E402
+from random_model import write_random_model  # noqa: E402
+from semdepth_ros.bridge.bag_file import BagReader  # noqa: E402
+from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
+from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
+from semdepth_ros.cli.main import main  # noqa: E402
+from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+HALF_BLIND = ('import sys, semdepth_ros.nodes.demo as demo\n'
+              'demo.PERCEPTION = "half_blind_node"\n'
+              'from semdepth_ros.cli.main import main\n'
+              'sys.exit(main(sys.argv[1:]))\n')
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    return write_random_model(tmp_path_factory.mktemp('model') / 'random.safetensors')
+
+
+def film_frames(path):
+    capture, count = cv2.VideoCapture(str(path)), 0
+    while capture.read()[0]:
+        count += 1
+    return count
+
+
+def topic_counts(path):
+    with BagReader(path) as reader:
+        return {t.name: t.count for t in reader.topics.values()}
+
+
+def half_blind(processes, every, model, *arguments):
+    """Start the demonstration with a node that answers one image of so many."""
+    path = os.pathsep.join([str(HERE), os.environ.get('PYTHONPATH', '')])
+    return processes.python('-c', HALF_BLIND, 'demo', '--model', model, *arguments,
+                            env={'PYTHONPATH': path, 'EVERY': str(every)})
+
+
+def test_a_drive_with_truth_is_perceived_measured_and_drawn(model, tmp_path, processes):
+    frames, out = 16, tmp_path / 'out'
+    write_folder_sequence(tmp_path / 'drive', Corridor(frames))
+    child = processes.python('-m', 'semdepth_ros.cli.main', 'demo', '--out', out, '--drive', tmp_path / 'drive',
+                             '--model', model)
+    assert child.wait(180) == 0, child.output
+    metrics = json.loads((out / 'metrics.json').read_text())
+    assert metrics['frames_in'] == frames == metrics['frames_perceived'] + metrics['frames_dropped']
+    sequence, = metrics['sequences']
+    assert sequence['frames'] == metrics['frames_perceived']
+    for scaling in ('median_scaled', 'one_scale', 'unscaled'):
+        assert set(sequence['depth'][scaling]) >= {'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'd1', 'd2', 'd3'}
+    assert 0 <= sequence['semantics']['miou'] <= 1 and sequence['latency_ms']['p50'] > 0
+    assert 0 < metrics['playback_rate'] <= 1
+    assert film_frames(out / 'preview.mp4') == metrics['frames_perceived']
+    assert cv2.imread(str(out / 'preview.png')).std() > 10
+    assert '<html' in (out / 'report.html').read_text()
+    drive, perceived = topic_counts(out / 'drive.mcap'), topic_counts(out / 'perceived.mcap')
+    assert drive['/image'] == drive['/truth/depth/image'] == frames
+    assert perceived['/depth/image'] >= metrics['frames_perceived'] and perceived['/perception/model_info']
+    stamps = {s.stamp_ns for s in (open_data(out / 'drive.mcap')[0][i] for i in range(frames))}
+    with BagReader(out / 'perceived.mcap') as reader:
+        assert {stamp for topic, stamp, _ in reader.messages(['/depth/image'])} <= stamps
+    assert f'perceived {metrics["frames_perceived"]} of {frames} frames' in child.output
+    assert str(out / 'report.html') in child.output
+
+
+def test_a_video_with_a_distorting_lens_needs_no_truth(model, tmp_path, processes):
+    video, out = tmp_path / 'dashcam.mp4', tmp_path / 'out'
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*'mp4v'), 10, (96, 64))
+    for i in range(8):
+        writer.write(np.ascontiguousarray(Corridor()[i].image[..., ::-1]))
+    writer.release()
+    lens = {'width': 96, 'height': 64, 'fx': 60, 'fy': 60, 'cx': 47.5, 'cy': 31.5, 'distortion': [-0.2, 0.05, 0, 0, 0]}
+    (tmp_path / 'camera.json').write_text(json.dumps(lens))
+    child = processes.python('-m', 'semdepth_ros.cli.main', 'demo', '--out', out, '--drive', video, '--model', model,
+                             '--frames', '6')
+    assert child.wait(180) == 0, child.output
+    metrics = json.loads((out / 'metrics.json').read_text())
+    assert metrics['frames_in'] == 6
+    assert set(metrics['sequences'][0]) == {'name', 'frames', 'latency_ms'}
+    assert open_data(out / 'drive.mcap')[0].camera.distortion[0] == -0.2
+    assert topic_counts(out / 'perceived.mcap')['/points'] > 0
+
+
+def test_a_node_that_perceives_too_little_fails_the_demonstration(model, tmp_path, processes):
+    write_folder_sequence(tmp_path / 'drive', Corridor(16))
+    child = half_blind(processes, 3, model, '--out', tmp_path / 'out', '--drive', tmp_path / 'drive')
+    assert child.wait(120) == 1, child.output
+    assert 'perceived 5 of 16 frames, 11 dropped: fewer than 50 %, so the demonstration has failed' in child.output
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert (metrics['frames_in'], metrics['frames_perceived'], metrics['frames_dropped']) == (16, 5, 11)
+    assert metrics['sequences'][0]['frames'] == 5
+
+
+def test_ctrl_c_ends_everything_and_leaves_nothing_half_written(model, tmp_path, processes):
+    out = tmp_path / 'out'
+    write_sequence_bag(tmp_path / 'drive.db3', Corridor(36), rate_hz=0.5)
+    child = half_blind(processes, 1, model, '--out', out, '--drive', tmp_path / 'drive.db3')
+    child.wait_for('images played', 90)
+    family = psutil.Process(child.process.pid).children(recursive=True)
+    assert any('half_blind_node' in ' '.join(p.cmdline()) for p in family)
+    child.interrupt()
+    child.interrupt()
+    assert child.wait(60) == 130, child.output
+    assert not psutil.wait_procs(family, timeout=10)[1]
+    assert {p.name for p in out.iterdir()} == {'drive.mcap', 'node.log'}
+
+
+def test_what_cannot_be_used_is_said_before_anything_starts(model, tmp_path, processes):
+    write_sequence_bag(tmp_path / 'drive.mcap', Corridor(3))
+    (tmp_path / 'broken.safetensors').write_bytes(b'no model')
+    for arguments, message in ((('--model', tmp_path / 'broken.safetensors'), 'broken.safetensors'),
+                               (('--model', model, '--out', tmp_path), 'is what the demonstration writes')):
+        child = processes.python('-m', 'semdepth_ros.cli.main', 'demo', '--out', tmp_path / 'out', '--drive',
+                                 tmp_path / 'drive.mcap', *arguments)
+        assert child.wait(60) == 2 and message in child.output and 'Traceback' not in child.output
+    assert (tmp_path / 'drive.mcap').is_file()
+
+
+def test_arguments_that_cannot_be_are_named(capsys):
+    for arguments, message in ((['--size', 'big'], "--size is 'big', expected WxH"),
+                               (['--frames', '0'], '--frames is 0, expected at least 1')):
+        assert main(['demo', *arguments]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_the_domain_is_one_that_every_system_has_ports_for_and_sizes_are_read():
+    assert all(1 <= free_domain() <= 101 for _ in range(5))
+    assert read_size('640x192') == (640, 192)
+    for text in ('640', 'x', '0x5', '-3x5', '3x5x6'):
+        with pytest.raises(ValueError, match='expected WxH'):
+            read_size(text)
