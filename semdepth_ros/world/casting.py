@@ -4,41 +4,69 @@ from __future__ import annotations
 import torch
 
 from semdepth_ros.world.relief import Relief
-from semdepth_ros.world.tiles import NEAR, Candidates, TileGrid
+from semdepth_ros.world.tiles import NEAR, Candidates, turned
 
 CPU_CHUNK, GPU_CHUNK = 192, 1 << 16     # tiles worked on at once: small enough for the processor's cache
 FARTHEST = 900.0                        # ground beyond this is sky [m]
 
 
-def cast(grid: TileGrid, boxes: Candidates, rounds: Candidates, matrix: torch.Tensor, origin: torch.Tensor,
-         roundness: torch.Tensor, depth: torch.Tensor, index: torch.Tensor) -> None:
-    """Bring depth and index up to date with every primitive that is nearer.
+def cast(lists: Candidates, rays: torch.Tensor, meet, matrix: torch.Tensor, origin: torch.Tensor, depth: torch.Tensor,
+         index: torch.Tensor) -> None:
+    """Bring depth and index up to date with every candidate that is nearer.
 
-    :param matrix, origin: camera axes to unit shapes [N, 3, 3], [N, 3]
-    :param roundness: 1 for an ellipsoid, 0 for a cylinder [N]
+    :param rays: directions in world axes [F * T, 3, R]
+    :param meet: `meet_boxes` or `meet_rounds`
+    :param matrix, origin: world axes to unit shapes [N, 3, 3], and the camera there [N, 3]
     :param depth: nearest depth so far along Z [F * T, R], changed in place
     :param index: number of the primitive met, changed in place
     """
-    for lists, kind in ((boxes, 'box'), (rounds, 'round')):
-        counts = lists.count[lists.order].cpu()
-        active = int((counts > 0).sum())
-        chunk = CPU_CHUNK if depth.device.type == 'cpu' else GPU_CHUNK
-        for first in range(0, active, chunk):
-            part = slice(first, min(first + chunk, active))
-            tiles, many = lists.order[part], counts[part]
-            rays, t, best = grid.directions[tiles % grid.tiles], depth[tiles], index[tiles]
-            start = lists.start[tiles]
-            below = torch.searchsorted(-many, -torch.arange(int(many[0])))      # tiles with more than k candidates
-            for k in range(int(many[0])):
-                n = int(below[k])
-                which = lists.primitive[start[:n] + k]
-                d = torch.bmm(matrix[which], rays[:n])
-                o = origin[which][..., None]
-                hit = _box(o, d) if kind == 'box' else _round(o, d, roundness[which][:, None])
-                closer = hit < t[:n]
-                t[:n] = torch.where(closer, hit, t[:n])
-                best[:n] = torch.where(closer, which[:, None], best[:n])
-            depth[tiles], index[tiles] = t, best
+    for tiles, steps in _batches(lists, depth.device.type == 'cpu'):
+        ray, t, best = rays[tiles], depth[tiles], index[tiles]
+        for n, which in steps:
+            hit = meet(which, origin[which][..., None], turned(matrix[which], ray[:n]))
+            closer = hit < t[:n]
+            t[:n] = torch.where(closer, hit, t[:n])
+            best[:n] = torch.where(closer, which[:, None], best[:n])
+        depth[tiles], index[tiles] = t, best
+
+
+def patch_shade(lists: Candidates, rays: torch.Tensor, depth: torch.Tensor, matrix: torch.Tensor, origin: torch.Tensor,
+                half: torch.Tensor, left: torch.Tensor) -> None:
+    """Multiply `left` by the share of light that flat shadow patches leave on the ground that rays meet at `depth`.
+
+    :param rays, depth, left: [F * T, 3, pixels], [F * T, pixels]; left is changed in place
+    :param half: half sizes of the patches [N, 3]
+    """
+    for tiles, steps in _batches(lists, depth.device.type == 'cpu'):
+        points, light = rays[tiles] * depth[tiles][:, None], left[tiles]
+        for n, which in steps:
+            p = turned(matrix[which], points[:n]).add_(origin[which][..., None]).abs_().sub_(1)
+            outside = torch.maximum(p[:, 0] * half[which, :1], p[:, 1] * half[which, 1:2])
+            beyond = (p[:, 2] > 0) | ~(outside < 1)
+            light[:n] *= (outside / 0.35 + 0.7).clamp_(0, 1).mul_(0.55).add_(0.45).masked_fill_(beyond, 1.0)
+        left[tiles] = light
+
+
+def _batches(lists: Candidates, on_cpu: bool):
+    """Yield tiles [n], longest lists first, with their steps: step k serves the first n_k tiles that have a k-th candidate."""
+    counts = lists.count[lists.order].cpu()
+    active = int((counts > 0).sum())
+    chunk = CPU_CHUNK if on_cpu else GPU_CHUNK
+    for first in range(0, active, chunk):
+        tiles = lists.order[first:min(first + chunk, active)]
+        many, start = counts[first:first + len(tiles)], lists.start[tiles]
+        sizes = torch.searchsorted(-many, -torch.arange(int(many[0]))).tolist()
+        yield tiles, ((n, lists.primitive[start[:n] + k]) for k, n in enumerate(sizes))
+
+
+def meet_boxes(which: torch.Tensor, o: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
+    """Return where rays o + t d enter the cube [-1, 1]^3, inf or NaN where they miss it: [n, R]."""
+    return _box(o, d)
+
+
+def meet_rounds(roundness: torch.Tensor):
+    """Return the same for cylinders (roundness 0) and balls (1) of these numbers [N]."""
+    return lambda which, o, d: _round(o, d, roundness[which][:, None])
 
 
 def _box(o: torch.Tensor, d: torch.Tensor) -> torch.Tensor:
@@ -74,49 +102,51 @@ def _round(o: torch.Tensor, d: torch.Tensor, roundness: torch.Tensor) -> torch.T
     return enter.masked_fill_(miss | (enter > leave) | (enter < NEAR), float('inf'))
 
 
-def meet_ground(grid: TileGrid, relief: Relief, rotation: torch.Tensor, eye_height: float) -> torch.Tensor:
-    """Return the depth at which the rays of one frame meet the road's height field, inf where never: [T, R].
+def meet_ground(relief: Relief, rays: torch.Tensor, corners: torch.Tensor, weights: torch.Tensor,
+                eye: torch.Tensor) -> torch.Tensor:
+    """Return the depth at which rays meet the road's height field, inf where never: [F * T, R].
 
-    :param relief: shifted so that the camera is over (0, 0)
-    :param rotation: camera axes to world [3, 3]
-    :param eye_height: height of the camera above datum
+    :param rays, corners: directions in world axes, z = 1 in the camera's [F * T, 3, R], [F * T, 3, 4]
+    :param weights: to interpolate from a tile's corners [4, R]
+    :param eye: the camera for each tile [F * T, 3]
     """
-    corners = grid.corners.reshape(-1, 3) @ rotation.T
-    start = _march(relief, corners, eye_height).view(-1, 4)
+    tiles, many = len(rays), rays.shape[2]
+    start = _march(relief, corners.transpose(1, 2).reshape(-1, 3), eye.repeat_interleave(4, 0)).view(-1, 4)
     inverse = start.reciprocal()                                     # 0 where the ground is never met
-    touched = ((inverse > 0).any(1) | (grid.corners @ rotation.T)[..., 2].amin(1).lt(0.0)).nonzero()[:, 0]
-    depth = torch.full((grid.tiles, grid.weights.shape[1]), float('inf'), device=rotation.device)
-    t = (inverse[touched].clamp(min=1 / FARTHEST) @ grid.weights).reciprocal_()
-    rays = grid.directions[touched]
-    dx, dy, dz = (rotation @ rays).unbind(1)
-    dx, dy, dz = dx.contiguous(), dy.contiguous(), dz.contiguous()
-    fall = None
+    touched = ((inverse > 0).any(1) | (corners[:, 2].amin(1) < 0)).nonzero()[:, 0]
+    depth = torch.full((tiles, many), float('inf'), device=rays.device)
+    guess = inverse[touched].clamp(min=1 / FARTHEST)
+    t = sum(guess[:, k:k + 1] * weights[k] for k in range(4)).reciprocal_()
+    (dx, dy, dz), (ex, ey, ez) = rays[touched].unbind(1), eye[touched].t()[..., None]
+
+    def above(t):
+        return (t * dz).add_(ez).sub_(relief.torch_height((t * dx).add_(ex), (t * dy).add_(ey)))
+    step = t * 0.02 + 0.05
+    height = above(t)
+    fall = (height - above(t + step)).div_(step).clamp_(min=1e-4)
     for _ in range(3):
-        above = (t * dz).add_(eye_height).sub_(relief.torch_height(t * dx, t * dy))
-        if fall is None:
-            step = t * 0.02 + 0.05
-            ahead = t + step
-            fall = (above - (ahead * dz).add_(eye_height).sub_(relief.torch_height(ahead * dx, ahead * dy))).div_(step)
-            fall.clamp_(min=1e-4)
-        t = (t + above / fall).clamp_(0.2, 2 * FARTHEST)
-    above = (t * dz).add_(eye_height).sub_(relief.torch_height(t * dx, t * dy)).abs_()
-    unsure = (above > 0.004 * (1 + 0.02 * t)).nonzero(as_tuple=True)
+        t = (t + height / fall).clamp_(0.2, 2 * FARTHEST)
+        height = above(t)
+    unsure = (height.abs() > 0.004 * (1 + 0.02 * t)).nonzero(as_tuple=True)
     if len(unsure[0]):
         again = torch.stack([dx[unsure], dy[unsure], dz[unsure]], -1)
-        t[unsure] = _march(relief, again, eye_height, refine=14)
+        t[unsure] = _march(relief, again, eye[touched][unsure[0]], refine=14)
     depth[touched] = t.masked_fill_(t > FARTHEST, float('inf'))
     return depth
 
 
-def _march(relief: Relief, rays: torch.Tensor, eye_height: float, steps: int = 40, refine: int = 4) -> torch.Tensor:
-    """Walk along rays [N, 3] until they dip below the ground, then bisect."""
-    t = torch.logspace(0.0, 2.96, steps, device=rays.device)
-    x, y, z = (r[:, None] * t for r in rays.unbind(1))
-    below = z + eye_height < relief.torch_height(x, y)
-    found, first = below.any(1), below.int().argmax(1)
+def _march(relief: Relief, rays: torch.Tensor, eye: torch.Tensor, steps: int = 40, refine: int = 4) -> torch.Tensor:
+    """Walk along rays [N, 3] from eyes [N, 3] until they dip below the ground, then bisect."""
+    (dx, dy, dz), (ex, ey, ez) = rays.t()[..., None], eye.t()[..., None]
+
+    def below(t):
+        return t * dz + ez < relief.torch_height(t * dx + ex, t * dy + ey)
+    t = torch.logspace(0.0, 2.96, steps).to(rays.device)
+    under = below(t)
+    found, first = under.any(1, keepdim=True), under.int().argmax(1, keepdim=True)
     low, high = t[(first - 1).clamp(min=0)] * (first > 0), t[first]
     for _ in range(refine):
         middle = (low + high) / 2
-        inside = middle * rays[:, 2] + eye_height < relief.torch_height(middle * rays[:, 0], middle * rays[:, 1])
+        inside = below(middle)
         low, high = torch.where(inside, low, middle), torch.where(inside, middle, high)
-    return torch.where(found, (low + high) / 2, float('inf'))
+    return torch.where(found, (low + high) / 2, float('inf'))[:, 0]

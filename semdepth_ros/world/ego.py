@@ -1,6 +1,7 @@
 """How the camera's own car, and a car ahead of it, drive along the route."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from semdepth_ros.world.relief import Relief
 from semdepth_ros.world.streets import Streets
 
-STEP_S = 0.05
+STEP_S, BEYOND_S = 0.05, 60.0      # of the plan, and how far it reaches beyond the drive's end
 SIDE_ACCELERATION, BRAKING, ACCELERATION = 1.9, 1.7, 1.3    # [m/s^2]
 
 
@@ -30,15 +31,16 @@ class EgoPlan:
     :param seconds: how long the drive lasts
     """
 
-    def __init__(self, streets: Streets, relief: Relief, rng: np.random.Generator, seconds: float):
+    def __init__(self, streets: Streets, relief: Relief, seed: list[int], seconds: float):
         self.streets, self.relief = streets, relief
         town = streets.town
         self.side = 1.0 if town.left_hand else -1.0
         self.lane = self.side * (0.5 * town.lane_m - 0.1)
-        self.wander = rng.uniform(0, 2 * np.pi, 2)
         self.stops: list[Stop] = []
-        streets.grow(seconds * town.speed_limit + 700)
-        self._drive(rng, seconds)
+        streets.grow((seconds + BEYOND_S) * town.speed_limit + 700)
+        rng = [np.random.default_rng([*seed, 4, i]) for i in range(4)]      # one each, so that a longer drive begins alike
+        self.wander = rng[0].uniform(0, 2 * np.pi, 2)
+        self._drive(self._limits(rng[1]), rng[2], self._gap_targets(rng[3]), seconds + BEYOND_S)
 
     def _limits(self, rng: np.random.Generator) -> np.ndarray:
         """Return the highest speed at every metre of the route, already lowered ahead of bends."""
@@ -51,47 +53,38 @@ class EgoPlan:
             cells[i] = min(cells[i], np.sqrt(cells[i + 1] ** 2 + 2 * BRAKING))
         return cells
 
-    def _drive(self, rng: np.random.Generator, seconds: float) -> None:
-        limits = self._limits(rng)
-        planned = [(i, j.enters - 7.5) for i, j in enumerate(self.streets.junctions) if rng.random() < 0.38]
-        holds = rng.uniform(3.0, 9.0, len(planned))
-        queues = rng.random(len(planned)) < 0.4
-        targets = self._gap_targets(rng)
-        n = int(seconds / STEP_S) + 200
+    def _drive(self, limits: np.ndarray, rng: np.random.Generator, targets: np.ndarray, seconds: float) -> None:
+        """Simulate the own car, which halts before some junctions, and the leading car, which keeps a wished distance."""
+        draws = rng.random((len(self.streets.junctions), 3))
+        planned = [(i, j.enters - 7.5, 3 + 6 * hold, queue < 0.4)
+                   for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < 0.38]
+        n = int(seconds / STEP_S)
         self.s, self.v, self.lead_s = np.zeros(n), np.zeros(n), np.zeros(n)
-        s, v, lead, lead_v, wait, next_stop = 12.0, 0.6 * limits[12], 12.0 + targets[0], 0.0, 0.0, 0
+        s, v, lead, lead_v, wait, coming = 12.0, 0.6 * limits[12], 12.0 + targets[0], 0.0, 0.0, 0
         for i in range(n):
             self.s[i], self.v[i], self.lead_s[i] = s, v, lead
-            room, queue = np.inf, False
-            if next_stop < len(planned):
-                queue = bool(queues[next_stop])
-                room = planned[next_stop][1] - (8.5 if queue else 0.0) - s
-            target = targets[min(int(s / 80), len(targets) - 1)]
+            junction, line, hold, queue = planned[coming] if coming < len(planned) else (0, 1e9, 0.0, False)
+            room = line - (8.5 if queue else 0.0) - s
             if wait > 0:
                 wait -= STEP_S
-                if wait <= 0:
-                    next_stop += 1
+                coming += wait <= 0
             elif room < 0.3 and v < 0.4:
-                wait, now = holds[next_stop], i * STEP_S
-                self.stops.append(Stop(planned[next_stop][0], s, now, now + wait, queue))
-            if queue and room < 45:
-                target = 8.6
-            elif not queue and room < 30:
-                target = 170.0
-            wish = min(limits[int(s)], np.sqrt(2 * BRAKING * max(room - 0.25, 0.0)))
-            dv = np.clip(wish - v, -2.8 * STEP_S, ACCELERATION * STEP_S)
-            v = 0.0 if wait > 0 else max(0.0, v + dv)
-            lead_wish = np.clip(v + np.clip(0.35 * (target - (lead - s)), -4, 4), 0, 16)
-            if wait > 0 and queue:
-                lead_wish = 0.0
-            lead_v += np.clip(lead_wish - lead_v, -4.0 * STEP_S, 2.5 * STEP_S)
-            s, lead = s + v * STEP_S, max(lead + lead_v * STEP_S, s + v * STEP_S + 8.2)
+                wait = hold
+                self.stops.append(Stop(junction, s, i * STEP_S, i * STEP_S + hold, queue))
+            wish = min(limits[int(s)], math.sqrt(2 * BRAKING * max(room - 0.25, 0.0)))
+            v = 0.0 if wait > 0 else max(0.0, v + min(max(wish - v, -2.8 * STEP_S), ACCELERATION * STEP_S))
+            target = targets[min(int(s / 80), len(targets) - 1)]
+            if room < 45:
+                target = 8.6 if queue else 170.0 if room < 30 else target
+            lead_wish = 0.0 if wait > 0 and queue else min(max(v + min(max(0.35 * (target - lead + s), -4), 4), 0), 16)
+            lead_v += min(max(lead_wish - lead_v, -4.0 * STEP_S), 2.5 * STEP_S)
+            s += v * STEP_S
+            lead = max(lead + lead_v * STEP_S, s + 8.2)
 
     def _gap_targets(self, rng: np.random.Generator) -> np.ndarray:
         """Return the wished distance to the leading car for every 80 m of route; far away means out of sight."""
-        n = int(self.streets.length / 80) + 1
-        near = rng.uniform(9, 34, n)
-        return np.where(rng.random(n) < 0.45, near, np.where(rng.random(n) < 0.5, rng.uniform(35, 70, n), 220.0))
+        kind, share = rng.random((int(self.streets.length / 80) + 1, 2)).T
+        return np.where(kind < 0.45, 9 + 25 * share, np.where(kind < 0.72, 35 + 35 * share, 220.0))
 
     def _at(self, series: np.ndarray, t: float) -> float:
         x = np.clip(t / STEP_S, 0, len(series) - 1.001)
@@ -126,11 +119,14 @@ class EgoPlan:
 
 def on_ground(relief: Relief, x: float, y: float, heading: float, z: float = 0.0) -> np.ndarray:
     """Return the pose [4, 4] of something that stands on the road at x, y, tilted as the land is; z is added to the height."""
-    up = relief.normal(x, y)
-    ahead = np.array([np.cos(heading), np.sin(heading), 0.0])
-    left = np.cross(up, ahead)
-    left /= np.linalg.norm(left)
+    gx, gy = relief.slope(x, y)
+    c, n = math.cos(heading), math.sin(heading)
+    rise, lean = gx * c + gy * n, gy * c - gx * n           # slope ahead and to the left
+    ahead = np.array([c, n, rise]) / math.sqrt(1 + rise * rise)
+    up = np.array([-gx, -gy, 1.0]) / math.sqrt(1 + rise * rise + lean * lean)
+    left = np.array([up[1] * ahead[2] - up[2] * ahead[1], up[2] * ahead[0] - up[0] * ahead[2],
+                     up[0] * ahead[1] - up[1] * ahead[0]])
     pose = np.eye(4)
-    pose[:3, :3] = np.stack([np.cross(left, up), left, up], axis=1)
+    pose[:3, 0], pose[:3, 1], pose[:3, 2] = ahead, left, up
     pose[:3, 3] = x, y, float(relief.height(x, y)) + z
     return pose

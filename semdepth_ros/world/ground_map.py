@@ -25,6 +25,11 @@ class GroundMap:
     def __init__(self, town_map):
         self.town_map, self.blocks, self.windows = town_map, {}, {}
 
+    @staticmethod
+    def block_of(pose: np.ndarray) -> tuple[int, int]:
+        """Return the number of the block in which a pose [4, 4] lies."""
+        return int(np.floor(pose[0, 3] / BLOCK_M)), int(np.floor(pose[1, 3] / BLOCK_M))
+
     def window(self, x: float, y: float, device: str) -> tuple[torch.Tensor, np.ndarray]:
         """Return the map around (x, y), float32 [1, CHANNELS, n, n], and the world position of its first vertex [2]."""
         i, j = int(np.floor(x / BLOCK_M)), int(np.floor(y / BLOCK_M))
@@ -52,7 +57,7 @@ class GroundMap:
 
     def _paint_streets(self, out: np.ndarray, x, y, middle) -> None:
         streets = self.town_map.streets
-        near = [p for p in streets.every_piece() if _reach(p, middle) < 60]
+        near = [p for p in streets.every if _reach(p, middle) < 60]
         route, side, best = np.full(x.shape, 60.0), np.full(x.shape, 60.0), np.full(x.shape, 60.0)
         for piece in near:
             s, d = piece.locate(x, y)
@@ -63,7 +68,7 @@ class GroundMap:
             win = edge < best
             best = np.where(win, edge, best)
             if piece.role == 'side':
-                side = _smooth_min(side, edge, 3.0) if False else np.minimum(side, edge)
+                side = np.minimum(side, edge)
             else:
                 route = np.minimum(route, edge)
             self._describe(out, piece, win, s, d, zebras)
@@ -117,7 +122,7 @@ def _reach(piece: Piece, middle) -> float:
 def _smooth_min(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
     """Return a minimum that rounds the corner where a and b meet over k metres: the kerb's fillet."""
     h = np.maximum(k - np.abs(a - b), 0) / k
-    return np.minimum(a, b) - np.where((a > -1) & (b > -1), h * h * k / 4, h * h * k / 4)
+    return np.minimum(a, b) - h * h * k / 4
 
 
 def _shadow_of_box(row: np.ndarray, x, y, away, climb) -> np.ndarray:

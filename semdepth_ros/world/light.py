@@ -74,16 +74,19 @@ def through_air(light: Light, colour: torch.Tensor, distance: torch.Tensor) -> t
     return torch.lerp(vector(light.haze, colour), colour, torch.exp(distance * -light.fog))
 
 
-def develop(light: Light, colour: torch.Tensor, direction_cam: torch.Tensor, sun_cam: np.ndarray) -> torch.Tensor:
-    """Return display values 0..1 of light [3, n]: glare, exposure, a film-like curve and gamma.
+def veil(light: Light, unit: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
+    """Return the light the sun scatters inside the lens [3, n].
 
-    :param direction_cam: ray directions [3, n] in camera axes
-    :param sun_cam: the sun in camera axes [3]
+    :param unit: unit directions in world axes [3, n]
+    :param ahead: the camera's optical axis [3, n] or [3, 1]
     """
-    if light.glare:
-        unit = direction_cam / length(direction_cam)
-        towards = (unit * vector(sun_cam.tolist(), unit)).sum(0).clamp(min=0)
-        veil = light.glare * (0.10 + 0.9 * towards ** 8 + 2.5 * towards ** 60)
-        colour = colour + veil * vector(light.sunlight, colour) * max(0.0, float(sun_cam[2]))
+    sun = vector(light.sun, unit)
+    towards = (unit * sun).sum(0).clamp(min=0)
+    strength = light.glare * (0.10 + 0.9 * towards ** 8 + 2.5 * towards ** 60)
+    return strength * (ahead * sun).sum(0).clamp(min=0) * vector(light.sunlight, unit)
+
+
+def develop(light: Light, colour: torch.Tensor) -> torch.Tensor:
+    """Return display values 0..1 of light [3, n]: exposure, a film-like curve, gamma and contrast."""
     grey = (1 - torch.exp(colour * (-1.5 * light.exposure))).clamp_(0, 1).pow_(1 / 2.2)
     return torch.lerp(grey, grey * grey * (3 - 2 * grey), 0.55)

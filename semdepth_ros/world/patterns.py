@@ -12,9 +12,9 @@ WARM = (1.0, 0.72, 0.40)
 
 def cell_hash(a: torch.Tensor, b: torch.Tensor, seed: torch.Tensor) -> torch.Tensor:
     """Return a number in [0, 1) for each pair of cell numbers and seed, the same on every device."""
-    h = (a.long() * 73856093) ^ (b.long() * 19349663) ^ ((seed * 1024).long() * 83492791)
-    h = (h ^ (h >> 13)) * 1274126177 & 0x7FFFFFFF
-    return ((h ^ (h >> 16)) & 0xFFFF).to(torch.float32) / 65536
+    h = a.int().mul_(73856093) ^ b.int().mul_(19349663) ^ (seed * 1024).int().mul_(83492791)
+    h = (h ^ (h >> 13)).mul_(1274126177)
+    return ((h ^ (h >> 16)) & 0xFFFF).float().div_(65536)
 
 
 def pulse(x: torch.Tensor, half, footprint: torch.Tensor) -> torch.Tensor:
@@ -103,7 +103,7 @@ def sign(colour, u, v, half_u, half_v, parameters, seed, pixel):
     return torch.lerp(colour, inner, cover)
 
 
-def signal(colour, u, v, half_u, parameters, pixel, state: float):
+def signal(colour, u, v, half_u, parameters, pixel, state):
     """Return albedo and glow of a lamp of a traffic light; state is the level of the lamp that is lit."""
     disc = pulse(torch.sqrt(u * u + v * v), half_u * 0.86, pixel)
     on = (parameters[0] - state).abs() < 0.05
@@ -118,10 +118,11 @@ def slats(colour, u, parameters, pixel):
     return colour * (1 - 0.75 * gap)
 
 
-def draw(light: Light, state: float, pattern: torch.Tensor, colour: torch.Tensor, surface: dict, mirror: torch.Tensor):
+def draw(light: Light, pattern: torch.Tensor, colour: torch.Tensor, surface: dict, mirror: torch.Tensor):
     """Return albedo [3, n] and glow [3, n] with every primitive's own pattern on it.
 
-    :param surface: u, v, half_u, half_v, upright (a vertical face), parameters (four [n]), seed, pixel; all [n]
+    :param surface: u, v, half_u, half_v, upright (a vertical face), parameters (four [n]), seed, pixel,
+        signal (level of the lit lamp); all [n]
     """
     glow = torch.zeros_like(colour)
     for name, number in PATTERNS.items():
@@ -143,7 +144,7 @@ def draw(light: Light, state: float, pattern: torch.Tensor, colour: torch.Tensor
         elif name == 'sign':
             paint = sign(paint, u, v, hu, hv, q, seed, px)
         elif name == 'signal':
-            paint, shine = signal(paint, u, v, hu, q, px, state)
+            paint, shine = signal(paint, u, v, hu, q, px, part['signal'])
         elif name == 'slats':
             paint = slats(paint, u, q, px)
         colour[:, at] = paint

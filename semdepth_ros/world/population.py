@@ -8,7 +8,8 @@ from semdepth_ros.world.ego import on_ground
 from semdepth_ros.world.people import pedestrian
 from semdepth_ros.world.primitives import CENTRE, COLUMNS, HALF, Parts, placed
 from semdepth_ros.world.relief import Relief
-from semdepth_ros.world.streets import JUNCTION_RADIUS, Piece, Streets
+from semdepth_ros.world.shadows import extent
+from semdepth_ros.world.streets import JUNCTION_RADIUS, Junction, Piece, Streets
 
 KERB_SIDE = 0.45    # how far behind the kerb furniture stands [m]
 
@@ -22,8 +23,8 @@ class Population:
         self.rects = np.zeros((0, 5))       # x, y, yaw, half depth, half width of every house
         self.lamps: list[tuple[float, float]] = []
         self.rows: list[np.ndarray] = []
-        self.next_object = 1
-        self.pieces = streets.every_piece()
+        self.objects: list[tuple[np.ndarray, np.ndarray]] = []     # pose and extent of every numbered thing
+        self.pieces = list(streets.every)
         ends = np.array([[*p.at(p.length / 2)[:2], p.length / 2] for p in self.pieces], float)
         self.middles, self.radii = ends[:, :2], ends[:, 2]
 
@@ -40,14 +41,14 @@ class Population:
             if piece.role == 'side':
                 self._dead_end(piece, rng)
                 self._waiting(piece, rng)
+        else:
+            self._junction(next(j for j in self.streets.junctions if j.enters == piece.s), rng)
         return np.concatenate(self.rows) if self.rows else np.zeros((0, COLUMNS))
 
-    def junction_things(self, number: int) -> np.ndarray:
-        """Return the table of signals and signs at junction `number`."""
-        junction, self.rows = self.streets.junctions[number], []
-        rng = np.random.default_rng([*self.seed, 6, number])
+    def _junction(self, junction: Junction, rng: np.random.Generator) -> None:
+        """Place signals or signs at the ends of the streets that meet, and people who wait."""
         left = 1 if self.town.left_hand else -1
-        approach = self.pieces[self.streets.piece_index(junction.enters - 1)]
+        approach = self.streets.pieces[self.streets.piece_index(junction.enters - 1)]
         spots = [(approach, junction.enters - approach.s - 1.2, 1)]
         spots += [(arm, JUNCTION_RADIUS + 1.2, -1) for arm in junction.arms]
         for piece, s, way in spots:
@@ -64,7 +65,6 @@ class Population:
                 d = way * (approach.half_width + rng.uniform(0.7, max(0.8, approach.sidewalk - 0.4)))
                 self._stand(approach, junction.enters - approach.s - rng.uniform(0.5, 4), d, rng.uniform(0, 6.28),
                             pedestrian(rng), own=True)
-        return np.concatenate(self.rows) if self.rows else np.zeros((0, COLUMNS))
 
     def clearance(self, x, y) -> np.ndarray:
         """Return how far points [n] lie outside all streets and their sidewalks [m], negative inside."""
@@ -93,7 +93,8 @@ class Population:
             table = _mirrored(table)
         identity = 0
         if own:
-            identity, self.next_object = self.next_object, self.next_object + 1
+            self.objects.append((pose, extent(table)))
+            identity = len(self.objects)
         self.rows.append(placed(table, pose, identity))
 
     def _free(self, x: float, y: float, yaw: float, deep: float, wide: float) -> bool:

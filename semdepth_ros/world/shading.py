@@ -3,11 +3,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-from semdepth_ros.classes import SKY as SKY_CLASS
-from semdepth_ros.classes import TRAIN_ID
+from semdepth_ros.classes import SKY as SKY_CLASS, TRAIN_ID
 from semdepth_ros.world import ground_map as gm
 from semdepth_ros.world import patterns
 from semdepth_ros.world import primitives as pr
@@ -23,12 +21,14 @@ FIRST_VEHICLE = TRAIN_ID['car']
 
 @dataclass(frozen=True)
 class View:
-    """Everything about one frame that shading needs.
+    """Everything about a batch of frames that shading needs.
 
-    :param rotation: camera to world axes [3, 3]; eye: camera in the map window [3] (z above datum)
-    :param matrix, origin: of the primitives, see `casting.cast` [P, 3, 3], [P, 3]; look: their columns [COLUMNS, P]
-    :param window: the ground map; relief: shifted to the camera
-    :param signal: level of the lit lamp of traffic lights
+    :param rotation: camera to world axes [F, 3, 3]; eye: camera in the map window [F, 3] (z above datum)
+    :param matrix, origin: world axes to unit shapes, and the camera there, component by component [9, N], [3, N]
+    :param look: columns of the primitives' table [COLUMNS, N]
+    :param window: the ground map; relief: in the window's axes
+    :param signal: level of the lit lamp of traffic lights [F]
+    :param pixel: width of a pixel at one metre
     """
 
     town: Town
@@ -40,114 +40,123 @@ class View:
     look: torch.Tensor
     window: torch.Tensor
     relief: Relief
-    signal: float
+    signal: torch.Tensor
     pixel: float
 
+    def each(self, values: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
+        """Return values of frames [F, k] as columns for rays [k, n] (or [k, 1] where there is one frame)."""
+        return values.t() if len(values) == 1 else values.t()[:, frame]
 
-def shade(view: View, rays: torch.Tensor, depth: torch.Tensor, index: torch.Tensor,
-          blob: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return light [3, n] and class [n] of what the rays have met.
 
-    :param rays: directions with z = 1 in camera axes [3, n]; depth along Z [n]
-    :param index: primitive, or ROAD, RAISED, KERB_FACE, SKY [n]
-    :param blob: how much of the light on the ground the objects above it leave [n]
-    """
-    direction = view.rotation @ rays
-    colour, label = torch.empty_like(rays), torch.full_like(index, SKY_CLASS)
-    for chosen, paint in ((index == SKY, _sky), (index >= 0, _things), ((index < 0) & (index != SKY), _ground)):
+@dataclass(frozen=True)
+class Rays:
+    """Rays that met something: world direction [3, n] with z = 1 in the camera, its length, depth, index, frame, ground shade [n]."""
+
+    direction: torch.Tensor
+    stretch: torch.Tensor
+    depth: torch.Tensor
+    index: torch.Tensor
+    frame: torch.Tensor
+    left: torch.Tensor
+
+    def at(self, chosen: torch.Tensor) -> Rays:
+        """Return some of the rays."""
+        return Rays(self.direction[:, chosen], *(v[chosen] for v in (self.stretch, self.depth, self.index, self.frame, self.left)))
+
+
+def shade(view: View, rays: Rays) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return light [3, n] and class [n] of what the rays have met: primitives, or ROAD, RAISED, KERB_FACE, SKY."""
+    colour, label = torch.empty_like(rays.direction), torch.full_like(rays.index, SKY_CLASS)
+    sky, thing = rays.index == SKY, rays.index >= 0
+    for chosen, paint in ((sky, _sky), (thing, _things), (~(sky | thing), _ground)):
         at = chosen.nonzero()[:, 0]
         if len(at):
-            colour[:, at], part = paint(view, rays[:, at], direction[:, at], depth[at], index[at], blob[at])
+            colour[:, at], part = paint(view, rays.at(at))
             if part is not None:
                 label[at] = part
     return colour, label
 
 
-def _sky(view, rays, direction, depth, index, blob):
-    return sky_colour(view.light, direction / length(direction)), None
+def _sky(view: View, rays: Rays):
+    return sky_colour(view.light, rays.direction / rays.stretch), None
 
 
-def _headlights(light: Light, rays: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+def _headlights(view: View, rays: Rays) -> torch.Tensor:
     """Return the own headlights' light on what is met [n]."""
-    x, y, _ = rays
+    x = (rays.direction * view.each(view.rotation[:, :, 0], rays.frame)).sum(0)
+    y = (rays.direction * view.each(view.rotation[:, :, 1], rays.frame)).sum(0)
     beam = torch.exp(-(x / 0.42) ** 2 - ((y - 0.05) / 0.13).clamp(max=0) ** 2 - ((y - 0.05) / 0.5).clamp(min=0) ** 2)
-    return light.headlights * beam * 40 / (depth * depth + 40)
+    return view.light.headlights * beam * 40 / (rays.depth * rays.depth + 40)
 
 
-def _illuminated(view: View, rays, depth, albedo, normal_up, facing_sun, lit, sky_open, channels, lamp_share):
-    light = view.light
-    ambient = vector(light.skylight, depth) * ((0.62 + 0.38 * normal_up) * sky_open)
-    ambient = ambient + vector(light.sunlight, depth) * (0.07 * (1 - 0.5 * normal_up) * max(light.sun[2], 0.1))
-    total = ambient + vector(light.sunlight, depth) * (facing_sun.clamp(min=0) * lit)
+def _illuminated(view: View, rays: Rays, albedo, normal_up, facing_sun, lit, sky_open, channels, lamp_share):
+    light, like = view.light, rays.depth
+    ambient = vector(light.skylight, like) * ((0.62 + 0.38 * normal_up) * sky_open)
+    ambient = ambient + vector(light.sunlight, like) * (0.07 * (1 - 0.5 * normal_up) * max(light.sun[2], 0.1))
+    total = ambient + vector(light.sunlight, like) * (facing_sun.clamp(min=0) * lit)
     if light.lamps:
-        total = total + vector(patterns.WARM, depth) * (light.lamps * channels[gm.LAMP] * lamp_share)
+        total = total + vector(patterns.WARM, like) * (light.lamps * channels[gm.LAMP] * lamp_share)
     if light.headlights:
-        total = total + vector((1.0, 0.95, 0.85), depth) * _headlights(light, rays, depth)
+        total = total + vector((1.0, 0.95, 0.85), like) * _headlights(view, rays)
     return albedo * total
 
 
-def _ground(view, rays, direction, depth, index, blob):
-    eye, light = view.eye, view.light
-    px, py = direction[0] * depth, direction[1] * depth
-    x, y = px + eye[0], py + eye[1]
+def _ground(view: View, rays: Rays):
+    direction, depth, light = rays.direction, rays.depth, view.light
+    eye, ahead = view.each(view.eye, rays.frame), view.each(view.rotation[:, :, 2], rays.frame)
+    x, y = direction[0] * depth + eye[0], direction[1] * depth + eye[1]
     channels = sample(view.window, x, y)
-    stretch = length(direction)
     short = depth * view.pixel
-    grazing = (direction[2].abs() / stretch).clamp(min=0.004)
-    ahead = view.rotation[:2, 2]
-    facing = ((direction[0] * ahead[0] + direction[1] * ahead[1]) / length(direction[:2])) ** 2
-    albedo, label = ground_albedo(view.town, channels, index, x, y, short, short / grazing, facing ** 4)
-    lit = (1 - ((channels[gm.SHADOW] + 0.3) / 0.6).clamp(0, 1)) * (1 - channels[gm.CROWN] * 0.85) * blob
-    face = index == KERB_FACE
+    grazing = (direction[2].abs() / rays.stretch).clamp(min=0.004)
+    facing = ((direction[:2] * ahead[:2]).sum(0) / length(direction[:2])) ** 2
+    albedo, label = ground_albedo(view.town, channels, rays.index, x, y, short, short / grazing, facing ** 4)
+    lit = (1 - ((channels[gm.SHADOW] + 0.3) / 0.6).clamp(0, 1)) * (1 - channels[gm.CROWN] * 0.85) * rays.left
+    face = rays.index == KERB_FACE
     sun_on = torch.where(face, 0.4 * light.sun[2], light.sun[2])
     up = torch.where(face, 0.2, 1.0)
     near_wall = 1 - 0.25 * torch.exp(-(channels[gm.SIDEWALK] - channels[gm.KERB]).clamp(min=0))
-    colour = _illuminated(view, rays, depth, albedo, up, sun_on, lit, near_wall * (0.35 + 0.65 * blob), channels, up)
-    return through_air(light, colour, depth * stretch), label
+    colour = _illuminated(view, rays, albedo, up, sun_on, lit, near_wall * (0.35 + 0.65 * rays.left), channels, up)
+    return through_air(light, colour, depth * rays.stretch), label
 
 
-def _things(view, rays, direction, depth, index, blob):
-    light, eye = view.light, view.eye
-    look = view.look.index_select(1, index)
-    matrix = view.matrix.view(-1, 9).t().contiguous().index_select(1, index).view(3, 3, -1)
-    origin = view.origin.t().contiguous().index_select(1, index)
-    p = ((matrix * rays).sum(1) * depth + origin).clamp_(-1, 1)
+def _things(view: View, rays: Rays):
+    light, depth, direction = view.light, rays.depth, rays.direction
+    look = view.look.index_select(1, rays.index)
+    matrix = view.matrix.index_select(1, rays.index).view(3, 3, -1)
+    p = (matrix * direction).sum(1).mul_(depth).add_(view.origin.index_select(1, rays.index)).clamp_(-1, 1)
     normal, axis = _normal(p, look[pr.KIND], matrix)
-    up_cam, sun_cam = view.rotation[2], view.rotation.t() @ vector(light.sun, depth)[:, 0]
-    normal_up = (normal * up_cam[:, None]).sum(0)
     q, half = p * look[pr.HALF], look[pr.HALF]
     along_x, upright = axis == 0, axis < 2
     u, half_u = torch.where(along_x, q[1], q[0]), torch.where(along_x, half[1], half[0])
     v, half_v = torch.where(upright, q[2], q[1]), torch.where(upright, half[2], half[1])
-    stretch = length(rays)
-    slant = ((normal * rays).sum(0).abs() / stretch).clamp(min=0.06)
-    pixel = depth * view.pixel * slant ** -0.7
-    period, seed = look[pr.PERIOD], look[pr.SEED]
-    fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, look[pr.MATERIAL_ID], pixel / period)
+    unit = direction / rays.stretch
+    pixel = depth * view.pixel * (normal * unit).sum(0).abs_().clamp_(min=0.06).pow_(-0.7)
+    period, seed, material = look[pr.PERIOD], look[pr.SEED], look[pr.MATERIAL_ID]
+    fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, material, pixel / period)
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
     albedo = look[pr.COLOUR] * (1 + fine + 0.085 * broad).clamp(0.15, 2.0)
-    mirror = _mirror(view, rays / stretch, normal)
+    mirror = _mirror(light, unit, normal)
     surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, parameters=list(look[pr.PARAMETERS]), seed=seed,
-                   pixel=pixel)
-    albedo, glow = patterns.draw(light, view.signal, look[pr.PATTERN], albedo, surface, mirror)
-    glossy = (look[pr.MATERIAL_ID] == MATERIAL['paint']) & (look[pr.CLASS] >= FIRST_VEHICLE)
+                   pixel=pixel, signal=view.each(view.signal[:, None], rays.frame)[0].expand_as(u))
+    albedo, glow = patterns.draw(light, look[pr.PATTERN], albedo, surface, mirror)
+    glossy = (material == MATERIAL['paint']) & (look[pr.CLASS] >= FIRST_VEHICLE)
     glow = glow + mirror * (0.035 * glossy)
-    where = direction * depth
-    height = where[2] + eye[2] - view.relief.torch_height(where[0], where[1])
+    where = direction * depth + view.each(view.eye, rays.frame)
+    height = where[2] - view.relief.torch_height(where[0], where[1])
     lit, channels = _lit(view, where, normal, height)
-    facing_sun = (normal * sun_cam[:, None]).sum(0)
-    leaf = look[pr.MATERIAL_ID] == MATERIAL['foliage']
+    facing_sun = (normal * vector(light.sun, depth)).sum(0)
+    leaf = material == MATERIAL['foliage']
     facing_sun = torch.where(leaf, 0.25 + 0.6 * facing_sun, facing_sun)
     sky_open = 0.62 + 0.38 * (height / 2.2).clamp(0, 1)
-    sky_open = torch.where(leaf, sky_open * (0.72 + 0.28 * normal_up), sky_open)
-    colour = _illuminated(view, rays, depth, albedo, normal_up, facing_sun, lit, sky_open, channels,
+    sky_open = torch.where(leaf, sky_open * (0.72 + 0.28 * normal[2]), sky_open)
+    colour = _illuminated(view, rays, albedo, normal[2], facing_sun, lit, sky_open, channels,
                           0.5 * (1 - (height / view.town.lamp_height).clamp(0, 1)))
     colour = colour + glow + look[pr.COLOUR] * look[pr.GLOW]
-    return through_air(light, colour, depth * stretch), look[pr.CLASS].long()
+    return through_air(light, colour, depth * rays.stretch), look[pr.CLASS].long()
 
 
 def _normal(p: torch.Tensor, kind: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the unit normal in camera axes [3, n], and the axis of the unit shape it is nearest to [n]."""
+    """Return the unit normal [3, n], and the axis of the unit shape it is nearest to [n]."""
     size = p.abs()
     cylinder = kind == pr.CYLINDER
     top = torch.where(cylinder, (size[2] > 0.9995) * 2.0, size[2])
@@ -159,19 +168,17 @@ def _normal(p: torch.Tensor, kind: torch.Tensor, matrix: torch.Tensor) -> tuple[
     return normal / length(normal).clamp(min=1e-9), axis
 
 
-def _mirror(view: View, unit: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
+def _mirror(light: Light, unit: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
     """Return the light a smooth surface reflects: sky above, street below [3, n]."""
-    bounce = unit - 2 * (unit * normal).sum(0) * normal
-    up = (bounce * view.rotation[2][:, None]).sum(0)
-    above = torch.lerp(vector(view.light.horizon, up), vector(view.light.zenith, up), up.clamp(0, 1))
-    below = vector(view.light.skylight, up) * 0.16
+    up = unit[2] - 2 * (unit * normal).sum(0) * normal[2]
+    above = torch.lerp(vector(light.horizon, up), vector(light.zenith, up), up.clamp(0, 1))
+    below = vector(light.skylight, up) * 0.16
     return torch.lerp(below, above, (up * 2.5 + 0.3).clamp(0, 1))
 
 
 def _lit(view: View, where: torch.Tensor, normal: torch.Tensor, height: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the share of sunlight that reaches points of things [n], and the ground map there."""
-    out = view.rotation @ normal
-    x, y = where[0] + out[0] * 0.7 + view.eye[0], where[1] + out[1] * 0.7 + view.eye[1]
+    x, y = where[0] + normal[0] * 0.7, where[1] + normal[1] * 0.7       # in front of the surface, clear of its own shadow
     channels = sample(view.window, x, y)
     lit = ((height - channels[gm.SHADOW]) / 0.6 + 0.5).clamp(0, 1)
     sun = view.light.sun

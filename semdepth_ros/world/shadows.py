@@ -2,64 +2,41 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from semdepth_ros.world.primitives import AXES, CENTRE, HALF, OBJECT
+from semdepth_ros.world.primitives import AXES, CENTRE, HALF
 
-REACH_M = 70.0
+REACH_M, SOFT_M = 70.0, 0.35
 
 
-def footprints(still: np.ndarray, moving, eye: np.ndarray, sun: np.ndarray) -> np.ndarray:
-    """Return shadow patches x, y, z, yaw, half length, half width [n, 6] of the objects near the camera.
+def extent(table: np.ndarray) -> np.ndarray:
+    """Return low x, high x, low y, high y, height of an object in its own frame [5]."""
+    axes = np.abs(table[:, AXES].reshape(-1, 3, 3))
+    size = np.einsum('nij,nj->ni', axes, table[:, HALF])
+    low, high = (table[:, CENTRE] - size).min(0), (table[:, CENTRE] + size).max(0)
+    return np.array([low[0], high[0], low[1], high[1], high[2]])
 
-    :param still: table of still things, of which the numbered ones throw shadows
-    :param moving: pairs of a mover and its pose
+
+def patches(poses: np.ndarray, extents: np.ndarray, sun: np.ndarray) -> np.ndarray:
+    """Return two flat boxes per object as table rows: its contact shadow, and that which the sun throws.
+
+    :param poses: of the objects [n, 4, 4]; extents: from `extent` [n, 5]; sun: unit vector towards the sun
     """
-    patches = []
-    owned = still[still[:, OBJECT] > 0]
-    owned = owned[np.hypot(owned[:, 0] - eye[0], owned[:, 1] - eye[1]) < REACH_M]
-    for number in np.unique(owned[:, OBJECT]):
-        rows = owned[owned[:, OBJECT] == number]
-        axes = rows[0, AXES].reshape(3, 3)
-        patches += _patch(rows, axes[:, 0], sun)
-    for mover, pose in moving:
-        if np.hypot(*(pose[:2, 3] - eye[:2])) < REACH_M:
-            rows = mover.table.copy()
-            rows[:, CENTRE] = rows[:, CENTRE] @ pose[:3, :3].T + pose[:3, 3]
-            patches += _patch(rows, pose[:3, 0], sun)
-    return np.array(patches).reshape(-1, 6)
-
-
-def _patch(rows: np.ndarray, ahead: np.ndarray, sun: np.ndarray) -> list[list[float]]:
-    yaw = np.arctan2(ahead[1], ahead[0])
-    c, n = np.cos(yaw), np.sin(yaw)
-    radius = rows[:, HALF].max(1)[:, None]
-    u, v = rows[:, :2] @ [c, n], rows[:, :2] @ [-n, c]
-    small = np.minimum(radius[:, 0], 0.5)
-    u0, u1, v0, v1 = (u - small).min(), (u + small).max(), (v - 0.5 * small).min(), (v + 0.5 * small).max()
-    low, high = (rows[:, 2] - rows[:, HALF].min(1)).min(), (rows[:, 2] + np.minimum(rows[:, HALF].max(1), 0.6)).max()
-    tall = high - low
-    shift = -sun[:2] / max(sun[2], 0.25) * tall * 0.75
-    du, dv = shift @ [c, n], shift @ [-n, c]
+    ahead, left = poses[:, :3, 0], poses[:, :3, 1]
+    fall = -sun[:2] / max(sun[2], 0.25) * 0.75
     out = []
-    for k, (a, b) in enumerate(((0.0, 0.0), (du, dv))):
-        mu, mv = (u0 + u1 + a) / 2, (v0 + v1 + b) / 2
-        out.append([c * mu - n * mv, n * mu + c * mv, low, yaw, (u1 - u0 + 0.8 * abs(a)) / 2, (v1 - v0 + 0.8 * abs(b)) / 2])
-    return out
+    for share in (0.0, 1.0):
+        shift = fall * extents[:, 4:] * share                                               # [n, 2]
+        along, across = (shift * ahead[:, :2]).sum(1), (shift * left[:, :2]).sum(1)
+        low_x, high_x, low_y, high_y = extents[:, :4].T
+        middle = np.stack([(low_x + high_x + along) / 2, (low_y + high_y + across) / 2, np.zeros(len(along))], -1)
+        half = np.stack([(high_x - low_x + 0.8 * np.abs(along)) / 2, (high_y - low_y + 0.8 * np.abs(across)) / 2,
+                         np.full(len(along), 0.6)], -1)
+        out.append((middle, half))
+    return _rows(poses, np.stack([m for m, _ in out], 1), np.stack([h for _, h in out], 1))
 
 
-def darken(patches: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
-    """Return the share of light that patches leave on ground points [n].
-
-    :param patches: [m, 6], in the axes and from the origin of the points
-    :param points: [2, n]
-    """
-    left = torch.ones_like(points[0])
-    for x, y, _, yaw, half_u, half_v in patches.tolist():
-        c, n = np.cos(yaw), np.sin(yaw)
-        px, py = points[0] - x, points[1] - y
-        u = (px * c + py * n).abs_().sub_(half_u)
-        v = (py * c - px * n).abs_().sub_(half_v)
-        outside = torch.maximum(u, v)
-        left.mul_((outside / 0.35 + 0.7).clamp_(0, 1).mul_(0.55).add_(0.45))
-    return left
+def _rows(poses: np.ndarray, middle: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """Return centre, axes and half size [2 n, 15] of boxes given in their objects' frames [n, 2, 3]."""
+    centre = np.einsum('nij,nkj->nki', poses[:, :3, :3], middle) + poses[:, None, :3, 3]
+    axes = np.repeat(poses[:, None, :3, :3], 2, axis=1).reshape(*centre.shape[:2], 9)
+    return np.concatenate([centre, axes, half], axis=-1).reshape(-1, 15)

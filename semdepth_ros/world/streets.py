@@ -1,6 +1,7 @@
 """The street network: a route of straight and curved pieces with junctions and side streets, grown as the drive goes on."""
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,6 +87,8 @@ class Streets:
     pieces: list[Piece] = field(default_factory=list)
     junctions: list[Junction] = field(default_factory=list)
     zebras: list[float] = field(default_factory=list)
+    starts: list[float] = field(default_factory=list)
+    every: list[Piece] = field(default_factory=list)     # route and side streets in the order they were made
     next_section: dict | None = None
 
     def grow(self, s: float) -> None:
@@ -106,12 +109,7 @@ class Streets:
     def piece_index(self, s: float) -> int:
         """Return the index of the route's piece at arc length s."""
         self.grow(s + 1)
-        starts = [p.s for p in self.pieces]
-        return max(0, int(np.searchsorted(starts, s, side='right')) - 1)
-
-    def every_piece(self) -> list[Piece]:
-        """Return route pieces and side streets."""
-        return [*self.pieces, *(arm for j in self.junctions for arm in j.arms)]
+        return max(0, bisect_right(self.starts, s) - 1)
 
     def _cross_section(self) -> dict:
         t, rng = self.town, self.rng
@@ -124,6 +122,8 @@ class Streets:
     def _append(self, curvature: float, length: float, role: str, section: dict) -> None:
         x, y, heading = self.pieces[-1].end if self.pieces else (0.0, 0.0, 0.0)
         self.pieces.append(Piece(x, y, heading, curvature, length, self.length, role=role, **section))
+        self.starts.append(self.pieces[-1].s)
+        self.every.append(self.pieces[-1])
 
     def _leg(self) -> None:
         """Append a leg of streets and the junction at its end."""
@@ -159,6 +159,7 @@ class Streets:
         arms = [self._arm(cx, cy, heading + way * np.pi / 2) for way in (-1, 0, 1)
                 if way != turn and (way == 0 or rng.random() < 0.85)]
         self.junctions.append(Junction(cx, cy, enters, self.length, turn, bool(rng.random() < 0.6), tuple(arms)))
+        self.every += arms
         self._mark_zebra(enters - 2.5)
         self._mark_zebra(self.length + 2.5)
 

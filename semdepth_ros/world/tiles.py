@@ -97,6 +97,13 @@ class Candidates:
         return cls(primitive[order], torch.cumsum(count, 0) - count, count, torch.argsort(count, descending=True, stable=True))
 
 
+def turned(matrix: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    """Return matrix [n, 3, 3] times vectors [n, 3, R], in full float32 whatever precision matmul is set to."""
+    x, y, z = vectors.unbind(-2)
+    out = matrix[..., 0:1] * x[..., None, :]
+    return out.addcmul_(matrix[..., 1:2], y[..., None, :]).addcmul_(matrix[..., 2:3], z[..., None, :])
+
+
 def screen_bounds(axes: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     """Return low x, low y, high x, high y in x/z, y/z of boxes; empty (inf, inf, -inf, -inf) for those behind the camera.
 
@@ -104,7 +111,7 @@ def screen_bounds(axes: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
     :param centre: [..., 3]
     """
     cube, edges = _CUBE.to(axes.device), _EDGES.to(axes.device)
-    corners = centre[..., None, :] + cube @ axes.transpose(-1, -2)      # [..., 8, 3]
+    corners = centre[..., None, :] + turned(axes, cube.t().expand(*axes.shape[:-2], 3, 8)).transpose(-1, -2)
     a, b = corners[..., edges[:, 0], :], corners[..., edges[:, 1], :]
     points = torch.cat([_clip_near(a, b), _clip_near(b, a)], dim=-2)
     xy = points[..., :2] / points[..., 2:]
@@ -123,38 +130,38 @@ def _clip_near(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return torch.where((za < NEAR) & (zb > NEAR), clipped, a)
 
 
-def candidates(grid: TileGrid, matrix: torch.Tensor, origin: torch.Tensor, bounds: torch.Tensor,
-               is_box: torch.Tensor) -> tuple[Candidates, Candidates]:
-    """Return for every tile of every frame its boxes, and its round primitives, that are not hidden by a nearer box.
+def overlaps(grid: TileGrid, bounds: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return numbers of primitives and tiles whose bounds meet, over all frames.
 
-    :param matrix, origin: camera axes to unit shape [F, P, 3, 3], and the camera there [F, P, 3]
     :param bounds: from `screen_bounds` [F, P, 4]
-    :param is_box: [F, P]
     """
-    frames, count = bounds.shape[:2]
     b = bounds[..., None, :]
     hit = ((b[..., 0] <= grid.high[:, 0]) & (b[..., 2] >= grid.low[:, 0])
            & (b[..., 1] <= grid.high[:, 1]) & (b[..., 3] >= grid.low[:, 1]))      # [F, P, T]
     frame, item, tile = hit.nonzero(as_tuple=True)
-    primitive, tile_of_all, box = frame * count + item, frame * grid.tiles + tile, is_box[frame, item]
-    o = origin.view(-1, 3)[primitive]                                           # [N, 3]
-    d = torch.bmm(matrix.view(-1, 3, 3)[primitive], grid.corners[tile].transpose(1, 2))     # [N, 3, 4]
+    return frame * bounds.shape[1] + item, frame * grid.tiles + tile
+
+
+def unhidden(primitive: torch.Tensor, tile: torch.Tensor, corners: torch.Tensor, matrix: torch.Tensor, origin: torch.Tensor,
+             box: torch.Tensor) -> torch.Tensor:
+    """Return which pairs of a primitive and a tile stay when the primitives' sides and nearer boxes are looked at.
+
+    :param corners: directions of the tiles' corners, world axes [F * T, 3, 4]
+    :param matrix, origin: world axes to unit shape [N, 3, 3], and the camera there [N, 3]; box: which are boxes [N]
+    """
+    o, inf = origin[primitive], float('inf')                            # [pairs, 3]
+    d = turned(matrix[primitive], corners[tile])                        # [pairs, 3, 4]
     closing = torch.where(o < 0, 1.0, -1.0)[..., None] * d
-    away = (o.abs() - 1)[..., None]
+    reach, away = o.abs() + 1, o.abs() - 1
     fastest, slowest = closing.amax(2), closing.amin(2)
-    inf = float('inf')
-    near = torch.where(away[..., 0] > 0, away[..., 0] / fastest.clamp(min=1e-9), 0.0).amax(1)
-    far = torch.where(slowest > 0, (o.abs() + 1) / slowest.clamp(min=1e-9), inf).amin(1)
+    near = torch.where(away > 0, torch.where(fastest > 0, away / fastest, inf), 0.0).amax(1)
+    far = torch.where(slowest > 0, reach / slowest, inf).amin(1)
     seen = near <= far * 1.0001
-    entry = torch.where(away > 0, torch.where(closing > 0, away / closing.clamp(min=1e-9), inf),
-                        torch.where(away.expand_as(closing) <= 0, 0.0, inf)).amax(1)        # [N, 4]
-    leave = torch.where(closing > 0, (o.abs() + 1)[..., None] / closing.clamp(min=1e-9),
-                        torch.where(away > 0, -inf, (1 - o.abs())[..., None] / (-closing).clamp(min=1e-9))).amin(1)
-    covers = (entry < leave).all(1) & box & (entry.amin(1) > NEAR)
-    cover = torch.full((frames * grid.tiles,), inf, device=d.device)
-    cover.scatter_reduce_(0, tile_of_all[covers], entry.amax(1)[covers], 'amin')
-    keep = seen & (near <= cover[tile_of_all] * 1.0001)
-    total = frames * grid.tiles
-    boxes, rounds = keep & box, keep & ~box
-    return (Candidates.sort(tile_of_all[boxes], primitive[boxes], total),
-            Candidates.sort(tile_of_all[rounds], primitive[rounds], total))
+    may_cover = (seen & box[primitive]).nonzero()[:, 0]
+    closing, reach, away = closing[may_cover], reach[may_cover, :, None], away[may_cover, :, None]
+    enter = torch.where(away > 0, torch.where(closing > 0, away / closing, inf), 0.0).amax(1)       # [boxes, 4]
+    leave = torch.where(closing > 0, reach / closing, torch.where(away > 0, -inf, -away / -closing)).amin(1)
+    full = (enter < leave).all(1) & (enter.amin(1) > NEAR)
+    cover = torch.full((len(corners),), inf, device=d.device)
+    cover.scatter_reduce_(0, tile[may_cover[full]], enter[full].amax(1), 'amin')
+    return seen & (near <= cover[tile] * 1.0001)

@@ -2,23 +2,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from semdepth_ros.world.ego import EgoPlan, on_ground
 from semdepth_ros.world.people import cyclist, motorcyclist, pedestrian
 from semdepth_ros.world.primitives import CENTRE, HALF
+from semdepth_ros.world.shadows import extent
 from semdepth_ros.world.streets import Streets
 from semdepth_ros.world.vehicles import bus, car, truck, van
 
-FIRST_MOVER = 100000    # still objects are numbered from 1, moving ones from here
+FIRST_MOVER = 1_000_000     # still objects are numbered from 1, moving ones from here, each kind in its own million
+NEARBY_M = 220.0
 
 
 @dataclass(frozen=True)
 class Mover:
     """One object on its way.
 
-    :param table: its primitives in its own frame
+    :param table: its primitives in its own frame; extent: see `shadows.extent`
     :param identity: its instance number
     :param s, t, speed: along its line it is at s + speed * (time - t)
     :param d: metres to the left of its line
@@ -29,6 +32,7 @@ class Mover:
     """
 
     table: np.ndarray
+    extent: np.ndarray
     identity: int
     s: float
     t: float
@@ -60,23 +64,24 @@ class Mover:
 class Traffic:
     """All movers of a drive, with those near a moment found quickly."""
 
-    def __init__(self, streets: Streets, plan: EgoPlan, rng: np.random.Generator, seconds: float, lit: float):
-        self.plan, self.lit, self.rng, self.streets = plan, lit, rng, streets
+    def __init__(self, streets: Streets, plan: EgoPlan, seed: list[int], seconds: float, lit: float):
+        self.plan, self.lit, self.streets = plan, lit, streets
         self.movers: list[Mover] = []
-        last = plan.arc_length(seconds) + 150
-        self._oncoming(last)
-        self._beside(last)
-        self._walkers(last)
-        self._riders(last)
-        self._crossings()
-        self._leader()
-        self.begins = np.array([m.begins for m in self.movers])
-        self.ends = np.array([m.ends for m in self.movers])
+        last = plan.arc_length(seconds) + 260
+        makers = (self._oncoming, self._beside, self._walkers, self._riders, self._crossings, self._leader)
+        for i, make in enumerate(makers):
+            self.rng, self.identity = np.random.default_rng([*seed, 7, i]), FIRST_MOVER * (i + 1)
+            make(last)
+        self.line = np.array([(m.begins, m.ends, m.s, m.t, m.speed) for m in self.movers]).T
+        self.anywhere = np.array([m.lead or m.line is not None for m in self.movers])
+        self.at = lru_cache(maxsize=8)(self._at)
 
-    def at(self, time: float) -> list[tuple[Mover, np.ndarray]]:
-        """Return every mover that exists at a time [s], with its pose [4, 4]."""
-        alive = np.nonzero((self.begins <= time) & (time <= self.ends))[0]
-        found = ((self.movers[i], self.movers[i].pose(time, self.plan)) for i in alive)
+    def _at(self, time: float) -> list[tuple[Mover, np.ndarray]]:
+        """Return every mover near the ego car at a time [s], with its pose [4, 4]."""
+        begins, ends, s, t, speed = self.line
+        ahead = s + speed * (time - t) - self.plan.arc_length(time)
+        alive = (begins <= time) & (time <= ends) & (self.anywhere | (np.abs(ahead) < NEARBY_M))
+        found = ((self.movers[i], self.movers[i].pose(time, self.plan)) for i in np.nonzero(alive)[0])
         return [(mover, pose) for mover, pose in found if pose is not None]
 
     def _vehicle(self) -> np.ndarray:
@@ -86,7 +91,8 @@ class Traffic:
 
     def _add(self, table, s, t, speed, d, life, **more) -> None:
         begins, ends = life if isinstance(life, tuple) else (t - life, t + life)
-        self.movers.append(Mover(table, FIRST_MOVER + len(self.movers), s, t, speed, d, begins, ends, **more))
+        self.movers.append(Mover(table, extent(table), self.identity, s, t, speed, d, begins, ends, **more))
+        self.identity += 1
 
     def _oncoming(self, last: float) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
@@ -135,7 +141,7 @@ class Traffic:
                 self._add(table, s, plan.time_at(s), way * rng.uniform(3.2, 5.2), d, 12.0)
             s += rng.exponential(100 / town.cyclists_per_100m) + 6
 
-    def _crossings(self) -> None:
+    def _crossings(self, last: float) -> None:
         """Let people and cars cross while the ego car waits at a junction."""
         rng, plan = self.rng, self.plan
         for stop in plan.stops:
@@ -152,7 +158,7 @@ class Traffic:
                     t = rng.uniform(stop.begins + 1.5, max(stop.begins + 1.5, stop.ends - 2.0))
                     self._add(self._vehicle(), 0.0, t, 7.0, plan.lane, 12.0, line=(junction.x, junction.y, way))
 
-    def _leader(self) -> None:
+    def _leader(self, last: float) -> None:
         make = (car, car, van, bus, truck)[self.rng.integers(5)]
         table = make(self.rng, self.lit).table()
         behind = float((table[:, HALF][:, 0] - table[:, CENTRE][:, 0]).max()) - 2.3
