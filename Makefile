@@ -5,7 +5,7 @@
 #   TORCH=torch==2.13.0                      the requirement that pip is given for PyTorch; a path or an address will do
 #   PIP_ARGS='--index-url ...'               whatever pip needs
 #   PYTHON=python3.12                        the interpreter of the environment
-#   DRIVE=path MODEL=file                    the demo on your own bag or folder, with another model
+#   DRIVE=path MODEL=file CAMERA=file        the demo on your own bag, folder or video (with its calibration), another model
 #   CPU=1                                    PyTorch's own build for machines without an NVIDIA GPU, a tenth of the download
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -14,6 +14,7 @@ PIP_ARGS ?=
 CPU ?=
 DRIVE ?=
 MODEL ?=
+CAMERA ?=
 PYTEST_ARGS ?=
 
 TORCH_ARGS := $(if $(CPU),--index-url https://download.pytorch.org/whl/cpu)
@@ -31,15 +32,13 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH
 endif
 # A sourced ROS 2 must not be mixed with the wheels.
 unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH ROS_DISTRO RMW_IMPLEMENTATION
-# A graph that nobody else sees, with room for images between processes.
+# A graph that nobody else sees. What is started sets the profile for large messages itself, fitted to /dev/shm.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
-export FASTDDS_DEFAULT_PROFILES_FILE := $(CURDIR)/config/fastdds_large_messages.xml
-export FASTRTPS_DEFAULT_PROFILES_FILE := $(FASTDDS_DEFAULT_PROFILES_FILE)
 
 .PHONY: venv demo test test-jazzy soak bench clean
 venv: .venv/installed
 demo: venv
-	.venv/bin/semdepth demo --out out/demo $(if $(DRIVE),--drive '$(DRIVE)') $(if $(MODEL),--model '$(MODEL)')
+	.venv/bin/semdepth demo --out out/demo $(if $(DRIVE),--drive '$(DRIVE)') $(if $(MODEL),--model '$(MODEL)') $(if $(CAMERA),--camera '$(CAMERA)')
 
 test: venv
 	.venv/bin/python -m pytest test $(PYTEST_ARGS)

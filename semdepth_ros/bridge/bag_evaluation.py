@@ -10,7 +10,7 @@ from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
 from semdepth_ros.perception.perception import Perception
 
-LATENCY = 'From before the image is published to the arrival of both depth and classes in the process that published it.'
+LATENCY = 'From before an image is published to the arrival of both depth and classes in the process that published it.'
 See = Callable[[int, int, Sample, Perception], None]
 
 

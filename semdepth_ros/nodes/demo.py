@@ -65,8 +65,8 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     say(f'starting the perception node (log: {demo.out / "node.log"}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
     with NodeProcess(PERCEPTION, node_arguments(demo, sequence), demo.out / 'node.log', os.environ) as node:
         try:
-            run = run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop, say,
-                           progress('images played'))
+            run = run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop,
+                           say, progress('images played'))
         except NoAnswer as error:
             raise RuntimeError(f'{error}; the node said: {node.last_words()}') from None
     say('comparing with the truth and drawing')
