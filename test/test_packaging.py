@@ -16,7 +16,8 @@ import conftest
 import pytest
 
 import semdepth_ros
-from semdepth_ros.bridge.middleware import large_message_profile, PROFILE_VARIABLES, with_large_messages
+from semdepth_ros.bridge.middleware import (
+    large_message_profile, PROFILE_VARIABLES, variables_read, with_large_messages)
 from semdepth_ros.cli import main as program
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -247,7 +248,17 @@ def test_run_becomes_the_node_with_room_for_images(processes):
 def test_a_profile_of_the_users_own_stays():
     environ = {'FASTRTPS_DEFAULT_PROFILES_FILE': '/mine.xml', 'HOME': '/home/me'}
     assert with_large_messages(environ) == environ
-    assert with_large_messages(environ, 'other.xml') == {'HOME': '/home/me', **dict.fromkeys(PROFILE_VARIABLES, 'other.xml')}
+    asked = with_large_messages(environ, 'other.xml')
+    assert asked.pop('HOME') == '/home/me' and set(asked.values()) == {'other.xml'}
+
+
+@pytest.mark.parametrize('libraries, variables', [
+    ((), PROFILE_VARIABLES), (('libfastrtps.so',), ('FASTRTPS_DEFAULT_PROFILES_FILE',)),
+    (('libfastdds.so',), ('FASTDDS_DEFAULT_PROFILES_FILE',))])
+def test_the_profile_is_named_as_the_installed_middleware_reads_it(tmp_path, libraries, variables):
+    for name in libraries:
+        (tmp_path / name).touch()
+    assert variables_read([tmp_path / 'none', tmp_path]) == variables
 
 
 @pytest.mark.parametrize('size', [None, (8 << 30, 8 << 30), (64 << 20, 60 << 20)], ids=['none', '8GB', '64MB'])

@@ -4,12 +4,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 import os
 from pathlib import Path
+import sys
 import tempfile
 
 from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, room, segment_that_fits, with_segment
 from semdepth_ros.share import shared_file
 
-PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')  # Kilted and later; up to Jazzy
+PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
+_LIBRARIES = {'libfastdds.so': PROFILE_VARIABLES[:1], 'libfastrtps.so': PROFILE_VARIABLES[1:]}  # from Kilted on; up to Jazzy
 
 
 def with_large_messages(environ: Mapping[str, str], profile: str | None = None) -> dict[str, str]:
@@ -21,7 +23,21 @@ def with_large_messages(environ: Mapping[str, str], profile: str | None = None) 
     """
     if profile is None and any(environ.get(v) for v in PROFILE_VARIABLES):
         return dict(environ)
-    return {**environ, **dict.fromkeys(PROFILE_VARIABLES, profile or str(large_message_profile(room())))}
+    prefixes = [sys.prefix, *filter(None, environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep))]
+    variables = variables_read([Path(p) / 'lib' for p in prefixes])
+    kept = {k: v for k, v in environ.items() if k not in PROFILE_VARIABLES}
+    return {**kept, **dict.fromkeys(variables, profile or str(large_message_profile(room())))}
+
+
+def variables_read(folders: list[Path]) -> tuple[str, ...]:
+    """Return the variables that the Fast DDS of these library folders reads; both if none is there.
+
+    Newer ones complain in every process about the older name.
+    """
+    for library, variables in _LIBRARIES.items():
+        if any((folder / library).exists() for folder in folders):
+            return variables
+    return PROFILE_VARIABLES
 
 
 def large_message_profile(shm: tuple[int, int] | None) -> Path:
