@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 
 def write_drive_bag(path: str | Path, drive: Any, compressed: bool = False, replace: bool = True,
-                    progress: Progress | None = None, batch: int = 1) -> None:
+                    progress: Progress | None = None, batch: int = 8) -> None:
     """Write a semdepth_ros.world.Drive as a bag: image, camera_info, true depth and labels, odometry, tf, clock.
 
     :param path: X.mcap, X.db3, or a name without suffix for a rosbag2 folder
