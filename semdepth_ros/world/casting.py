@@ -6,7 +6,7 @@ import torch
 from semdepth_ros.world.relief import Relief
 from semdepth_ros.world.tiles import NEAR, Candidates, turned
 
-CPU_CHUNK, GPU_CHUNK = 192, 1 << 16     # tiles worked on at once: small enough for the processor's cache
+CPU_CHUNK, GPU_CHUNK = 384, 1 << 16     # tiles worked on at once: small enough for the processor's cache
 FARTHEST = 900.0                        # ground beyond this is sky [m]
 
 

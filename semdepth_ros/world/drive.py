@@ -13,7 +13,8 @@ from semdepth_ros.world.primitives import yaw_matrix
 from semdepth_ros.world.renderer import Renderer
 from semdepth_ros.world.scene import Moment, Scene
 
-GPU_BATCH, TWIST_STEP_S = 16, 0.02
+GPU_BATCH, CPU_PIXELS = 16, 200_000     # rendered at once: frames on a GPU, pixels on a CPU
+TWIST_STEP_S = 0.02
 LEVER_ARM_M = 1.7       # the camera stands this far ahead of the rear axle
 
 
@@ -97,7 +98,7 @@ class Drive:
         """
         numbers, frames = [self._checked(i) for i in indices], []
         moments = [self.scene.at(i / self.rate_hz, self.camera_in_base, self._focal) for i in numbers]
-        most = 1 if self.device == 'cpu' else GPU_BATCH
+        most = GPU_BATCH if self.device != 'cpu' else max(1, CPU_PIXELS // (self.camera.width * self.camera.height))
         with torch.autocast(torch.device(self.device).type, enabled=False):
             for _, group in groupby(range(len(numbers)), key=lambda k: self.scene.ground.block_of(moments[k].camera)):
                 group = list(group)

@@ -56,7 +56,7 @@ class EgoPlan:
     def _drive(self, limits: np.ndarray, rng: np.random.Generator, targets: np.ndarray, seconds: float) -> None:
         """Simulate the own car, which halts before some junctions, and the leading car, which keeps a wished distance."""
         draws = rng.random((len(self.streets.junctions), 3))
-        planned = [(i, j.enters - 7.5, 3 + 6 * hold, queue < 0.4)
+        planned = [(i, j.enters - 9.0, 3 + 6 * hold, queue < 0.4)
                    for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < 0.38]
         n = int(seconds / STEP_S)
         self.s, self.v, self.lead_s = np.zeros(n), np.zeros(n), np.zeros(n)

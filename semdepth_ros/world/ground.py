@@ -56,7 +56,7 @@ def markings(town: Town, channels: torch.Tensor, across_px: torch.Tensor, along_
     """
     d, s, zebra = channels[gm.ACROSS], channels[gm.ALONG], channels[gm.ZEBRA]
     code = channels[gm.LANES]
-    lanes = code.floor()
+    lanes = (code + 0.05).floor()
     lane, a = town.lane_m, across_px.clamp(min=0.01)
     dashes = _dashes(s, 9.0, 0.36, along_px)
     single = lanes < 1.5
@@ -66,13 +66,13 @@ def markings(town: Town, channels: torch.Tensor, across_px: torch.Tensor, along_
     edge = torch.where(parking, _stripe(side, 0.05, a), _stripe(side - 0.15, 0.06, a) * 0.8)
     between = torch.where(single, 0.0, _stripe(d.abs() - lane, 0.06, a) * dashes)
     paint = torch.maximum(torch.maximum(centre, edge), between)
-    clear = ((zebra.abs() - 3.2) * 4).clamp(0, 1) * channels[gm.LINES]
+    clear = ((zebra - 3.2) * 4).clamp(0, 1) * channels[gm.LINES]
     paint = paint * clear
     inside = ((channels[gm.HALF_WIDTH] - 0.25 - d.abs()) * 8).clamp(0, 1)
     bars = _dashes(d, 1.0, 0.5, a) * _stripe(zebra, 1.6, along_px)
-    towards = torch.where(d * (1 if town.left_hand else -1) > 0, zebra + 2.9, zebra - 2.9)
+    towards = channels[gm.STOP] + torch.where(d * (1 if town.left_hand else -1) > 0, 2.9, -2.9)
     stop = _stripe(towards, 0.2, along_px) * (side < -0.1) * (d.abs() > 0.15)
-    return torch.maximum(paint, torch.maximum(bars, stop) * inside)
+    return torch.maximum(paint, torch.maximum(bars, stop) * inside * channels[gm.PAINTED])
 
 
 def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: torch.Tensor, y: torch.Tensor,

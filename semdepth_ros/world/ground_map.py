@@ -11,8 +11,8 @@ BLOCK_M, CELL_M = 64.0, 0.5
 CELLS = int(BLOCK_M / CELL_M)
 REACH = 3       # blocks around the camera's own
 # channels
-(KERB, ACROSS, ALONG, ZEBRA, HALF_WIDTH, LINES, SIDEWALK, PAVED, LANES, SHADOW, CROWN, LAMP) = range(12)
-CHANNELS = 12
+(KERB, ACROSS, ALONG, ZEBRA, STOP, HALF_WIDTH, LINES, PAINTED, SIDEWALK, PAVED, LANES, SHADOW, CROWN, LAMP) = range(14)
+CHANNELS = 14
 FAR = 1e3
 
 
@@ -59,7 +59,8 @@ class GroundMap:
         streets = self.town_map.streets
         near = [p for p in streets.every if _reach(p, middle) < 60]
         route, side, best = np.full(x.shape, 60.0), np.full(x.shape, 60.0), np.full(x.shape, 60.0)
-        for piece in near:
+        owner = np.zeros(x.shape, int)
+        for number, piece in enumerate(near, start=2):
             s, d = piece.locate(x, y)
             over = np.maximum(-s - (piece.half_width if piece.role == 'side' else 0.0), s - piece.length)
             edge = np.abs(d) - piece.half_width
@@ -71,9 +72,11 @@ class GroundMap:
                 side = np.minimum(side, edge)
             else:
                 route = np.minimum(route, edge)
+            owner[win] = number if piece.role == 'side' else 1
             self._describe(out, piece, win, s, d, zebras)
-        kerb = _smooth_min(route, side, 8.0)
-        out[KERB] = kerb
+        out[KERB] = _smooth_min(route, side, 8.0)
+        out[PAINTED] = _uniform(owner)
+        out[LINES] *= out[PAINTED]
         for junction in streets.junctions:
             distance = np.hypot(x - junction.x, y - junction.y)
             np.minimum(out[LINES], np.clip((distance - JUNCTION_RADIUS - 4.2) * 2, 0, 1), out=out[LINES])
@@ -85,7 +88,8 @@ class GroundMap:
                 distance = np.where(np.abs(s - z) < np.abs(distance), s - z, distance)
         arc = s + piece.s
         paved = {'city': 1.0, 'works': 0.75, 'suburb': 0.12, 'park': 0.0}[piece.district]
-        for channel, value in ((ACROSS, d), (ALONG, arc), (ZEBRA, np.clip(distance, -99, 99)), (HALF_WIDTH, piece.half_width),
+        for channel, value in ((ACROSS, d), (ALONG, arc), (ZEBRA, np.minimum(np.abs(distance), 99)),
+                               (STOP, np.where(np.abs(distance) < 4, distance, 0)), (HALF_WIDTH, piece.half_width),
                                (LINES, 0.0 if piece.role == 'junction' else 1.0), (SIDEWALK, piece.sidewalk), (PAVED, paved),
                                (LANES, piece.lanes + 0.25 * piece.parking[0] + 0.5 * piece.parking[1])):
             out[channel] = np.where(win, value, out[channel])
@@ -117,6 +121,14 @@ class GroundMap:
 def _reach(piece: Piece, middle) -> float:
     x, y, _ = piece.at(piece.length / 2)
     return float(np.hypot(x - middle[0], y - middle[1])) - piece.length / 2 - BLOCK_M * 0.71
+
+
+def _uniform(owner: np.ndarray) -> np.ndarray:
+    """Return 1 where a cell and its neighbours belong to one street: elsewhere positions on it cannot be interpolated."""
+    wide = np.pad(owner, 1, mode='edge')
+    rows, columns = owner.shape
+    same = [wide[a:a + rows, b:b + columns] == owner for a in range(3) for b in range(3)]
+    return np.logical_and.reduce(same).astype(np.float32)
 
 
 def _smooth_min(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
