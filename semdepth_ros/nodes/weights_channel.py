@@ -32,13 +32,14 @@ class WeightsChannel:
     def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path, log: ThrottledLog):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._files = {perceptor.version: (file.name, sha256_of(file))}
+        self._cards = {perceptor.version: perceptor.card}
         self._withdrawn, self._announced = set(), {}
         self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
         self._subscription = None
         self._updates: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._load_all, name='load weights', daemon=True)
         self._thread.start()
-        self._publish(make_header(types, 0, ''), Scale(), 'none', (0, 0))
+        self._publish(make_header(types, 0, ''), perceptor.version, Scale(), 'none', (0, 0))
 
     def open(self) -> None:
         """Listen to announcements; the newest one comes at once."""
@@ -67,7 +68,7 @@ class WeightsChannel:
         news = (version, scale_source, scale.metric, input_size)
         if self._announced.get(camera) != news:
             self._announced[camera] = news
-            self._publish(header, scale, scale_source, input_size)
+            self._publish(header, version, scale, scale_source, input_size)
 
     def rollback(self) -> str:
         """Go back to the weights served before, and refuse those served now from here on; return what is served.
@@ -101,7 +102,9 @@ class WeightsChannel:
         self._node.get_logger().info(f'serving version {card.version} of {card.name or path.name} instead of {before}: '
                                      f'{update.reason or "no reason given"}')
 
-    def _publish(self, header: Any, scale: Scale, scale_source: str, input_size: tuple[int, int]) -> None:
-        card = self._perceptor.card
+    def _publish(self, header: Any, version: int, scale: Scale, scale_source: str, input_size: tuple[int, int]) -> None:
+        current = self._perceptor.card
+        self._cards[current.version] = current
+        card = self._cards.get(version, current)  # weights may have changed since this frame was perceived
         served = Served(card, *self._files.get(card.version, ('', '')), str(self._perceptor.device), self._perceptor.precision)
         self._publisher.publish(make_model_info(self._types, header, served, scale, scale_source, input_size))
