@@ -177,7 +177,7 @@ def drive(monkeypatch):
                 labels=np.full((2, 4), i, np.uint8), pose=np.eye(4)) for i in indices]
 
     world = types.ModuleType('semdepth_ros.world')
-    world.Drive, world.corrupt_labels = Drive, lambda labels, rate, seed: labels + rate
+    world.Drive, world.corrupt_labels = Drive, lambda labels, rate, seed: (labels + rate, labels)
     monkeypatch.setitem(sys.modules, 'semdepth_ros.world', world)
 
 

@@ -46,9 +46,9 @@ class WorldSequence:
         return [self._sample(index, frame) for index, frame in zip(indices, self.drive.render(list(indices)))]
 
     def _sample(self, index: int, frame: WorldFrame) -> Sample:
-        noisy = None
+        noisy, confidence = None, None
         if self.label_noise is not None:
             from semdepth_ros.world import corrupt_labels
-            noisy = corrupt_labels(frame.labels, seed=self.drive.seed * 1_000_003 + index, **self.label_noise)
-        return Sample(f'{index:06d}', frame.image, self.camera, frame.stamp_ns, frame.depth, frame.labels, noisy,
+            noisy, confidence = corrupt_labels(frame.labels, seed=self.drive.seed * 1_000_003 + index, **self.label_noise)
+        return Sample(f'{index:06d}', frame.image, self.camera, frame.stamp_ns, frame.depth, frame.labels, noisy, confidence,
                       pose=frame.pose)

@@ -1,5 +1,9 @@
 """A procedural driving world with exact truth."""
+from semdepth_ros.world.contact_sheet import contact_sheet
 from semdepth_ros.world.drive import Drive, WorldFrame
-from semdepth_ros.world.presets import PRESETS, Preset, default_camera
+from semdepth_ros.world.label_noise import NoisyLabels, corrupt_labels
+from semdepth_ros.world.presets import PRESETS, Preset, default_camera, find_preset
+from semdepth_ros.world.town import SPLITS
 
-__all__ = ['PRESETS', 'Drive', 'Preset', 'WorldFrame', 'default_camera']
+__all__ = ['PRESETS', 'SPLITS', 'Drive', 'NoisyLabels', 'Preset', 'WorldFrame', 'contact_sheet', 'corrupt_labels',
+           'default_camera', 'find_preset']

@@ -4,7 +4,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from semdepth_ros.world.primitives import AXES, CENTRE, CLASS, HALF, KIND
+from semdepth_ros.world.shade_map import SHADE_REACH_M, lamp_light, shade_of
 from semdepth_ros.world.streets import JUNCTION_RADIUS, Piece
 
 BLOCK_M, CELL_M = 64.0, 0.5
@@ -19,7 +19,7 @@ FAR = 1e3
 class GroundMap:
     """Blocks of the map, painted when first asked for.
 
-    :param town_map: has .streets, .relief, .sun (unit vector towards the sun) and shadow_casters(x, y, radius) -> rows
+    :param town_map: a Scene, of which streets, relief, sun, shadow_casters and lamps_near are used
     """
 
     def __init__(self, town_map):
@@ -52,7 +52,10 @@ class GroundMap:
         out = np.zeros((CHANNELS, CELLS, CELLS), np.float32)
         out[KERB], out[ZEBRA], out[HALF_WIDTH], out[SIDEWALK], out[SHADOW] = 60, FAR, 5, 2, -50
         self._paint_streets(out, x, y, (x0 + BLOCK_M / 2, y0 + BLOCK_M / 2))
-        self._paint_shade(out, x, y, (x0 + BLOCK_M / 2, y0 + BLOCK_M / 2))
+        ground, middle = self.town_map.relief.height(x, y), (x0 + BLOCK_M / 2, y0 + BLOCK_M / 2)
+        casters = self.town_map.shadow_casters(*middle, SHADE_REACH_M)
+        out[SHADOW], out[CROWN] = shade_of(casters, x, y, ground, self.town_map.sun)
+        out[LAMP] = lamp_light(self.town_map.lamps_near(*middle, 60.0), x, y, self.town_map.streets.town.lamp_height)
         return out
 
     def _paint_streets(self, out: np.ndarray, x, y, middle) -> None:
@@ -94,29 +97,6 @@ class GroundMap:
                                (LANES, piece.lanes + 0.25 * piece.parking[0] + 0.5 * piece.parking[1])):
             out[channel] = np.where(win, value, out[channel])
 
-    def _paint_shade(self, out, x, y, middle) -> None:
-        """Paint the height of shadows above the road, the shade of crowns, and the light of lamps."""
-        sun, relief = self.town_map.sun, self.town_map.relief
-        ground = relief.height(x, y)
-        rows = self.town_map.shadow_casters(*middle, 90.0)
-        flat = np.hypot(sun[0], sun[1])
-        away, climb = sun[:2] / max(flat, 1e-6), sun[2] / max(flat, 1e-6)
-        height = np.full(x.shape, -50.0)
-        for row in rows[rows[:, KIND] == 0]:
-            top = _shadow_of_box(row, x, y, away, climb)
-            height = np.maximum(height, top - ground)
-        out[SHADOW] = height
-        clear = np.ones(x.shape)
-        for row in rows[rows[:, KIND] == 2]:
-            clear *= 1 - _shade_of_crown(row, x, y, ground, sun)
-        out[CROWN] = 1 - clear
-        light = np.zeros(x.shape)
-        for lx, ly in self.town_map.lamps_near(*middle, 60.0):
-            tall = self.town_map.streets.town.lamp_height
-            r2 = (x - lx) ** 2 + (y - ly) ** 2 + tall ** 2
-            light += tall ** 3 / r2 ** 1.5
-        out[LAMP] = light
-
 
 def _reach(piece: Piece, middle) -> float:
     x, y, _ = piece.at(piece.length / 2)
@@ -135,26 +115,3 @@ def _smooth_min(a: np.ndarray, b: np.ndarray, k: float) -> np.ndarray:
     """Return a minimum that rounds the corner where a and b meet over k metres: the kerb's fillet."""
     h = np.maximum(k - np.abs(a - b), 0) / k
     return np.minimum(a, b) - h * h * k / 4
-
-
-def _shadow_of_box(row: np.ndarray, x, y, away, climb) -> np.ndarray:
-    """Return up to which height the box shades the air above each point (-50: not at all)."""
-    axes, half = row[AXES].reshape(3, 3), row[HALF]
-    c, n = axes[0, 0], axes[1, 0]
-    norm = np.hypot(c, n) or 1.0
-    c, n = c / norm, n / norm
-    px, py = x - row[0], y - row[1]
-    u, v = c * px + n * py, -n * px + c * py
-    du, dv = c * away[0] + n * away[1], -n * away[0] + c * away[1]
-    du, dv = (q if abs(q) > 1e-6 else 1e-6 for q in (du, dv))
-    near = np.maximum(-u / du - abs(half[0] / du), -v / dv - abs(half[1] / dv))
-    far = np.minimum(-u / du + abs(half[0] / du), -v / dv + abs(half[1] / dv))
-    return np.where((near > 0) & (near < far), row[2] + half[2] - near * climb, -50.0)
-
-
-def _shade_of_crown(row: np.ndarray, x, y, ground, sun) -> np.ndarray:
-    px, py, pz = row[0] - x, row[1] - y, row[2] - ground
-    along = px * sun[0] + py * sun[1] + pz * sun[2]
-    miss2 = px * px + py * py + pz * pz - along * along
-    radius = float(np.mean(row[HALF]))
-    return 0.8 / (1 + np.exp(np.clip((np.sqrt(np.maximum(miss2, 0)) - radius * 0.85) / (0.12 * radius), -30, 30)))

@@ -1,0 +1,94 @@
+"""`semdepth world`: render a drive through the procedural world, with exact truth, to a bag or a folder sequence."""
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from semdepth_ros.cli.progress import Progress
+from semdepth_ros.data.sample import Sample
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera, find_preset
+
+BATCH, PREVIEW_ROWS = 8, 6
+BAG_SUFFIXES = ('.mcap', '.db3')
+
+
+def add_parser(subparsers) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser('world', help='render a drive with exact truth')
+    parser.add_argument('--preset', default='day', help=f'one of {", ".join(PRESETS)}; default day')
+    parser.add_argument('--seed', type=int, default=0, help='which town, route and traffic; default 0')
+    parser.add_argument('--frames', type=int, default=100, help='default 100')
+    parser.add_argument('--out', metavar='OUT', help='X.mcap or X.db3: a bag; any other name: a folder sequence')
+    parser.add_argument('--preview', metavar='FILE.png', help='a picture of six frames: colour, depth, classes')
+    parser.add_argument('--size', type=parse_size, metavar='WxH', help="image size [px]; default: the preset's")
+    parser.add_argument('--fov', type=float, metavar='DEG', help='horizontal field of view')
+    parser.add_argument('--height', type=float, metavar='M', help='height of the camera above the road')
+    parser.add_argument('--pitch', type=float, metavar='DEG', help='how far the camera looks down')
+    parser.add_argument('--rate', type=float, default=10.0, metavar='HZ', help='frames a second; default 10')
+    parser.add_argument('--split', default='test', help=f'towns of {", ".join(SPLITS)}; default test')
+    parser.add_argument('--device', default='cpu', help='torch device that renders; default cpu')
+    parser.add_argument('--jpeg', action='store_true', help='JPEG instead of raw images (bag) or PNG (folder)')
+    parser.add_argument('--force', action='store_true', help='replace a bag of this name')
+    parser.set_defaults(run=run)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return width and height [px] of a text such as 640x192."""
+    width, _, height = text.partition('x')
+    if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
+        raise argparse.ArgumentTypeError(f'size is {text!r}, expected WIDTHxHEIGHT in pixels')
+    return int(width), int(height)
+
+
+def camera_of(args: argparse.Namespace) -> Camera:
+    """Return the preset's camera with what the arguments change."""
+    camera, (width, height) = default_camera(args.preset), args.size or (0, 0)
+    fov = find_preset(args.preset).fov_deg if args.fov is None else args.fov
+    if args.size or args.fov is not None:
+        camera = Camera.from_field_of_view(width or camera.width, height or camera.height, fov, height_m=camera.height_m)
+    return camera if args.height is None else replace(camera, height_m=args.height)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Render and write.
+
+    :raises ValueError: an unknown preset or split, a number out of range, or an output that is in use
+    """
+    if not (args.out or args.preview):
+        raise ValueError('there is nothing to write: expected --out, --preview or both')
+    drive = Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
+                  pitch_deg=args.pitch)
+    if args.out:
+        with Progress('frames') as progress:
+            write(drive, Path(args.out), args.jpeg, args.force, progress)
+        print(f'{args.out}: {len(drive)} frames {drive.camera.width}x{drive.camera.height} of {drive.name}')
+    if args.preview:
+        frames = drive.render(np.linspace(0, len(drive) - 1, min(PREVIEW_ROWS, len(drive))).astype(int).tolist())
+        if not cv2.imwrite(args.preview, contact_sheet(frames)[..., ::-1]):
+            raise OSError(f'{args.preview} cannot be written, expected a .png or .jpg file in an existing folder')
+        print(args.preview)
+
+
+def write(drive: Drive, out: Path, jpeg: bool, force: bool, progress: Progress) -> None:
+    """Write the drive as a bag or a folder sequence, by the name's suffix."""
+    if out.suffix in BAG_SUFFIXES:
+        from semdepth_ros.bridge.bag_writer import write_drive_bag
+        write_drive_bag(out, drive, compressed=jpeg, replace=force, progress=progress, batch=BATCH)
+    else:
+        from semdepth_ros.data import write_folder_sequence
+        write_folder_sequence(out, samples(drive, progress), drive.camera, drive.rate_hz, 'jpg' if jpeg else 'png')
+
+
+def samples(drive: Drive, progress: Progress) -> Iterator[Sample]:
+    """Yield the frames of a drive as samples."""
+    for first in range(0, len(drive), BATCH):
+        numbers = range(first, min(first + BATCH, len(drive)))
+        for i, frame in zip(numbers, drive.render(numbers)):
+            yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels, pose=frame.pose)
+            progress(i + 1, len(drive))
