@@ -44,23 +44,20 @@ def run(args: argparse.Namespace) -> int:
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
     os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
                       ROS_DOMAIN_ID=str(free_domain()))
-    import rclpy
-    from rclpy.signals import SignalHandlerOptions
     from semdepth_ros.nodes.demo import Demo, Stopped, run_demo
+    from semdepth_ros.nodes.graph import on_graph
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.model, args.device)
     try:
-        demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.model, args.device)
-        return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
+        with on_graph():
+            return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
     except Stopped:
         return 130
     except RuntimeError as error:
         print(f'semdepth demo: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
-    finally:
-        rclpy.shutdown()
 
 
 def read_size(text: str) -> tuple[int, int]:
