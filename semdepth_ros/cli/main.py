@@ -18,7 +18,6 @@ COMMANDS = {
     'bench': ('semdepth_ros.cli.bench', 'measure latencies on this machine'),
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
-    'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
 EXTRAS = {'lightning': 'train', 'lightning_fabric': 'train', 'tensorboard': 'train', 'tqdm': 'train', 'rosbags': 'bags',
           'jinja2': 'report', 'rclpy': 'ros', 'rosidl_parser': 'ros', 'std_msgs': 'ros', 'sensor_msgs': 'ros',
