@@ -13,10 +13,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
 
 from bridge_messages import camera_info, header  # noqa: E402
 from ros_graph import Graph, wait_until  # noqa: E402
+from semdepth_ros.bridge.diagnostics import Statistics  # noqa: E402
 from semdepth_ros.bridge.info_matcher import InfoMatcher  # noqa: E402
 from semdepth_ros.bridge.messages import make_header, stamp_ns  # noqa: E402
 from semdepth_ros.bridge.perception_parameters import PERCEPTION  # noqa: E402
 from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
+from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
 from semdepth_ros.nodes.following_subscription import FollowingSubscription  # noqa: E402
 from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog  # noqa: E402
@@ -230,3 +232,38 @@ def test_only_the_newest_camera_info_outlives_a_jump_of_time():
     assert len(matcher) == 30
     matcher.clear()
     assert len(matcher) == 1 and matcher.camera(640, 480, 50).fx == 100
+
+
+@pytest.mark.parametrize('topic, kind, rectified', [
+    ('image_raw', 'auto', False), ('image_rect_color', 'auto', True), ('image_rect', 'raw', False), ('view', 'rectified', True)])
+def test_rectified_images_are_known_by_their_topic_or_by_parameter_and_use_p(graph, topic, kind, rectified):
+    name = f'input_{topic}_{kind}'
+    node, arrivals = graph.node(name, namespace=name, cli_args=['--ros-args', '-r', f'image:={topic}']), []
+    camera_input = CameraInput(node, TYPES, '', False, kind, Statistics(), ThrottledLog(Listener()), arrivals.append)
+    camera_input.open()
+    images = node.create_publisher(IMAGE, topic, 5)
+    infos = node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', 5)
+    wait_until(lambda: images.get_subscription_count() and infos.get_subscription_count())
+    info = TYPES.make('sensor_msgs/msg/CameraInfo', width=4, height=2, distortion_model='plumb_bob', d=np.full(5, 0.1),
+                      k=np.array([5., 0, 2, 0, 5, 1, 0, 0, 1]), p=np.array([4., 0, 2, 0, 0, 4, 1, 0, 0, 0, 1, 0]))
+    infos.publish(info)
+    images.publish(TYPES.make('sensor_msgs/msg/Image', width=4, height=2, encoding='mono8', step=4, data=np.zeros(8, np.uint8)))
+    camera = camera_input.frame(wait_until(lambda: arrivals, what='the image, which waits for its camera_info')[0].message).camera
+    assert (camera.fx, camera.is_distorted) == ((4, False) if rectified else (5, True))
+    camera_input.close()
+
+
+def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):
+    node, arrivals = graph.node('patient', namespace='patient'), []
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', Statistics(), ThrottledLog(Listener()), arrivals.append)
+    camera_input.open()
+    images = node.create_publisher(IMAGE, 'image', 5)
+    node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', 5)
+    wait_until(images.get_subscription_count)
+    start = time.monotonic()
+    images.publish(TYPES.make('sensor_msgs/msg/Image', width=4, height=2, encoding='mono8', step=4, data=np.zeros(8, np.uint8)))
+    timer = node.create_timer(0.05, camera_input.follow)
+    wait_until(lambda: arrivals)
+    assert time.monotonic() - start > 0.3
+    node.destroy_timer(timer)
+    camera_input.close()

@@ -58,7 +58,7 @@ def complaint(free: int, segment: int, image_bytes: int, depth: int = 5, size: i
 
     :param free: free bytes of /dev/shm before this process takes its segment
     :param segment: bytes the profile asks for
-    :param image_bytes: bytes of the largest message to be published
+    :param image_bytes: bytes of the largest message to be published, 0 if not known
     :param size: size of /dev/shm [bytes]
     """
     needed = segment_for(image_bytes, depth)
@@ -67,7 +67,7 @@ def complaint(free: int, segment: int, image_bytes: int, depth: int = 5, size: i
         return (f'/dev/shm has {free / 1e6:.0f} MB{where} free, but the Fast DDS profile takes {taken_by(segment) / 1e6:.0f} MB: '
                 'images will be late or lost between processes; in Docker start the container with --shm-size=512m or '
                 '--ipc=host, or choose a smaller segment_size in the profile')
-    if segment < min(needed, DEFAULT_SEGMENT):
+    if image_bytes and segment < min(needed, DEFAULT_SEGMENT):
         return (f'the shared-memory segment of Fast DDS is {segment / 1e6:.1f} MB, but {depth} messages of '
                 f'{image_bytes / 1e6:.1f} MB need {needed / 1e6:.0f} MB: best-effort subscribers in other processes will lose '
                 'some; set FASTDDS_DEFAULT_PROFILES_FILE to config/fastdds_large_messages.xml of semdepth_ros')

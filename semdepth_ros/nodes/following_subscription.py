@@ -5,13 +5,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
 
 from semdepth_ros.bridge.messages import stamp_ns
 from semdepth_ros.bridge.qos import BEST_EFFORT, INPUT, RELIABLE, Qos, following
 from semdepth_ros.bridge.rclpy_types import qos_profile
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
 
 FOLLOW = 'follow'
 
