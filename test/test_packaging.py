@@ -229,6 +229,11 @@ def test_errors_of_a_command_are_one_line_and_status_2(monkeypatch, capsys, erro
     assert capsys.readouterr().err == f'semdepth bag: {" ".join(str(error).split())}\n'
 
 
+def test_starting_nodes_does_not_load_torch():
+    code = 'import semdepth_ros.cli.run, sys; print("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout == 'False\n'
+
+
 def test_run_refuses_a_profile_that_is_not_there():
     done = run_semdepth('run', '--profile', '/no/such.xml', 'perception')
     assert (done.returncode, done.stderr) == (2, 'semdepth run: --profile /no/such.xml: no such file\n')

@@ -1,13 +1,15 @@
 """Perceptions to organised point clouds."""
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
 
 from semdepth_ros.bridge.messages import MessageTypes
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.perception.perception import Perception
+
+if TYPE_CHECKING:  # its package loads torch, which programs that only start nodes can do without
+    from semdepth_ros.perception.perception import Perception
 
 POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
                   'formats': ['<f4', '<f4', '<f4', '<u4', 'u1', 'u1'], 'offsets': [0, 4, 8, 12, 16, 17], 'itemsize': 20})
