@@ -57,8 +57,8 @@ def direction_board(rng: np.random.Generator) -> Parts:
 
 
 def _head(p: Parts, x: float, y: float, z: float) -> None:
-    p.box((x, y, z), (0.22, 0.34, 0.98), DARK, 'traffic light')
-    p.box((x - 0.04, y, z), (0.03, 0.55, 1.2), (0.02, 0.02, 0.02), 'traffic light')
+    p.box((x, y, z), (0.22, 0.36, 1.02), DARK, 'traffic light')
+    p.box((x - 0.04, y, z), (0.03, 0.62, 1.28), (0.02, 0.02, 0.02), 'traffic light')
     for level, colour in ((0.31, (0.5, 0.02, 0.01)), (0.0, (0.45, 0.28, 0.01)), (-0.31, (0.02, 0.40, 0.18))):
         p.box((x + 0.12, y, z + level), (0.03, 0.23, 0.23), colour, 'traffic light', pattern='signal',
               parameters=(level, 0, 0, 0))

@@ -55,9 +55,10 @@ class Population:
             side = left * way
             heading_in = 0.0 if way > 0 else np.pi
             if junction.signalled:
-                reach = piece.half_width * 0.55 + KERB_SIDE if rng.random() < 0.5 else 0.0
-                parts = furniture.traffic_light(rng, reach)
-                self._stand(piece, s, side * (piece.half_width + KERB_SIDE), np.pi + heading_in, parts, flip=side * way > 0)
+                for there, reach in ((side, piece.half_width * 0.55 * (rng.random() < 0.6)), (-side, 0.0)):
+                    parts = furniture.traffic_light(rng, reach + KERB_SIDE if reach else 0.0)
+                    self._stand(piece, s, there * (piece.half_width + KERB_SIDE), np.pi + heading_in, parts,
+                                flip=there * way > 0)
             else:
                 self._stand(piece, s, side * (piece.half_width + KERB_SIDE), np.pi + heading_in, furniture.sign(rng))
         for way in (-1, 1):

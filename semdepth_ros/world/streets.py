@@ -158,7 +158,7 @@ class Streets:
         self._append(turn / r, r * np.pi / 2 if turn else 2 * r, 'junction', {**section, 'half_width': wide})
         arms = [self._arm(cx, cy, heading + way * np.pi / 2) for way in (-1, 0, 1)
                 if way != turn and (way == 0 or rng.random() < 0.85)]
-        self.junctions.append(Junction(cx, cy, enters, self.length, turn, bool(rng.random() < 0.6), tuple(arms)))
+        self.junctions.append(Junction(cx, cy, enters, self.length, turn, bool(rng.random() < 0.75), tuple(arms)))
         self.every += arms
         self._mark_zebra(enters - 2.5)
         self._mark_zebra(self.length + 2.5)

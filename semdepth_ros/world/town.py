@@ -99,6 +99,6 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
         window_share=_span(rng, 0.30, 0.66, 0.15), floors=(low, low + int(rng.integers(2, 5)) + int(2 * held_out)),
         balconies=u(0, 0.5), districts=tuple(districts), tree_share=u(0.25, 0.8), tree_height=_span(rng, 5.0, 13.0, 4.0),
         tree_kinds=tuple(rng.dirichlet((4, 0.8, 0.8)) if not other else rng.dirichlet((1, 3, 3))), car_share=u(0.4, 0.85),
-        people_per_100m=u(2.0, 6.0), cyclists_per_100m=u(0.5, 1.6), oncoming_gap_m=_span(rng, 25, 110, 50),
+        people_per_100m=u(3.5, 9.0), cyclists_per_100m=u(1.0, 2.4), oncoming_gap_m=_span(rng, 25, 110, 50),
         speed_limit=u(8.0, 12.5), lamp_height=u(5.0, 8.0), pole_colour=tuple(np.array((1, 1, 1)) * u(0.05, 0.35)), plain=plain,
         sun_azimuth_deg=u(0, 360), sun_elevation_deg=u(28, 62), cloudiness=u(0.1, 0.8))
