@@ -28,15 +28,24 @@ LAST = list(TOPICS)[-1]
 CLOUDS_KEPT = 5     # one of so many
 WARM_UP = 8         # frames, of which the first few are not counted
 HEADROOM = 1.25     # between the time a frame takes and the time between frames
+NOTABLE = 0.02      # share of the drive's time that standing still is worth a line
+HOLD_S = 2.0        # the drive stands still for a frame
 FIRST_FRAME_S, FRAME_S, DISCOVERY_S = 120.0, 20.0, 60.0
 
 
 @dataclass
 class LiveRun:
-    """What came of a run: rate it was played at, images sent, and by stamp [ns] the time to the outputs [ms]."""
+    """What came of a run.
+
+    :param rate: time the drive took when recorded / time it took to play
+    :param images: sent to the node
+    :param held_s: time the drive stood still for the node to catch up
+    :param latencies_ms: by stamp [ns], from sending an image to the arrival of its depth and classes
+    """
 
     rate: float
     images: int = 0
+    held_s: float = 0.0
     latencies_ms: dict[int, float] = field(default_factory=dict)
 
 
@@ -52,12 +61,13 @@ class Arrivals:
     """When which output of which frame arrived."""
 
     def __init__(self):
-        self._changed, self._times = threading.Condition(), {}
+        self._changed, self._times, self._newest_ns = threading.Condition(), {}, 0
 
     def note(self, topic: str, stamp_ns: int) -> None:
         """Remember that this output has arrived now."""
         with self._changed:
             self._times.setdefault(stamp_ns, {}).setdefault(topic, time.monotonic())
+            self._newest_ns = max(self._newest_ns, stamp_ns if topic == LAST else 0)
             self._changed.notify_all()
 
     def wait_for(self, topic: str, stamp_ns: int, timeout_s: float) -> float | None:
@@ -65,6 +75,11 @@ class Arrivals:
         with self._changed:
             self._changed.wait_for(lambda: topic in self._times.get(stamp_ns, ()), timeout_s)
             return self._times.get(stamp_ns, {}).get(topic)
+
+    def wait_until_past(self, stamp_ns: int, timeout_s: float) -> None:
+        """Wait until all outputs of this frame or of a later one have arrived."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._newest_ns >= stamp_ns, timeout_s)
 
     def complete(self, topics: Collection[str] = NEEDED) -> dict[int, float]:
         """Return, by stamp, when the last of these outputs arrived."""
@@ -101,6 +116,8 @@ def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, c
             say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {run.rate:.2f} of its rate')
         play(player, drive, topics, run, arrivals, check, stop, progress)
         recorder.stop()
+    if run.held_s > NOTABLE * period_s * run.images:
+        say(f'the drive stood still for {run.held_s:.1f} s in all, for the machine to catch up')
     return run
 
 
@@ -134,19 +151,28 @@ def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, ar
 
 def play(player: BagPlayer, drive: Path, topics: BagTopics, run: LiveRun, arrivals: Arrivals,
          check: Callable[[], None], stop: threading.Event, progress: Callable[[int, int], None]) -> None:
-    """Play the drive and wait for the last outputs; fill in run."""
+    """Play the drive and wait for the last outputs; fill in run.
+
+    The node works on one image and keeps one waiting: while two are unanswered the drive stands still, HOLD_S at most.
+    """
     sent, total = {}, count(drive, topics.image)
 
     def sending(topic, recorded_ns: int, data: bytes) -> None:
         if topic.name == topics.image:
-            sent[stamp_of(data)] = time.monotonic()
             check()
+            before = time.monotonic()
+            if len(sent) >= 2:
+                arrivals.wait_until_past(list(sent)[-2], HOLD_S)
+            sent[stamp_of(data)] = time.monotonic()
+            run.held_s += time.monotonic() - before
             progress(len(sent), total)
 
+    began = time.monotonic()
     if not player.play(run.rate, stop, sending):
         raise Stopped('stopped by a signal')
+    played_s = time.monotonic() - began
     arrivals.wait_for(LAST, max(sent), FRAME_S / 4)
-    run.images = len(sent)
+    run.images, run.rate = len(sent), run.rate * (1 - run.held_s / played_s) if played_s > 0 else run.rate
     run.latencies_ms = {stamp: 1e3 * (arrived - sent[stamp]) for stamp, arrived in arrivals.complete().items()
                         if stamp in sent}
 

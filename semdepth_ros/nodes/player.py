@@ -45,7 +45,6 @@ class BagPlayer:
         self.publishers = {t.name: _publisher(node, types, t) for t in chosen if t.name not in self.left_out}
         self._clock = node.create_publisher(Clock, CLOCK, 10) if clock and CLOCK not in self.publishers else None
         self.awaited = _awaited(self.publishers, known)
-        self.latest_by_s = 0.0
 
     def wait_for_subscribers(self, topics: Collection[str], timeout_s: float, stop: threading.Event) -> list[str]:
         """Wait until these topics have subscribers; return those that have none when the time is up."""
@@ -61,7 +60,7 @@ class BagPlayer:
 
         :param rate: 0.5 takes twice as long as the recording
         :param stop: ends the playing when set
-        :param sending: called with topic, time [ns] and bytes before each message
+        :param sending: called with topic, time [ns] and bytes before each message; the drive stands still meanwhile
         :raises ValueError: rate is not positive
         """
         if not rate > 0:
@@ -73,12 +72,13 @@ class BagPlayer:
                 due = start + (stamp_ns - first_ns) * 1e-9 / rate
                 if stop.wait(max(0.0, due - time.monotonic())):
                     return False
-                self.latest_by_s = max(self.latest_by_s, time.monotonic() - due)
                 if self._clock and stamp_ns != clock_ns:
                     clock_ns = stamp_ns
                     self._clock.publish(_clock_message(stamp_ns))
                 if sending:
+                    before = time.monotonic()
                     sending(topic, stamp_ns, data)
+                    start += time.monotonic() - before
                 self.publishers[topic.name].publish(bytes(data))
         return True
 
