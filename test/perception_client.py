@@ -33,7 +33,8 @@ class Client:
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         self.images = self.node.create_publisher(TYPES.message_class('sensor_msgs/msg/Image'), f'{prefix}image', qos)
         self.infos = self.node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), f'{prefix}camera_info', qos)
-        self.node.create_subscription(Log, '/rosout', lambda m: self.log.append(m.msg), LATCHED)
+        self.node.create_subscription(Log, '/rosout', lambda m: self.log.append(m.msg),
+                                      QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL))
 
     def listen(self, *topics: str, name: str = '', qos: Any = 5) -> None:
         """Subscribe to outputs, or to another topic with its message's name."""

@@ -168,6 +168,13 @@ def test_time_that_goes_backwards_starts_anew(client, node):
     assert node._perceiving.cameras[''].statistics.total('time jumps') == before + 1
 
 
+def test_a_subscriber_that_asks_for_what_is_not_offered_is_told_of(client):
+    kind = TYPES.message_class(TOPICS['depth/sigma'])
+    asking = client.node.create_subscription(kind, 'depth/sigma', print, LATCHED)
+    client.warned('depth/sigma', 'durability')
+    client.node.destroy_subscription(asking)
+
+
 def set_parameter(node, name, value):
     return node.set_parameters([Parameter(name, value=value)])[0]
 

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from semdepth_ros.bridge.label_info import NAME as LABEL_INFO
@@ -15,7 +16,13 @@ from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame
+from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception.perception import Perception
+
+try:
+    from rclpy.event_handler import PublisherEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import PublisherEventCallbacks
 
 
 class CameraOutput:
@@ -24,8 +31,9 @@ class CameraOutput:
     :param prefix: the camera's name, empty for the only one
     """
 
-    def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Sequence[SemanticClass]):
-        self._node, self._types, self._prefix, self._classes = node, types, prefix, classes
+    def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Sequence[SemanticClass],
+                 log: ThrottledLog):
+        self._node, self._types, self._prefix, self._classes, self._log = node, types, prefix, classes, log
         self._maker = OutputMaker(types, classes)
         self._publishers = {topic: self._publisher(topic, name, OUTPUT) for topic, name in TOPICS.items()}
         self._labels = self._publisher('semantic/label_info', LABEL_INFO, LATCHED) if types.has(LABEL_INFO) else None
@@ -55,5 +63,12 @@ class CameraOutput:
 
     def _publisher(self, topic: str, message_name: str, qos: Qos):
         name = f'{self._prefix}/{topic}' if self._prefix else topic
-        return self._node.create_lifecycle_publisher(self._types.message_class(message_name), name, qos_profile(qos),
-                                                     qos_overriding_options=QoSOverridingOptions.with_default_policies())
+
+        def incompatible(event: Any) -> None:
+            policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
+            self._log.warn(f'a subscriber of {name} asks for another {policy} than is offered: nothing will reach it')
+
+        return self._node.create_lifecycle_publisher(
+            self._types.message_class(message_name), name, qos_profile(qos),
+            event_callbacks=PublisherEventCallbacks(incompatible_qos=incompatible),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies())

@@ -61,15 +61,14 @@ class Perceiving:
             max_range_m=parameters['max_range_m'], rectify=parameters['rectify'])
         self._heights, self._learner = CameraHeightListener(node, types), LearnedScale(node, types)
         self.cameras: dict[str, CameraChannel] = {}
+        self._worker = NewestFirstWorker(self._work, self._worker_failed)
         try:
             for name in [n for n in parameters['cameras'] if n] or ['']:
                 self.cameras[name] = self._camera(types, name)
+            self.weights = WeightsChannel(node, types, self.perceptor, file, weights_folder(parameters['weights_dir']), log)
         except Exception:
-            for camera in self.cameras.values():
-                camera.output.close()
+            self._close_cameras()
             raise
-        self._worker = NewestFirstWorker(self._work, self._worker_failed)
-        self.weights = WeightsChannel(node, types, self.perceptor, file, weights_folder(parameters['weights_dir']), log)
 
     def activate(self) -> None:
         """Begin to perceive."""
@@ -90,12 +89,10 @@ class Perceiving:
     def close(self) -> None:
         """Give everything back."""
         self.deactivate()
-        self._worker.stop()
+        self._close_cameras()
         self.weights.end()
         self._heights.close()
         self._learner.update(wanted=False)
-        for camera in self.cameras.values():
-            camera.output.close()
         del self.perceptor
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -116,8 +113,13 @@ class Perceiving:
         statistics, p = Statistics(), self._parameters
         camera_input = CameraInput(self._node, types, name, p['image_transport'] == 'compressed', p['image_kind'], statistics,
                                    self._log, lambda arrival: self._arrived(name, arrival))
-        output = CameraOutput(self._node, types, name, self.perceptor.card.classes)
+        output = CameraOutput(self._node, types, name, self.perceptor.card.classes, self._log)
         return CameraChannel(name, camera_input, output, CameraScale(p, self._heights, self._learner, self._log), statistics)
+
+    def _close_cameras(self) -> None:
+        self._worker.stop()
+        for camera in self.cameras.values():
+            camera.output.close()
 
     def _arrived(self, name: str, arrival: Arrival) -> None:
         if self._worker.put(name, arrival):
