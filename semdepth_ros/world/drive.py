@@ -13,7 +13,7 @@ from semdepth_ros.world.primitives import yaw_matrix
 from semdepth_ros.world.renderer import Renderer
 from semdepth_ros.world.scene import Moment, Scene
 
-GPU_BATCH, CPU_PIXELS = 16, 200_000     # rendered at once: frames on a GPU, pixels on a CPU
+CPU_PIXELS, GPU_PIXELS = 200_000, 2_000_000     # rendered at once
 TWIST_STEP_S = 0.02
 LEVER_ARM_M = 1.7       # the camera stands this far ahead of the rear axle
 
@@ -72,7 +72,7 @@ class Drive:
             if not value > 0:
                 raise ValueError(f'{name} is {value}, expected a positive number')
         self.preset, self.seed, self.frames, self.rate_hz, self.split = preset, seed, int(frames), float(rate_hz), split
-        self.camera, self.device, self.rays = camera or default_camera(preset), str(torch.device(device)), int(rays)
+        self.camera, self.device, self.rays = camera or default_camera(preset), usable_device(device), int(rays)
         self.name = f'{preset}_{split}_{seed}'
         self.camera_in_base = camera_mount(self.camera.height_m or kind.height_m,
                                            kind.pitch_deg if pitch_deg is None else pitch_deg)
@@ -98,7 +98,7 @@ class Drive:
         """
         numbers, frames = [self._checked(i) for i in indices], []
         moments = [self.scene.at(i / self.rate_hz, self.camera_in_base, self._focal) for i in numbers]
-        most = GPU_BATCH if self.device != 'cpu' else max(1, CPU_PIXELS // (self.camera.width * self.camera.height))
+        most = max(1, (CPU_PIXELS if self.device == 'cpu' else GPU_PIXELS) // (self.camera.width * self.camera.height))
         with torch.autocast(torch.device(self.device).type, enabled=False):
             for _, group in groupby(range(len(numbers)), key=lambda k: self.scene.ground.block_of(moments[k].camera)):
                 group = list(group)
@@ -146,6 +146,15 @@ class Drive:
         turn = a[:3, :3].T @ b[:3, :3]
         speed = (b[:3, 3] - a[:3, 3]) @ now[:3, 0] / (last - first)
         return float(speed), float(np.arctan2(turn[1, 0], turn[0, 0]) / (last - first))
+
+
+def usable_device(name: str) -> str:
+    """Return the name of a torch device; raise ValueError if there is none of that name here."""
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(f'device is {name!r}, which cannot be used: {str(error).splitlines()[0]}') from None
+    return str(torch.device(name))
 
 
 def sense(colour: torch.Tensor, noise: float, seeds: list[list[int]]) -> torch.Tensor:

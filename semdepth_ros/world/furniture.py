@@ -82,8 +82,8 @@ def bollard(rng: np.random.Generator) -> Parts:
     return p
 
 
-def advert_column(rng: np.random.Generator) -> Parts:
-    """Return a rubbish bin or cable box (class building, as unmovable man-made bodies)."""
+def cabinet(rng: np.random.Generator) -> Parts:
+    """Return a cable cabinet or a bin (class building, as the nearest to it)."""
     p = Parts()
     colour = ((0.10, 0.14, 0.10), (0.30, 0.30, 0.28), (0.20, 0.16, 0.10))[rng.integers(3)]
     p.box((0, 0, 0.55), (0.45, rng.uniform(0.5, 1.3), 1.1), colour, 'building', material='plaster', period=4)

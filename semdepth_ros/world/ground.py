@@ -71,7 +71,7 @@ def markings(town: Town, channels: torch.Tensor, across_px: torch.Tensor, along_
     inside = ((channels[gm.HALF_WIDTH] - 0.25 - d.abs()) * 8).clamp(0, 1)
     bars = _dashes(d, 1.0, 0.5, a) * _stripe(zebra, 1.6, along_px)
     towards = channels[gm.STOP] + torch.where(d * (1 if town.left_hand else -1) > 0, 2.9, -2.9)
-    stop = _stripe(towards, 0.2, along_px) * (side < -0.1) * (d.abs() > 0.15)
+    stop = _stripe(towards, 0.2, along_px) * (side < -0.1) * (d.abs() > 0.15) * (zebra < 3.4)
     return torch.maximum(paint, torch.maximum(bars, stop) * inside * channels[gm.PAINTED])
 
 

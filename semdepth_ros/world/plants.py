@@ -3,9 +3,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from semdepth_ros.world.primitives import Parts
+from semdepth_ros.world.primitives import CENTRE, HALF, Parts
 
 BARK = (0.10, 0.075, 0.055)
+FREE_HEIGHT_M, REACH_M = 2.7, 2.6       # of a street tree's crown: above the sidewalk, and around its trunk
 
 
 def _leaf(rng: np.random.Generator, town) -> np.ndarray:
@@ -63,3 +64,19 @@ def bush(rng: np.random.Generator, town) -> Parts:
 def tree(rng: np.random.Generator, town) -> Parts:
     """Return a tree of one of the town's kinds."""
     return (broadleaf, conifer, column_tree)[rng.choice(3, p=town.tree_kinds)](rng, town)
+
+
+def street_tree(rng: np.random.Generator, town) -> Parts:
+    """Return a tree whose crown begins above people and cars and does not reach over the lane."""
+    parts = tree(rng, town)
+    trunk, *crown = parts.rows
+    lift = max(0.0, FREE_HEIGHT_M - min(r[CENTRE][2] - r[HALF][2] for r in crown))
+    narrow = min(1.0, REACH_M / max(np.hypot(*r[CENTRE][:2]) + r[HALF][0] for r in crown))
+    for row in crown:
+        row[CENTRE][:2] *= narrow
+        row[HALF] *= narrow
+        row[CENTRE][2] += lift
+    top = max(crown[0][CENTRE][2], trunk[CENTRE][2] + trunk[HALF][2])
+    low = trunk[CENTRE][2] - trunk[HALF][2]
+    trunk[CENTRE][2], trunk[HALF][2] = (top + low) / 2, (top - low) / 2
+    return parts

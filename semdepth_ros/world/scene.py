@@ -62,20 +62,15 @@ class Scene:
         self.plan = EgoPlan(self.streets, self.relief, key, seconds)
         self.population = Population(self.streets, self.relief, key, float(preset.lamps_on))
         self.traffic = Traffic(self.streets, self.plan, key, seconds, float(preset.lamps_on))
-        self.tables: list[np.ndarray] = []
         self.ground = GroundMap(self)
         self._joined = lru_cache(maxsize=8)(self._join)
 
     def still(self, x: float, y: float, radius: float) -> np.ndarray:
         """Return the table of the still things of all street pieces within `radius` of a point."""
-        population = self.population
-        distance = np.hypot(population.middles[:, 0] - x, population.middles[:, 1] - y) - population.radii
-        return self._joined(tuple(np.nonzero(distance < radius)[0].tolist()))
+        return self._joined(self.population.near(x, y, radius))
 
     def _join(self, pieces: tuple[int, ...]) -> np.ndarray:
-        while pieces and len(self.tables) <= pieces[-1]:
-            self.tables.append(self.population.populate(len(self.tables)))
-        return np.concatenate([np.zeros((0, COLUMNS)), *(self.tables[i] for i in pieces)])
+        return np.concatenate([np.zeros((0, COLUMNS)), *(self.population.along(i) for i in pieces)])
 
     def shadow_casters(self, x: float, y: float, radius: float) -> np.ndarray:
         """Return boxes of houses and walls, and crowns of trees, whose shade may reach a point."""
@@ -89,7 +84,7 @@ class Scene:
 
     def lamps_near(self, x: float, y: float, radius: float) -> list[tuple[float, float]]:
         """Return the street lamps near a point."""
-        return [p for p in self.population.lamps if np.hypot(p[0] - x, p[1] - y) < radius]
+        return [p for p in self.population.site.lamps if np.hypot(p[0] - x, p[1] - y) < radius]
 
     def at(self, time: float, camera_in_base: np.ndarray, focal_px: float) -> Moment:
         """Return what surrounds the camera at a time [s]; primitives too small or too far to be seen are left out."""
@@ -106,7 +101,7 @@ class Scene:
 
     def _shadows(self, moving, eye: np.ndarray) -> np.ndarray:
         """Return the shadow patches of the objects near the camera."""
-        things = [*self.population.objects, *((pose, m.extent) for m, pose in moving)]
+        things = [*self.population.site.objects, *((pose, m.extent) for m, pose in moving)]
         if not things:
             return np.zeros((0, 15))
         poses, extents = (np.stack(v) for v in zip(*things))

@@ -6,6 +6,7 @@ import numpy as np
 from semdepth_ros.world.primitives import AXES, BOX, HALF, KIND
 
 SHADE_REACH_M, NO_SHADOW = 90.0, -50.0
+EDGE = 20.0     # shadow height gained per metre from a shadow's side: a slope, so that the map's grid does not show
 
 
 def shade_of(casters: np.ndarray, x: np.ndarray, y: np.ndarray, ground: np.ndarray,
@@ -55,12 +56,19 @@ def _shadow_of_box(row: np.ndarray, x, y, ground, away: np.ndarray, climb: float
     c, n = row[AXES][0], row[AXES][3]
     norm = np.hypot(c, n) or 1.0
     c, n = c / norm, n / norm
-    u, v = c * (x - row[0]) + n * (y - row[1]), c * (y - row[1]) - n * (x - row[0])
+    px, py = x - row[0], y - row[1]
+    wide = abs(row[HALF][0] * (c * away[1] - n * away[0])) + abs(row[HALF][1] * (c * away[0] + n * away[1]))
+    across = px * away[1] - py * away[0]                                # from the middle of the shadow's strip
+    beside = np.abs(across) - wide
+    slip = np.sign(across) * np.maximum(beside + 1e-3, 0)               # back into the strip, to know how far the box is
+    px, py = px - away[1] * slip, py + away[0] * slip
+    u, v = c * px + n * py, c * py - n * px
     du, dv = c * away[0] + n * away[1], c * away[1] - n * away[0]
     du, dv = (q if abs(q) > 1e-6 else 1e-6 for q in (du, dv))
     near = np.maximum(-u / du - abs(row[HALF][0] / du), -v / dv - abs(row[HALF][1] / dv))
     far = np.minimum(-u / du + abs(row[HALF][0] / du), -v / dv + abs(row[HALF][1] / dv))
-    return np.where((near > 0) & (near < far), row[2] + row[HALF][2] - near * climb - ground, NO_SHADOW)
+    height = row[2] + row[HALF][2] - 0.3 - np.maximum(near, 0) * climb - ground
+    return np.maximum(np.minimum(height, EDGE * np.minimum(-beside, far)), NO_SHADOW)
 
 
 def _shade_of_crown(row: np.ndarray, x, y, ground, sun: np.ndarray) -> np.ndarray:
