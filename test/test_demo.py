@@ -95,13 +95,13 @@ def test_a_video_with_a_distorting_lens_needs_no_truth(model, tmp_path, processe
 
 
 def test_a_node_that_perceives_too_little_fails_the_demonstration(model, tmp_path, processes):
-    write_folder_sequence(tmp_path / 'drive', Corridor(16))
+    write_folder_sequence(tmp_path / 'drive', Corridor(10))
     child = half_blind(processes, 3, model, '--out', tmp_path / 'out', '--drive', tmp_path / 'drive')
     assert child.wait(120) == 1, child.output
-    assert 'perceived 5 of 16 frames, 11 dropped: fewer than 50 %, so the demonstration has failed' in child.output
+    assert 'perceived 3 of 10 frames, 7 dropped: fewer than 50 %, so the demonstration has failed' in child.output
     metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
-    assert (metrics['frames_in'], metrics['frames_perceived'], metrics['frames_dropped']) == (16, 5, 11)
-    assert metrics['sequences'][0]['frames'] == 5
+    assert (metrics['frames_in'], metrics['frames_perceived'], metrics['frames_dropped']) == (10, 3, 7)
+    assert metrics['sequences'][0]['frames'] == 3
 
 
 def test_ctrl_c_ends_everything_and_leaves_nothing_half_written(model, tmp_path, processes):

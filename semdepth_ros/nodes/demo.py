@@ -109,8 +109,8 @@ def summary(result: dict, run: LiveRun, out: Path) -> list[str]:
     if 'semantics' in sequence:
         scores = sequence['semantics']
         lines.append(f'classes: mIoU {scores["miou"]:.3f}, {100 * scores["pixel_accuracy"]:.1f} % of the pixels right')
-    return [*lines, f'look at {out / "report.html"}, {out / "preview.mp4"} and {out / "preview.png"}; '
-                    f'{out / "drive.mcap"} and {out / "perceived.mcap"} open in Foxglove']
+    return [*lines, f'look at {out / "report.html"}; beside it preview.mp4 and preview.png, and drive.mcap and '
+                    'perceived.mcap for Foxglove or RViz']
 
 
 def _clear(demo: Demo) -> None:

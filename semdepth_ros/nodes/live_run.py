@@ -27,7 +27,7 @@ NEEDED = ('depth/image', 'semantic/image')  # a frame that has both counts as pe
 LAST = list(TOPICS)[-1]
 CLOUDS_KEPT = 5     # one of so many
 WARM_UP = 8         # frames, of which the first few are not counted
-HEADROOM = 1.25     # between the time a frame takes and the time between frames
+HEADROOM = 1.1      # between the time a frame takes and the time between frames
 NOTABLE = 0.02      # share of the drive's time that standing still is worth a line
 HOLD_S = 2.0        # the drive stands still for a frame
 FIRST_FRAME_S, FRAME_S, DISCOVERY_S = 120.0, 20.0, 60.0
@@ -107,7 +107,6 @@ def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, c
             recorder.record(f'/{name}', type_name, every=CLOUDS_KEPT if name == 'points' else 1,
                             arrived=lambda stamp_ns, name=name: arrivals.note(name, stamp_ns))
         recorder.record('/perception/model_info', 'semdepth_ros/msg/ModelInfo', LATCHED)
-        recorder.record('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray')
         player = BagPlayer(node, str(drive))
         wait_for_node(player, [t for t in (topics.image, topics.camera_info) if t], check, stop)
         latency_s = warm_up(player, drive, topics, start_ns, arrivals, check, stop)
