@@ -176,3 +176,19 @@ def test_the_recorder_says_what_nobody_publishes(tmp_path, processes):
     assert child.wait() == 2
     assert 'recorder: nobody publishes /silence (waited 0.2 s)' in child.output
     assert not list(tmp_path.glob('*.mcap')) and not list(tmp_path.glob('.*'))
+
+
+def test_transforms_are_played_where_their_messages_are_installed(bag, overlays):
+    from tf2_msgs.msg import TFMessage
+    static, moving = [], []
+    with Graph('source') as graph:
+        player = BagPlayer(graph.node, str(bag))
+        assert player.left_out == []
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        graph.node.create_subscription(TFMessage, '/tf', moving.append, 50)
+        assert player.wait_for_subscribers(['/tf'], 20.0, threading.Event()) == []
+        player.play(4.0)
+        graph.node.create_subscription(TFMessage, '/tf_static', static.append, latched)  # late, and told all the same
+        wait_until(lambda: len(moving) == COUNT and static)
+    assert (moving[0].transforms[0].header.frame_id, moving[0].transforms[0].child_frame_id) == ('odom', 'base_link')
+    assert static[0].transforms[0].child_frame_id == 'camera_optical'
