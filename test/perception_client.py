@@ -32,7 +32,8 @@ class Client:
         self.heard, self.log, self._subscriptions, self._now = defaultdict(list), [], {}, 1_000_000_000
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         self.images = self.node.create_publisher(TYPES.message_class('sensor_msgs/msg/Image'), f'{prefix}image', qos)
-        self.infos = self.node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), f'{prefix}camera_info', qos)
+        self.infos = self.node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'),
+                                                f'{prefix}camera_info', qos)
         self.node.create_subscription(Log, '/rosout', lambda m: self.log.append(m.msg),
                                       QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL))
 

@@ -1,6 +1,7 @@
 """Long runs against the perception node as a process of its own: nothing lost, nothing changed, no memory grown.
 
-`python test/soak.py` prints a Markdown table and writes it to out/SOAK.md; it ends with 1 if anything was not as it should be.
+`python test/soak.py` prints a Markdown table and writes it to out/SOAK.md; it ends with 1 if anything
+was not as it should be.
 """
 from __future__ import annotations
 
@@ -107,7 +108,8 @@ def run_case(case: Case, frames: int, model: str, log: Path) -> dict:
     """Run one case in this process's /dev/shm; return what was counted."""
     arguments = ['--ros-args', '-p', f'model:={model}', '-p', 'diagnostics_period_s:=0.5']
     resident = []
-    with NodeProcess('semdepth_ros.nodes.perception', arguments, log, os.environ) as process, spinning_node('soak') as node:
+    perception = NodeProcess('semdepth_ros.nodes.perception', arguments, log, os.environ)
+    with perception as process, spinning_node('soak') as node:
         drive = Drive(node, case.reliability)
         drive.wait(lambda: drive.images.get_subscription_count() and drive.infos.get_subscription_count(), 120.0,
                    'the node subscribes', process)
@@ -133,7 +135,7 @@ def run_case(case: Case, frames: int, model: str, log: Path) -> dict:
 
 
 def growth(resident: list[int]) -> dict[str, float]:
-    """Return the node's memory during the first and the last block of frames after the warm-up, and how much it grew."""
+    """Return the node's memory in the first and the last block of frames after the warm-up, and how much it grew."""
     block = min(BLOCK, (len(resident) - WARM_UP) // 2)
     if block < 1:
         return {}
@@ -148,7 +150,8 @@ def resident_bytes(pid: int) -> int:
 
 def run_apart(case: Case, frames: int, model: str, log: Path) -> dict:
     """Run one case in a process of its own, behind a small /dev/shm if the case says so."""
-    command = [sys.executable, __file__, '--case', case.name, '--frames', str(frames), '--model', model, '--log', str(log)]
+    command = [sys.executable, __file__, '--case', case.name, '--frames', str(frames), '--model', model, '--log',
+               str(log)]
     if case.small_shm:
         mount = f'mount -t tmpfs -o size={SMALL_SHM_MB}m tmpfs /dev/shm && exec "$@"'
         command = ['unshare', '-m' if os.geteuid() == 0 else '-rm', 'sh', '-c', mount, 'sh', *command]
@@ -161,8 +164,10 @@ def run_apart(case: Case, frames: int, model: str, log: Path) -> dict:
 
 def table(results: list[dict], model: str) -> str:
     """Return the results as Markdown."""
-    lines = [f'rgb8 {WIDTH}x{HEIGHT}, model `{model}`, {platform.machine()} with {os.cpu_count()} cores, rclpy {version("rclpy")}.', '',
-             '| run | sent | received | perceived | dropped | headers changed | rate [Hz] | memory first / last [MB] | as it should be |',
+    lines = [f'rgb8 {WIDTH}x{HEIGHT}, model `{model}`, {platform.machine()} with {os.cpu_count()} cores, '
+             f'rclpy {version("rclpy")}.', '',
+             '| run | sent | received | perceived | dropped | headers changed | rate [Hz] | memory first / last [MB] | '
+             'as it should be |',
              '|---|---|---|---|---|---|---|---|---|']
     for r in results:
         if 'error' in r:

@@ -1,4 +1,4 @@
-"""CameraInfo becomes a camera as image_geometry reads it, and a camera becomes CameraInfo as depth_image_proc needs it."""
+"""CameraInfo becomes a camera as image_geometry reads it, and a camera the CameraInfo that depth_image_proc needs."""
 from types import SimpleNamespace as Fields
 
 import numpy as np
@@ -35,7 +35,8 @@ def test_binned_size_is_what_the_image_must_have():
         camera_from_info(camera_info(binning_x=2, binning_y=2), 640, 480)
 
 
-@pytest.mark.parametrize('k', [np.zeros(9), (np.nan, 0, 320, 0, 500, 240, 0, 0, 1), (500, 0, 320, 0, -500, 240, 0, 0, 1)])
+@pytest.mark.parametrize('k', [
+    np.zeros(9), (np.nan, 0, 320, 0, 500, 240, 0, 0, 1), (500, 0, 320, 0, -500, 240, 0, 0, 1)])
 def test_a_focal_length_that_is_not_positive_is_refused_with_its_value(k):
     with pytest.raises(ValueError, match=f'{k[0]:g} x {k[4]:g}'):
         camera_from_info(camera_info(k=tuple(k)), 640, 480)

@@ -14,7 +14,8 @@ CAMERA = Camera(9, 6, 7, 7, 4, 2.5)
 RANDOM = np.random.default_rng(0)
 RGB = RANDOM.integers(0, 256, (6, 9, 3), dtype=np.uint8)
 SEEN = Perception(RANDOM.uniform(1, 80, (6, 9)).astype(np.float32), np.ones((6, 9), np.float32),
-                  RANDOM.integers(0, 19, (6, 9), dtype=np.uint8), RANDOM.integers(0, 256, (6, 9), dtype=np.uint8), Scale(),
+                  RANDOM.integers(0, 19, (6, 9), dtype=np.uint8), RANDOM.integers(0, 256, (6, 9), dtype=np.uint8),
+                  Scale(),
                   0, CAMERA, 5, 'camera')
 
 
@@ -74,4 +75,5 @@ def test_without_a_camera_there_are_images_but_no_cloud_and_no_camera_info():
 def test_millimetres_on_request():
     depth = outputs(depth_encoding='16UC1')['depth/image']
     assert depth.encoding == '16UC1'
-    np.testing.assert_allclose(pixels(depth, np.uint16) / 1000, np.where(SEEN.depth < 65.5355, SEEN.depth, 0), atol=5.1e-4)
+    np.testing.assert_allclose(pixels(depth, np.uint16) / 1000, np.where(SEEN.depth < 65.5355, SEEN.depth, 0),
+                               atol=5.1e-4)

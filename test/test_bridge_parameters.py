@@ -28,9 +28,12 @@ def test_every_default_is_valid_and_every_name_is_unique():
 
 @pytest.mark.parametrize('name, value, words', [
     ('stride', 0, 'stride is 0, expected 1 to 16'), ('stride', 2.0, 'whole number'), ('stride', True, 'whole number'),
-    ('max_range_m', float('nan'), 'finite'), ('max_range_m', '80', "'80'"), ('depth_encoding', '8UC1', '8UC1.*32FC1, 16UC1'),
-    ('device', 'gpu', "'gpu'.*cuda:N"), ('cameras', ['front', 'front'], 'different'), ('cameras', ['/front'], 'different'),
-    ('cameras', [1], 'list'), ('overlay_alpha', 1.5, '1.5.*0 to 1'), ('rectify', 1, 'true or false'), ('model', 7, 'text')])
+    ('max_range_m', float('nan'), 'finite'), ('max_range_m', '80', "'80'"),
+    ('depth_encoding', '8UC1', '8UC1.*32FC1, 16UC1'),
+    ('device', 'gpu', "'gpu'.*cuda:N"), ('cameras', ['front', 'front'], 'different'),
+    ('cameras', ['/front'], 'different'),
+    ('cameras', [1], 'list'), ('overlay_alpha', 1.5, '1.5.*0 to 1'), ('rectify', 1, 'true or false'),
+    ('model', 7, 'text')])
 def test_a_wrong_value_is_refused_with_what_was_expected(name, value, words):
     with pytest.raises(ValueError, match=words):
         TABLE[name].validated(value)

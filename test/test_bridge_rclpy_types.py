@@ -80,7 +80,8 @@ def test_label_info_names_every_class(overlays):
 def test_cv_bridge_and_opencv_see_the_same_pixels(encoding):
     channels, dtype = {'rgb16': (3, 'u2'), 'bgr16': (3, 'u2')}.get(encoding, (2, 'u1'))
     pixels = np.random.default_rng(0).integers(0, 255, (4, 6, channels)).astype(dtype)
-    message = TYPES.make('sensor_msgs/msg/Image', height=4, width=6, encoding=encoding, step=6 * channels * pixels.itemsize,
+    message = TYPES.make('sensor_msgs/msg/Image', height=4, width=6, encoding=encoding,
+                         step=6 * channels * pixels.itemsize,
                          data=pixels.reshape(-1).view(np.uint8))
     from semdepth_ros.bridge import to_rgb, view_image
     theirs, ours = (to_rgb(*view_image(message, fallback)) for fallback in (cv_bridge_view(), None))

@@ -46,7 +46,8 @@ def test_the_segment_in_use_is_read_from_the_profile_in_the_environment(variable
 def test_a_profile_with_another_segment_differs_in_nothing_else_but_its_largest_message():
     text = PROFILE.read_text()
     smaller = shared_memory.with_segment(text, 8 * MB)
-    before, after = (dict((e.tag.split('}')[-1], e.text) for e in ElementTree.fromstring(t).iter()) for t in (text, smaller))
+    before, after = (dict((e.tag.split('}')[-1], e.text) for e in ElementTree.fromstring(t).iter())
+                     for t in (text, smaller))
     assert {k for k in before if before[k] != after[k]} == {'segment_size', 'maxMessageSize'}
     assert (after['segment_size'], after['maxMessageSize']) == (str(8 * MB), str(4 * MB))
 

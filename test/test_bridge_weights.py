@@ -38,9 +38,12 @@ def test_a_rollback_may_name_an_older_version_and_one_that_was_withdrawn(update,
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'version': 3}, 'not newer than version 3'), ({'action': 0}, 'action is 0'), ({'factory_hash': 'a' * 64}, 'aaaa.*ffff'),
-    ({'sha256': 'b' * 64}, 'bbbb'), ({'file': 'v5.safetensors'}, 'v5.safetensors.*cannot be read'), ({'file': ''}, 'without folders'),
-    ({'file': '/etc/passwd'}, 'without folders'), ({'file': '..'}, 'without folders'), ({'file': '../v4'}, 'without folders')])
+    ({'version': 3}, 'not newer than version 3'), ({'action': 0}, 'action is 0'),
+    ({'factory_hash': 'a' * 64}, 'aaaa.*ffff'),
+    ({'sha256': 'b' * 64}, 'bbbb'), ({'file': 'v5.safetensors'}, 'v5.safetensors.*cannot be read'),
+    ({'file': ''}, 'without folders'),
+    ({'file': '/etc/passwd'}, 'without folders'), ({'file': '..'}, 'without folders'),
+    ({'file': '../v4'}, 'without folders')])
 def test_anything_else_is_refused_in_one_line_with_both_values(update, tmp_path, change, words):
     with pytest.raises(ValueError, match=words) as error:
         accepted(Fields(**vars(update) | change), tmp_path)

@@ -243,7 +243,8 @@ def announce(client, file, card_of, /, action=1, **changes):
     """Announce a file as a learner would."""
     from semdepth_ros.model_file import read_model
     card = read_model(card_of)[1]
-    update = TYPES.make('semdepth_ros/msg/WeightsUpdate', action=action, factory_hash=card.factory, version=card.version,
+    update = TYPES.make('semdepth_ros/msg/WeightsUpdate', action=action, factory_hash=card.factory,
+                        version=card.version,
                         parent=0, sha256=hashlib.sha256(file.read_bytes()).hexdigest(), file=file.name, reason='test')
     for field, value in changes.items():
         setattr(update, field, value)
@@ -257,7 +258,8 @@ def version_of(client):
 
 
 def test_weights_change_between_frames_only_to_what_was_announced_and_fits(client, models):
-    client.updates = client.node.create_publisher(TYPES.message_class('semdepth_ros/msg/WeightsUpdate'), 'weights', LATCHED)
+    client.updates = client.node.create_publisher(TYPES.message_class('semdepth_ros/msg/WeightsUpdate'), 'weights',
+                                                  LATCHED)
     client.listen('perception/model_info', name=MODEL_INFO, qos=LATCHED)
     client.listen('depth/image')
     assert version_of(client) == 0
@@ -361,14 +363,16 @@ def test_several_cameras_send_jpeg_and_a_damaged_one_stops_neither(graph, two_ca
 
 
 def test_label_names_are_latched_and_tf_gives_the_camera_s_height(overlays, graph, models):
-    node = start(graph, 'named', model=str(models[0]), cameras=['rear'], scale_source='camera_height', base_frame='base',
+    node = start(graph, 'named', model=str(models[0]), cameras=['rear'], scale_source='camera_height',
+                 base_frame='base',
                  min_confidence=0.25)
     wait_until(lambda: node.state == 'active', 20.0, 'active')
     client = Client(graph, 'named', 'rear/')
     client.listen('depth/image')
     client.listen('rear/semantic/label_info', name='vision_msgs/msg/LabelInfo', qos=LATCHED)
     client.answers(client.send(), 'depth/image')
-    names = {c.class_id: c.class_name for c in wait_until(lambda: client.heard['rear/semantic/label_info'])[0].class_map}
+    info = wait_until(lambda: client.heard['rear/semantic/label_info'])[0]
+    names = {c.class_id: c.class_name for c in info.class_map}
     assert names[0] == 'road' and len(names) == 19
     client.warned('no transform from base', 'camera_optical')
     make = TYPES.make

@@ -1,4 +1,4 @@
-"""The parts of the perception node: parameters, subscriptions that follow, the worker, warnings, camera_info by image."""
+"""The parts of the perception node: parameters, subscriptions that follow, worker, warnings, camera_info by image."""
 import logging
 import threading
 import time
@@ -234,8 +234,14 @@ def test_only_the_newest_camera_info_outlives_a_jump_of_time():
     assert len(matcher) == 1 and matcher.camera(640, 480, 50).fx == 100
 
 
+def black():
+    data = np.zeros(8, np.uint8)
+    return TYPES.make('sensor_msgs/msg/Image', width=4, height=2, encoding='mono8', step=4, data=data)
+
+
 @pytest.mark.parametrize('topic, kind, rectified', [
-    ('image_raw', 'auto', False), ('image_rect_color', 'auto', True), ('image_rect', 'raw', False), ('view', 'rectified', True)])
+    ('image_raw', 'auto', False), ('image_rect_color', 'auto', True), ('image_rect', 'raw', False),
+    ('view', 'rectified', True)])
 def test_rectified_images_are_known_by_their_topic_or_by_parameter_and_use_p(graph, topic, kind, rectified):
     name = f'input_{topic}_{kind}'
     node, arrivals = graph.node(name, namespace=name, cli_args=['--ros-args', '-r', f'image:={topic}']), []
@@ -247,8 +253,9 @@ def test_rectified_images_are_known_by_their_topic_or_by_parameter_and_use_p(gra
     info = TYPES.make('sensor_msgs/msg/CameraInfo', width=4, height=2, distortion_model='plumb_bob', d=np.full(5, 0.1),
                       k=np.array([5., 0, 2, 0, 5, 1, 0, 0, 1]), p=np.array([4., 0, 2, 0, 0, 4, 1, 0, 0, 0, 1, 0]))
     infos.publish(info)
-    images.publish(TYPES.make('sensor_msgs/msg/Image', width=4, height=2, encoding='mono8', step=4, data=np.zeros(8, np.uint8)))
-    camera = camera_input.frame(wait_until(lambda: arrivals, what='the image, which waits for its camera_info')[0].message).camera
+    images.publish(black())
+    arrival = wait_until(lambda: arrivals, what='the image, which waits for its camera_info')[0]
+    camera = camera_input.frame(arrival.message).camera
     assert (camera.fx, camera.is_distorted) == ((4, False) if rectified else (5, True))
     camera_input.close()
 
@@ -261,7 +268,7 @@ def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not
     node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', 5)
     wait_until(images.get_subscription_count)
     start = time.monotonic()
-    images.publish(TYPES.make('sensor_msgs/msg/Image', width=4, height=2, encoding='mono8', step=4, data=np.zeros(8, np.uint8)))
+    images.publish(black())
     timer = node.create_timer(0.05, camera_input.follow)
     wait_until(lambda: arrivals)
     assert time.monotonic() - start > 0.3

@@ -24,7 +24,8 @@ def write_models(folder: Path, versions: int = 3) -> list[Path]:
     paths = []
     for version in range(versions):
         paths.append(folder / f'v{version}.safetensors')
-        card = save_network(paths[-1], network, replace(card, version=version, parent=version - 1 if version else None), PROBES)
+        card = save_network(paths[-1], network, replace(card, version=version, parent=version - 1 if version else None),
+                            PROBES)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.add_(0.02 * torch.randn_like(parameter))

@@ -18,7 +18,9 @@ def make_camera_info(types: MessageTypes, header: Any, camera: Camera) -> Any:
     P is K without distortion's help, so that depth_image_proc's x = (u - cx) z / fx holds for a rectified camera.
     """
     k = camera.matrix
-    model, distortion = (camera.distortion_model, camera.distortion) if camera.is_distorted else ('plumb_bob', (0.,) * 5)
+    model, distortion = 'plumb_bob', (0.0,) * 5
+    if camera.is_distorted:
+        model, distortion = camera.distortion_model, camera.distortion
     region = types.make('sensor_msgs/msg/RegionOfInterest', x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
     return types.make('sensor_msgs/msg/CameraInfo', header=header, height=camera.height, width=camera.width,
                       distortion_model=model, d=np.array(distortion, dtype=np.float64), k=k.reshape(-1),

@@ -7,7 +7,8 @@ import numpy as np
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.camera import Camera
 
-_TO_RGB = {'bgr': cv2.COLOR_BGR2RGB, 'rgba': cv2.COLOR_RGBA2RGB, 'bgra': cv2.COLOR_BGRA2RGB, 'mono8': cv2.COLOR_GRAY2RGB}
+_TO_RGB = {'bgr': cv2.COLOR_BGR2RGB, 'rgba': cv2.COLOR_RGBA2RGB, 'bgra': cv2.COLOR_BGRA2RGB,
+           'mono8': cv2.COLOR_GRAY2RGB}
 
 
 class ColourSampler:
@@ -16,8 +17,9 @@ class ColourSampler:
     def __init__(self):
         self._key, self._maps = None, None
 
-    def sample(self, frame: Frame, camera: Camera | None, width: int, height: int, stride: int = 1) -> np.ndarray | None:
-        """Return the frame's colours at output[::stride, ::stride], rgb uint8 [h, w, 3]; black beyond the image's border.
+    def sample(self, frame: Frame, camera: Camera | None, width: int, height: int,
+               stride: int = 1) -> np.ndarray | None:
+        """Return the frame's colours at output[::stride, ::stride], rgb uint8 [h, w, 3]; black beyond its border.
 
         :param camera: the output's camera (rectified); None where the input has none
         :param width, height: the output's full size [px]

@@ -25,7 +25,7 @@ def view_image(message: Any, fallback: View | None = None) -> tuple[np.ndarray, 
     The encodings of HOT share the message's memory, padded rows included.
 
     :param message: anything with the fields of sensor_msgs/Image
-    :param fallback: converts messages of other encodings that name their colours; semdepth_ros.image_encodings where None
+    :param fallback: converts other encodings that name their colours; where None, semdepth_ros.image_encodings does
     :raises ValueError: an encoding that no camera image has, a size, step or buffer that does not fit
     """
     if fallback is not None and message.encoding not in HOT and not _NAMELESS.match(message.encoding):

@@ -37,12 +37,15 @@ def make_model_info(types: MessageTypes, header: Any, served: Served, scale: Sca
     for c in card.classes:
         names[c.train_id] = c.name
     return types.make(
-        NAME, header=header, name=card.name, version=card.version, parent=card.version if card.parent is None else card.parent,
+        NAME, header=header, name=card.name, version=card.version,
+        parent=card.version if card.parent is None else card.parent,
         factory_hash=card.factory, sha256=served.sha256, file=served.file,
         architecture=json.dumps(card.architecture, sort_keys=True), recipe=str(card.recipe.get('name', '')),
-        class_names=names, input_width=input_size[0], input_height=input_size[1], min_depth=float(card.depth_range_m[0]),
-        max_depth=float(card.depth_range_m[1]), device=served.device, precision=served.precision, scale=float(scale.value),
-        scale_sigma=float(scale.sigma / scale.value), scale_source=scale_source, metric=bool(scale.metric), card=json.dumps(asdict(card)))
+        class_names=names, input_width=input_size[0], input_height=input_size[1],
+        min_depth=float(card.depth_range_m[0]), max_depth=float(card.depth_range_m[1]),
+        device=served.device, precision=served.precision, scale=float(scale.value),
+        scale_sigma=float(scale.sigma / scale.value), scale_source=scale_source, metric=bool(scale.metric),
+        card=json.dumps(asdict(card)))
 
 
 def sha256_of(path: Path) -> str:

@@ -75,12 +75,14 @@ class OutputMaker:
     def _points(self, header, frame, perception, settings):
         height, width = perception.depth.shape
         rgb = self._colours.sample(frame, perception.camera, width, height, settings.stride)
-        return self._cloud.make(self._types, header, perception, rgb, settings.stride, settings.cloud_max_range_m or np.inf)
+        return self._cloud.make(self._types, header, perception, rgb, settings.stride,
+                                settings.cloud_max_range_m or np.inf)
 
     def _colour(self, header, frame, perception, settings):
         height, width = perception.labels.shape
         behind = self._overlay.sample(frame, perception.camera, width, height)
-        return make_image(self._types, header, paint(perception.labels, self._palette, behind, settings.overlay_alpha), 'rgb8')
+        painted = paint(perception.labels, self._palette, behind, settings.overlay_alpha)
+        return make_image(self._types, header, painted, 'rgb8')
 
 
 def is_possible(topic: str, perception: Perception) -> bool:

@@ -39,7 +39,7 @@ class Parameter:
         if self.choices and value not in self.choices:
             raise ValueError(f'{self.name} is {value!r}, expected one of {", ".join(map(str, self.choices))}')
         for number in value if isinstance(value, list) else [value]:
-            if (self.minimum is not None and number < self.minimum) or (self.maximum is not None and number > self.maximum):
+            if not _is_within(number, self.minimum, self.maximum):
                 raise ValueError(f'{self.name} is {number}, expected {self.range_text}')
         wrong = self.check(value) if self.check else None
         if wrong:
@@ -63,7 +63,8 @@ class Parameter:
             value = list(value)
         members = kind is not list or (type(value) is list and all(isinstance(v, str) for v in value))
         if type(value) is not kind or not members or (kind is float and not math.isfinite(value)):
-            names = {float: 'a finite number', int: 'a whole number', bool: 'true or false', str: 'text', list: 'a list of texts'}
+            names = {float: 'a finite number', int: 'a whole number', bool: 'true or false', str: 'text',
+                     list: 'a list of texts'}
             raise ValueError(f'{self.name} is {value!r}, expected {names[kind]}')
         return value
 
@@ -80,8 +81,13 @@ def as_yaml(table: Sequence[Parameter], title: str) -> str:
 
 def as_markdown(table: Sequence[Parameter]) -> str:
     """Return the table as Markdown."""
-    rows = [f'| `{p.name}` | `{_yaml_value(p.default)}` | {p.range_text} | {p.change} | {p.description} |' for p in table]
+    rows = [f'| `{p.name}` | `{_yaml_value(p.default)}` | {p.range_text} | {p.change} | {p.description} |'
+            for p in table]
     return '\n'.join(['| parameter | default | values | changes | meaning |', '|---|---|---|---|---|', *rows]) + '\n'
+
+
+def _is_within(number: float, minimum: float | None, maximum: float | None) -> bool:
+    return (minimum is None or number >= minimum) and (maximum is None or number <= maximum)
 
 
 def _wrapped(text: str, indent: str) -> list[str]:

@@ -20,45 +20,59 @@ def _not_cameras(value: list[str]) -> str | None:
 
 PERCEPTION = (
     Parameter('model', 'default', 'Model file (*.safetensors); `default` is the one that comes with the package.'),
-    Parameter('device', 'auto', 'What the network runs on: `auto` takes CUDA where there is one, else `cpu`; `cuda:1` the '
-              'second GPU.', check=_not_a_device),
-    Parameter('precision', 'auto', 'Arithmetic of the network; `auto` takes half precision on CUDA, bfloat16 on a CPU that '
-              'computes with it, else float32.', choices=('auto', 'float32', 'bfloat16', 'float16')),
+    Parameter('device', 'auto',
+              'What the network runs on: `auto` takes CUDA where there is one, else `cpu`; `cuda:1` the second GPU.',
+              check=_not_a_device),
+    Parameter('precision', 'auto',
+              'Arithmetic of the network; `auto` takes half precision on CUDA, bfloat16 on a CPU that computes with '
+              'it, else float32.', choices=('auto', 'float32', 'bfloat16', 'float16')),
     Parameter('threads', 0, 'CPU threads the network may use; 0 leaves it to torch.', minimum=0, maximum=256),
-    Parameter('output', 'input', 'Size of the outputs: that of the `input` image, or that at which the `network` sees it, '
-              'which costs less.', choices=('input', 'network')),
-    Parameter('cameras', [''], 'Name prefixes of several cameras served by this node: [front, left] reads front/image and '
-              'left/image and publishes front/depth/image and so on; empty is one camera without a prefix.',
+    Parameter('output', 'input',
+              'Size of the outputs: that of the `input` image, or that at which the `network` sees it, which costs '
+              'less.', choices=('input', 'network')),
+    Parameter('cameras', [''],
+              'Name prefixes of several cameras served by this node: [front, left] reads front/image and left/image '
+              'and publishes front/depth/image and so on; empty is one camera without a prefix.',
               check=_not_cameras),
-    Parameter('image_transport', 'raw', 'compressed: JPEG or PNG from image/compressed.',
-              choices=('raw', 'compressed')),
-    Parameter('image_kind', 'auto', 'Whether the image is as the lens made it or has been rectified by its driver, so that '
-              'P of camera_info applies and not K and D; `auto`: rectified if the topic is named image_rect…',
+    Parameter('image_transport', 'raw',
+              'compressed: JPEG or PNG from image/compressed.', choices=('raw', 'compressed')),
+    Parameter('image_kind', 'auto',
+              'Whether the image is as the lens made it or has been rectified by its driver, so that P of '
+              'camera_info applies and not K and D; `auto`: rectified if the topic is named image_rect...',
               choices=('auto', 'raw', 'rectified')),
-    Parameter('rectify', True, 'Rectify images of a distorted camera (D of camera_info is not zero) on the device; without '
-              'it such a camera has images but no cloud.'),
-    Parameter('stride', 1, 'Every how many pixels mask, confidence and cloud are sent, along rows and columns alike.',
+    Parameter('rectify', True,
+              'Rectify images of a distorted camera (D of camera_info is not zero) on the device; without it such a '
+              'camera has images but no cloud.'),
+    Parameter('stride', 1,
+              'Every how many pixels mask, confidence and cloud are sent, along rows and columns alike.',
               change=RUNNING, minimum=1, maximum=16),
-    Parameter('depth_encoding', '32FC1', '32FC1 is metres with NaN and infinity (REP 118); 16UC1 is millimetres with 0 for '
-              'both.', change=RUNNING, choices=('32FC1', '16UC1')),
-    Parameter('max_range_m', 80.0, 'Depth beyond this is sent as infinity [m].', change=RUNNING, minimum=1.0,
-              maximum=1000.0),
-    Parameter('cloud_max_range_m', 0.0, 'Points beyond this are left out of the cloud [m]; 0: max_range_m alone counts.',
+    Parameter('depth_encoding', '32FC1',
+              '32FC1 is metres with NaN and infinity (REP 118); 16UC1 is millimetres with 0 for both.',
+              change=RUNNING, choices=('32FC1', '16UC1')),
+    Parameter('max_range_m', 80.0,
+              'Depth beyond this is sent as infinity [m].', change=RUNNING, minimum=1.0, maximum=1000.0),
+    Parameter('cloud_max_range_m', 0.0,
+              'Points beyond this are left out of the cloud [m]; 0: max_range_m alone counts.',
               change=RUNNING, minimum=0.0, maximum=1000.0),
-    Parameter('min_confidence', 0.0, 'Labels less probable than this are sent as 255, unlabelled.', change=RUNNING,
-              minimum=0.0, maximum=1.0),
-    Parameter('overlay_alpha', 0.5, 'Opacity of the class colours over the image in semantic_color/image.', change=RUNNING,
-              minimum=0.0, maximum=1.0),
-    Parameter('scale_source', 'none', 'What makes depth metric on this camera: `none` (as the network says), `fixed` (the '
-              'parameter scale), `camera_height` (the road seen against the height), `adaptation` (the learner).',
+    Parameter('min_confidence', 0.0,
+              'Labels less probable than this are sent as 255, unlabelled.',
+              change=RUNNING, minimum=0.0, maximum=1.0),
+    Parameter('overlay_alpha', 0.5,
+              'Opacity of the class colours over the image in semantic_color/image.',
+              change=RUNNING, minimum=0.0, maximum=1.0),
+    Parameter('scale_source', 'none',
+              'What makes depth metric on this camera: `none` (as the network says), `fixed` (the parameter scale), '
+              '`camera_height` (the road seen against the height), `adaptation` (the learner).',
               change=RUNNING, choices=('none', 'fixed', 'camera_height', 'adaptation')),
     Parameter('scale', 1.0, 'Factor on depth for scale_source `fixed`.', change=RUNNING, minimum=0.01, maximum=100.0),
-    Parameter('camera_height_m', 0.0, 'Height of the lens above the road [m]; 0: from TF, the height above base_frame.',
+    Parameter('camera_height_m', 0.0,
+              'Height of the lens above the road [m]; 0: from TF, the height above base_frame.',
               change=RUNNING, minimum=0.0, maximum=20.0),
     Parameter('base_frame', 'base_footprint', 'Frame of the vehicle whose origin lies on the road.', change=RUNNING),
-    Parameter('weights_dir', '', 'Folder of the weights that a learner announces on the topic weights; empty: '
+    Parameter('weights_dir', '',
+              'Folder of the weights that a learner announces on the topic weights; empty: '
               '$ROS_HOME/semdepth_ros/weights ($ROS_HOME is ~/.ros unless set).'),
     Parameter('diagnostics_period_s', 1.0, 'Time between diagnostics [s].', change=RUNNING, minimum=0.1, maximum=60.0),
-    Parameter('autostart', True, 'Configure and activate without being asked; false leaves it to a lifecycle manager.',
-              change=START),
+    Parameter('autostart', True,
+              'Configure and activate without being asked; false leaves it to a lifecycle manager.', change=START),
 )

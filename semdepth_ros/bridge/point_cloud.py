@@ -12,7 +12,8 @@ if TYPE_CHECKING:  # its package loads torch, which programs that only start nod
     from semdepth_ros.perception.perception import Perception
 
 POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
-                  'formats': ['<f4', '<f4', '<f4', '<u4', 'u1', 'u1'], 'offsets': [0, 4, 8, 12, 16, 17], 'itemsize': 20})
+                  'formats': ['<f4', '<f4', '<f4', '<u4', 'u1', 'u1'], 'offsets': [0, 4, 8, 12, 16, 17],
+                  'itemsize': 20})
 _LARGEST = np.finfo(np.float32).max
 _UINT8, _FLOAT32 = 2, 7  # sensor_msgs/PointField
 _DATATYPES = {'x': _FLOAT32, 'y': _FLOAT32, 'z': _FLOAT32, 'rgb': _FLOAT32, 'label': _UINT8, 'confidence': _UINT8}
@@ -28,9 +29,9 @@ class CloudMaker:
              max_range_m: float = np.inf) -> Any:
         """Return the organised sensor_msgs/PointCloud2 of perception[::stride, ::stride].
 
-        Points are x = (u - cx) z / fx, y = (v - cy) z / fy, z as depth_image_proc has them; NaN where depth is not finite
-        or beyond max_range_m. rgb is packed into a float as PCL does. Message classes that do not copy what they are given
-        share this maker's buffer until its next cloud.
+        Points are x = (u - cx) z / fx, y = (v - cy) z / fy, z as depth_image_proc has them; NaN where depth is not
+        finite or beyond max_range_m. rgb is packed into a float as PCL does. Message classes that do not copy what they
+        are given share this maker's buffer until its next cloud.
 
         :param header: as it came with the input
         :param rgb: uint8 [h, w, 3], the colours at the strided pixels; None is black

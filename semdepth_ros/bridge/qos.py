@@ -24,8 +24,8 @@ INPUT = Qos(BEST_EFFORT, depth=5)
 def following(qos: Qos, offered: Iterable[str]) -> Qos:
     """Return the quality to subscribe with, given the reliability of every publisher of the topic.
 
-    Reliable if all publishers are, so that nothing they send is lost; else best effort, which every publisher can serve.
-    Without publishers qos is returned as it is.
+    Reliable if all publishers are, so that nothing they send is lost; else best effort, which every publisher can
+    serve. Without publishers qos is returned as it is.
     """
     offered = list(offered)
     if not offered:

@@ -63,7 +63,7 @@ def qos_profile(qos: Qos) -> QoSProfile:
 
 
 def cv_bridge_view() -> Callable[[Any], tuple[np.ndarray, str]] | None:
-    """Return a function from an image message to (rgb or mono array, layout) that goes through cv_bridge, None without it.
+    """Return a function from an image message to (rgb array, layout) that goes through cv_bridge, None without it.
 
     cv_bridge built for another NumPy raises AttributeError while it is imported.
     """

@@ -1,8 +1,8 @@
 """Room for images in the middleware's shared memory: how much is needed, how much there is, and a profile that fits.
 
-Fast DDS gives every process a segment of its own for what it publishes, 512 KB unless a profile says otherwise. Best-effort
-messages that do not fit are lost between processes, reliable ones come late. The segment is taken from /dev/shm when the
-process starts; where there is too little left, Fast DDS goes on without shared memory.
+Fast DDS gives every process a segment of its own for what it publishes, 512 KB unless a profile says otherwise.
+Best-effort messages that do not fit are lost between processes, reliable ones come late. The segment is taken from
+/dev/shm when the process starts; where there is too little left, Fast DDS goes on without shared memory.
 """
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def room(folder: str = FOLDER) -> tuple[int, int] | None:
 
 
 def segment_that_fits(size: int, wanted: int = DEFAULT_SEGMENT, processes: int = _PROCESSES) -> int:
-    """Return the largest segment up to wanted [bytes] that leaves room for this many processes in a /dev/shm of this size."""
+    """Return the largest segment up to wanted with which so many processes fit into a /dev/shm of this size [bytes]."""
     share = int((size / processes - 700_000) / 1.05) // _MEGABYTE * _MEGABYTE
     return max(_MEGABYTE, min(wanted, share))
 
@@ -64,13 +64,13 @@ def complaint(free: int, segment: int, image_bytes: int, depth: int = 5, size: i
     needed = segment_for(image_bytes, depth)
     if free < taken_by(segment):
         where = '' if size is None else f' of {size / 1e6:.0f} MB'
-        return (f'/dev/shm has {free / 1e6:.0f} MB{where} free, but the Fast DDS profile takes {taken_by(segment) / 1e6:.0f} MB: '
-                'images will be late or lost between processes; in Docker start the container with --shm-size=512m or '
-                '--ipc=host, or choose a smaller segment_size in the profile')
+        return (f'/dev/shm has {free / 1e6:.0f} MB{where} free, but the Fast DDS profile takes '
+                f'{taken_by(segment) / 1e6:.0f} MB: images will be late or lost between processes; in Docker start the '
+                'container with --shm-size=512m or --ipc=host, or choose a smaller segment_size in the profile')
     if image_bytes and segment < min(needed, DEFAULT_SEGMENT):
         return (f'the shared-memory segment of Fast DDS is {segment / 1e6:.1f} MB, but {depth} messages of '
-                f'{image_bytes / 1e6:.1f} MB need {needed / 1e6:.0f} MB: best-effort subscribers in other processes will lose '
-                'some; set FASTDDS_DEFAULT_PROFILES_FILE to config/fastdds_large_messages.xml of semdepth_ros')
+                f'{image_bytes / 1e6:.1f} MB need {needed / 1e6:.0f} MB: best-effort subscribers in other processes '
+                'will lose some; set FASTDDS_DEFAULT_PROFILES_FILE to config/fastdds_large_messages.xml of semdepth_ros')
     return None
 
 

@@ -22,8 +22,8 @@ def weights_folder(parameter: str) -> Path:
 def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Collection[str] = ()) -> Path:
     """Return the file that a WeightsUpdate asks to serve, if it may be.
 
-    The parent is informative only, so that a restarted node can take version 7 straight away. What the file itself says of
-    its architecture and its probe frames is up to whoever loads it.
+    The parent is informative only, so that a restarted node can take version 7 straight away. What the file itself says
+    of its architecture and its probe frames is up to whoever loads it.
 
     :param update: anything with the fields of semdepth_ros/WeightsUpdate
     :param withdrawn: hashes of files that a person has rolled back from
@@ -31,7 +31,8 @@ def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Colle
     """
     what = f'weights version {update.version} ({update.file!r})'
     if update.action not in (PROMOTE, ROLLBACK):
-        raise ValueError(f'{what} refused: action is {update.action}, expected {PROMOTE} (promote) or {ROLLBACK} (roll back)')
+        raise ValueError(f'{what} refused: action is {update.action}, expected {PROMOTE} (promote) or {ROLLBACK} '
+                         '(roll back)')
     if update.factory_hash != served.factory:
         raise ValueError(f'{what} refused: they descend from factory {update.factory_hash[:12]!r}, served is '
                          f'{served.factory[:12]!r}')

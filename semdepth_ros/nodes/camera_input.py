@@ -53,7 +53,8 @@ class CameraInput:
         self._image_class = types.message_class(f'sensor_msgs/msg/{kind}')
         self._info_class = types.message_class('sensor_msgs/msg/CameraInfo')
         self._compressed, self._fallback = compressed, None if compressed else cv_bridge_view()
-        rectified = image_kind == 'rectified' or (image_kind == 'auto' and resolved.rsplit('/', 1)[-1].startswith('image_rect'))
+        named_so = resolved.rsplit('/', 1)[-1].startswith('image_rect')
+        rectified = image_kind == 'rectified' or (image_kind == 'auto' and named_so)
         self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
         self._held, self._patient_until = None, None
         self.incompatible = ''
@@ -78,7 +79,8 @@ class CameraInput:
         if self._subscriptions:
             return
         self._watch.restart()
-        image = FollowingSubscription(self._node, self._image_class, self.image_topic, self._on_image, lost=self._on_lost,
+        image = FollowingSubscription(self._node, self._image_class, self.image_topic, self._on_image,
+                                      lost=self._on_lost,
                                       incompatible=lambda policy: self._on_incompatible(self.image_topic, policy))
         info = FollowingSubscription(self._node, self._info_class, self.info_topic, self._on_info,
                                      incompatible=lambda policy: self._on_incompatible(self.info_topic, policy))

@@ -19,7 +19,8 @@ STATUS_TOPIC = 'adaptation/status'
 class CameraScale:
     """Hands out the scale source of one camera; it is made anew when what it rests on changes."""
 
-    def __init__(self, parameters: DeclaredParameters, heights: CameraHeightListener, learner: LearnedScale, log: ThrottledLog):
+    def __init__(self, parameters: DeclaredParameters, heights: CameraHeightListener, learner: LearnedScale,
+                 log: ThrottledLog):
         self._parameters, self._heights, self._learner, self._log = parameters, heights, learner, log
         self._key, self._source = None, GivenScale()
 
@@ -61,7 +62,8 @@ class LearnedScale:
     def update(self, wanted: bool) -> None:
         """Subscribe while it is wanted; call it now and then from the executor."""
         if wanted and self._subscription is None:
-            self._subscription = self._node.create_subscription(self._class, STATUS_TOPIC, self._receive, qos_profile(OUTPUT))
+            self._subscription = self._node.create_subscription(self._class, STATUS_TOPIC, self._receive,
+                                                                qos_profile(OUTPUT))
         elif not wanted and self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._status = None
@@ -71,7 +73,8 @@ class LearnedScale:
         status = self._status
         if status is None or not status.scale > 0:
             return Scale()
-        return Scale(status.scale, status.scale * status.scale_sigma, status.metric and status.served_version == version)
+        return Scale(status.scale, status.scale * status.scale_sigma,
+                     status.metric and status.served_version == version)
 
     def _receive(self, status: Any) -> None:
         self._status = status

@@ -45,8 +45,8 @@ class DeclaredParameters:
                 return SetParametersResult(successful=False, reason=str(error))
             held = parameter.change == CONFIGURE and self._node.has_parameter(change.name) and self._is_configured()
             if held and value != self[change.name]:
-                return SetParametersResult(successful=False, reason=f'{change.name} is read when the node is configured: '
-                                                                    'clean it up first')
+                reason = f'{change.name} is read when the node is configured: clean it up first'
+                return SetParametersResult(successful=False, reason=reason)
         return SetParametersResult(successful=True)
 
 

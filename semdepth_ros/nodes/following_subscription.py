@@ -31,8 +31,9 @@ class _Stage:
 class FollowingSubscription:
     """Calls back with every message of a topic; call follow() a few times a second.
 
-    When the reliability changes, the new subscription's messages wait until the old one has delivered the first of them, so
-    that none is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability, depth} come first.
+    When the reliability changes, the new subscription's messages wait until the old one has delivered the first of
+    them, so that none is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability, depth}
+    come first.
 
     :param lost: called with the number of messages the middleware says were lost, where it says so
     :param incompatible: called with the name of a policy that keeps a publisher and this subscription apart
@@ -144,7 +145,7 @@ def overridden(node: Node, topic: str, qos: Qos) -> tuple[Qos, bool]:
             node.declare_parameter(f'{prefix}.{name}', default)
     reliability, depth = (node.get_parameter(f'{prefix}.{name}').value for name in ('reliability', 'depth'))
     if reliability not in (FOLLOW, RELIABLE, BEST_EFFORT) or depth < 1:
-        raise ValueError(f'{prefix} has reliability {reliability!r} and depth {depth}, expected {FOLLOW}, {RELIABLE} or '
-                         f'{BEST_EFFORT} and at least 1')
+        raise ValueError(f'{prefix} has reliability {reliability!r} and depth {depth}, expected {FOLLOW}, {RELIABLE} '
+                         f'or {BEST_EFFORT} and at least 1')
     qos = replace(qos, depth=depth)
     return (qos, False) if reliability == FOLLOW else (replace(qos, reliability=reliability), True)

@@ -1,4 +1,4 @@
-"""All that the perception node has between configure and cleanup: the Perceptor, its cameras, and a frame's way through."""
+"""What the perception node has between configure and cleanup: Perceptor, cameras, and a frame's way through."""
 from __future__ import annotations
 
 import time
@@ -65,7 +65,8 @@ class Perceiving:
         try:
             for name in [n for n in parameters['cameras'] if n] or ['']:
                 self.cameras[name] = self._camera(types, name)
-            self.weights = WeightsChannel(node, types, self.perceptor, file, weights_folder(parameters['weights_dir']), log)
+            folder = weights_folder(parameters['weights_dir'])
+            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, log)
         except Exception:
             self._close_cameras()
             raise
@@ -110,11 +111,13 @@ class Perceiving:
                 camera.input.close()
 
     def _camera(self, types: RclpyTypes, name: str) -> CameraChannel:
-        statistics, p = Statistics(), self._parameters
-        camera_input = CameraInput(self._node, types, name, p['image_transport'] == 'compressed', p['image_kind'], statistics,
-                                   self._log, lambda arrival: self._arrived(name, arrival))
+        statistics, parameters = Statistics(), self._parameters
+        camera_input = CameraInput(
+            self._node, types, name, parameters['image_transport'] == 'compressed', parameters['image_kind'],
+            statistics, self._log, lambda arrival: self._arrived(name, arrival))
         output = CameraOutput(self._node, types, name, self.perceptor.card.classes, self._log)
-        return CameraChannel(name, camera_input, output, CameraScale(p, self._heights, self._learner, self._log), statistics)
+        scale = CameraScale(parameters, self._heights, self._learner, self._log)
+        return CameraChannel(name, camera_input, output, scale, statistics)
 
     def _close_cameras(self) -> None:
         self._worker.stop()
@@ -167,8 +170,9 @@ class Perceiving:
         camera.metric = perception.scale.metric
         if not camera.metric and (camera.name, kind) not in self._metric_told:
             self._metric_told.add((camera.name, kind))
-            self._node.get_logger().warning(f'{camera.input.image_topic}: depth is not metric on this camera (scale_source is '
-                                            f'{kind!r}); see scale_source in the parameters')
+            self._node.get_logger().warning(
+                f'{camera.input.image_topic}: depth is not metric on this camera (scale_source is {kind!r}); see '
+                'scale_source in the parameters')
 
     def _notice_changes(self, camera: CameraChannel, frame: Frame) -> None:
         size = (frame.width, frame.height)

@@ -121,7 +121,8 @@ class PerceptionNode(LifecycleNode):
         self._enabled = request.data
         if self._perceiving:
             self._perceiving.poll(self._enabled)
-        response.success, response.message = True, 'enabled' if self._enabled else 'disabled: no images are subscribed to'
+        response.success = True
+        response.message = 'enabled' if self._enabled else 'disabled: no images are subscribed to'
         return response
 
     def _rollback(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

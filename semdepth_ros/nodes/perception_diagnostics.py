@@ -23,7 +23,8 @@ class PerceptionDiagnostics:
 
     def __init__(self, node: LifecycleNode, types: RclpyTypes, log: ThrottledLog):
         self._node, self._types, self._log = node, types, log
-        self._publisher = node.create_publisher(types.message_class('diagnostic_msgs/msg/DiagnosticArray'), '/diagnostics',
+        self._publisher = node.create_publisher(types.message_class('diagnostic_msgs/msg/DiagnosticArray'),
+                                                '/diagnostics',
                                                 qos_profile(Qos(depth=10)))
         self._due_s, self._gaps = 0.0, {}
 
@@ -64,7 +65,8 @@ class PerceptionDiagnostics:
         statistics, gaps = camera.statistics, camera.input.gaps
         new_gaps, self._gaps[camera.name] = gaps - self._gaps.get(camera.name, 0), gaps
         values = {'topic': camera.input.image_topic, 'reliability': camera.input.reliability or 'not subscribed',
-                  'rate in [Hz]': statistics.rate('received', now_s), 'rate out [Hz]': statistics.rate('perceived', now_s)}
+                  'rate in [Hz]': statistics.rate('received', now_s),
+                  'rate out [Hz]': statistics.rate('perceived', now_s)}
         totals = statistics.totals()
         values |= {name: totals[name] for name in _COUNTERS} | {'gaps': gaps}
         values['metric'] = 'unknown' if camera.metric is None else camera.metric

@@ -29,7 +29,8 @@ class WeightsChannel:
     :param folder: where announced files lie
     """
 
-    def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path, log: ThrottledLog):
+    def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path,
+                 log: ThrottledLog):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._files = {perceptor.version: (file.name, sha256_of(file))}
         self._cards = {perceptor.version: perceptor.card}
@@ -43,7 +44,8 @@ class WeightsChannel:
 
     def open(self) -> None:
         """Listen to announcements; the newest one comes at once."""
-        self._subscription = self._node.create_subscription(self._types.message_class(UPDATE), 'weights', self._updates.put,
+        self._subscription = self._node.create_subscription(self._types.message_class(UPDATE), 'weights',
+                                                            self._updates.put,
                                                             qos_profile(LATCHED))
 
     def close(self) -> None:
@@ -106,5 +108,6 @@ class WeightsChannel:
         current = self._perceptor.card
         self._cards[current.version] = current
         card = self._cards.get(version, current)  # weights may have changed since this frame was perceived
-        served = Served(card, *self._files.get(card.version, ('', '')), str(self._perceptor.device), self._perceptor.precision)
+        served = Served(card, *self._files.get(card.version, ('', '')), str(self._perceptor.device),
+                        self._perceptor.precision)
         self._publisher.publish(make_model_info(self._types, header, served, scale, scale_source, input_size))
