@@ -69,8 +69,9 @@ def complaint(free: int, segment: int, image_bytes: int, depth: int = 5, size: i
                 'container with --shm-size=512m or --ipc=host, or choose a smaller segment_size in the profile')
     if image_bytes and segment < min(needed, DEFAULT_SEGMENT):
         return (f'the shared-memory segment of Fast DDS is {segment / 1e6:.1f} MB, but {depth} messages of '
-                f'{image_bytes / 1e6:.1f} MB need {needed / 1e6:.0f} MB: best-effort subscribers in other processes '
-                'will lose some; set FASTDDS_DEFAULT_PROFILES_FILE to config/fastdds_large_messages.xml of semdepth_ros')
+                f'{image_bytes / 1e6:.1f} MB need {needed / 1e6:.0f} MB: best-effort subscribers in other '
+                'processes will lose some; set FASTDDS_DEFAULT_PROFILES_FILE to config/fastdds_large_messages.xml of '
+                'semdepth_ros')
     return None
 
 
