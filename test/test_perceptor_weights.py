@@ -135,8 +135,7 @@ def test_a_missing_file_is_refused(perceptor, expected, tmp_path):
 
 
 def test_rubbish_that_fails_in_the_engine_leaves_the_weights_served(perceptor, files, expected, monkeypatch):
-    monkeypatch.setattr(FoldedEngine, 'twin', lambda self, network: FoldedEngine(new_network(9), self.device, self.dtype,
-                                                                                 self.rule))
+    monkeypatch.setattr(FoldedEngine, 'twin', lambda self, network: FoldedEngine(new_network(9), self.device, self.dtype))
     refuses(perceptor, files[1], 'probe frame', expected)
 
 
@@ -144,7 +143,7 @@ def test_rubbish_that_fails_in_the_engine_leaves_the_weights_served(perceptor, f
 def test_an_encoder_from_resnet_runs_in_the_engine(precision):
     torch.manual_seed(0)
     network = build_network({'encoder': 'resnet18'}).eval()
-    engine = FoldedEngine(network, torch.device('cpu'), getattr(torch, precision), InputRule(pixels=160 * 64))
+    engine = FoldedEngine(network, torch.device('cpu'), getattr(torch, precision))
     image = torch.rand(1, 3, 64, 160)
     with torch.inference_mode():
         plain, fast = network(image), engine(image)

@@ -1,6 +1,7 @@
 """The residual encoder with 18 layers, with the tensor names of torchvision."""
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -22,7 +23,7 @@ class BasicBlock(nn.Module):
         """Return the block's output."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = self.relu(self.bn1(self.conv1(x)))
-        return self.relu(self.bn2(self.conv2(x)) + shortcut)
+        return F.relu(self.bn2(self.conv2(x)) + shortcut, inplace=True)
 
 
 def residual_stage(inputs: int, width: int, stride: int, blocks: int = 2) -> nn.Sequential:

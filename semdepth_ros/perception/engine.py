@@ -1,17 +1,18 @@
 """The network made fast: folded, in the device's best precision and layout, its weights replaceable while it stands."""
 from __future__ import annotations
 
+from collections import OrderedDict
+import copy
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from semdepth_ros.geometry.input_geometry import input_geometry
-from semdepth_ros.model_file import InputRule
 from semdepth_ros.networks import JointNetwork, Prediction, fold_batch_norm
 from semdepth_ros.perception.device import LOGGER
-from semdepth_ros.perception.packed_convolution import PackedConvolution, pack_convolutions
+from semdepth_ros.perception.packed_convolution import SingleConvolution, pack_convolutions
 
+_SIZES = 8   # of inputs that stay packed
 _SCALES = 2  # the second disparity is what sigma is made from
 
 
@@ -28,68 +29,68 @@ class Engine(Protocol):
         """Return an engine of the same kind with this network's weights."""
 
     def take(self, twin: Engine) -> None:
-        """Replace all weights, where they lie, by those of a twin."""
+        """Replace all weights by those of a twin, which is not used any more."""
 
 
 class FoldedEngine:
     """Batch normalisation folded, channels last, half precision where it pays; on the CPU with packed convolutions.
 
-    The image is normalised in float32, and the finest disparity comes from a head that stays in it. The second
-    disparity, from which only sigma is made, does not need that.
+    The image is normalised in float32, and disparities come from heads that stay in it.
 
     :param network: on the CPU, float32; it is copied
-    :param rule: how large the inputs will be
     """
 
-    def __init__(self, network: JointNetwork, device: torch.device, dtype: torch.dtype, rule: InputRule):
-        self.device, self.dtype, self.rule = device, dtype, rule
+    def __init__(self, network: JointNetwork, device: torch.device, dtype: torch.dtype):
+        self.device, self.dtype = device, dtype
         self._network = _prepared(network, device, dtype)
-        if device.type == 'cpu':
-            self._pack()
+        self._packed: OrderedDict[torch.Size, JointNetwork] = OrderedDict()
 
     @torch.inference_mode()
     def __call__(self, image: Tensor) -> Prediction:
         """Return disparities of two scales (float32) and class scores of an rgb image [1, 3, H, W], float32 in 0..1."""
-        return self._network(image.to(self.device, torch.float32))
+        network = self._network if self.device.type == 'cuda' else self._packed_for(image.shape)
+        return network(image.to(self.device, torch.float32))
 
     def twin(self, network: JointNetwork) -> FoldedEngine:
-        """Return an engine of the same kind with this network's weights."""
-        return FoldedEngine(network, self.device, self.dtype, self.rule)
+        """Return an engine of the same kind with this network's weights, ready for the same sizes."""
+        twin = FoldedEngine(network, self.device, self.dtype)
+        for shape in list(self._packed):
+            twin._packed_for(shape)
+        return twin
 
     @torch.inference_mode()
     def take(self, twin: FoldedEngine) -> None:
-        """Replace all weights, where they lie, by those of a twin."""
-        for mine, theirs in zip(self._network.modules(), twin._network.modules(), strict=True):
-            if isinstance(mine, PackedConvolution):
-                mine.weight, mine.bias = theirs.weight, theirs.bias
-                continue
-            for name, tensor in [*mine.named_parameters(recurse=False), *mine.named_buffers(recurse=False)]:
-                tensor.copy_(getattr(theirs, name))
-        if self.device.type == 'cuda':
-            torch.cuda.synchronize(self.device)
+        """Replace all weights by those of a twin; on CUDA where they lie, since captured graphs read them there."""
+        if self.device.type != 'cuda':
+            self._network, self._packed = twin._network, twin._packed
+            return
+        for mine, theirs in zip(self._network.state_dict().values(), twin._network.state_dict().values(), strict=True):
+            mine.copy_(theirs)
+        torch.cuda.synchronize(self.device)
 
-    def _pack(self) -> None:
-        usual = input_geometry((1242, 375), self.rule)
-        example = torch.zeros(1, 3, usual.height, usual.width)
-        try:
-            pack_convolutions(self._network, example)
-        except (RuntimeError, AttributeError, NotImplementedError) as error:
-            LOGGER.warning('running plain convolutions instead of packed ones: %s', str(error).strip().splitlines()[0])
+    def _packed_for(self, shape: torch.Size) -> JointNetwork:
+        """Return the network packed for images of this shape; packed for another one it can take thrice as long."""
+        if shape not in self._packed:
+            self._packed[shape] = _packed(self._network, shape)
+            while len(self._packed) > _SIZES:
+                self._packed.popitem(last=False)
+        self._packed.move_to_end(shape)
+        return self._packed[shape]
 
 
-class _LeanHead(nn.Module):
-    """A disparity head whose convolution computes in dtype; only its bias, most of the score, is added in float32."""
-
-    def __init__(self, head: nn.Conv2d, dtype: torch.dtype):
-        super().__init__()
-        self.conv = nn.Conv2d(head.in_channels, head.out_channels, head.kernel_size, padding=head.padding,
-                              padding_mode=head.padding_mode, bias=False)
-        self.conv.weight.data.copy_(head.weight)
-        self.conv = self.conv.requires_grad_(False).to(head.weight.device, dtype, memory_format=torch.channels_last)
-        self.bias = nn.Parameter(head.bias.detach().reshape(1, -1, 1, 1).clone(), requires_grad=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.sigmoid(self.conv(x).float() + self.bias)
+@torch.inference_mode(False)
+def _packed(network: JointNetwork, shape: torch.Size) -> JointNetwork:
+    packed = copy.deepcopy(network)
+    heads = packed.depth_decoder.heads
+    for i, head in enumerate(heads):
+        if head.out_channels == 1:
+            heads[i] = SingleConvolution(head)
+    try:
+        pack_convolutions(packed, torch.zeros(shape))
+    except (RuntimeError, AttributeError) as error:
+        LOGGER.warning('running plain convolutions instead of packed ones: %s', str(error).strip().splitlines()[0])
+        return network
+    return packed
 
 
 def _prepared(network: JointNetwork, device: torch.device, dtype: torch.dtype) -> JointNetwork:
@@ -97,8 +98,6 @@ def _prepared(network: JointNetwork, device: torch.device, dtype: torch.dtype) -
     network.pose_network = nn.Identity()
     network.returned_scales = _SCALES
     network = network.to(device, dtype, memory_format=torch.channels_last)
-    heads = network.depth_decoder.heads
-    heads[1] = _LeanHead(heads[1], dtype)
     network.encoder.register_forward_pre_hook(
         lambda module, inputs: (inputs[0].to(dtype, memory_format=torch.channels_last),))
     return network

@@ -1,22 +1,27 @@
-"""Convolutions for the CPU: weights laid out once as the kernels want them, the ReLU behind done in the same pass."""
+"""Convolutions for the CPU: weights laid out once as the kernels want them, the activation behind in the same pass."""
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+# activation: how the kernel calls it, and what else it needs to know
+_ACTIVATIONS = {nn.ReLU: ('relu', lambda module: []),
+                nn.LeakyReLU: ('leaky_relu', lambda module: [module.negative_slope])}
+
 
 class PackedConvolution(nn.Module):
     """A Conv2d whose weights are kept in oneDNN's own layout, so that they are not laid out again for every image.
 
     :param conv: on the CPU, in the type to compute in
-    :param shape: of the inputs to expect [B, C, H, W]; others work too, with one more pass over the weights
-    :param relu: whether a ReLU follows
+    :param shape: of the inputs [B, C, H, W]; others work too, but can be slow
+    :param activation: the module that follows and is done in the same pass; None, ReLU or LeakyReLU
     """
 
-    def __init__(self, conv: nn.Conv2d, shape: list[int], relu: bool):
+    def __init__(self, conv: nn.Conv2d, shape: list[int], activation: nn.Module | None):
         super().__init__()
-        self.relu = relu
+        kind, scalars = _ACTIVATIONS.get(type(activation), ('none', lambda module: []))
+        self.activation, self.scalars = kind, scalars(activation)
         self.mode = conv.padding_mode
         self.border = (conv.padding[1], conv.padding[1], conv.padding[0], conv.padding[0])
         self.padding = list(conv.padding) if self.mode == 'zeros' else [0, 0]
@@ -26,12 +31,12 @@ class PackedConvolution(nn.Module):
             conv.weight, self.padding, self.stride, self.dilation, self.groups, self._padded(shape))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return conv(x), through the ReLU if there is one."""
+        """Return activation(conv(x))."""
         if self.mode != 'zeros':
             x = F.pad(x, self.border, mode=self.mode)
-        after = 'relu' if self.relu else 'none'
         return torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, after, [], '')
+            x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, self.activation,
+            self.scalars, '')
 
     def _padded(self, shape: list[int]) -> list[int]:
         if self.mode == 'zeros':
@@ -40,23 +45,49 @@ class PackedConvolution(nn.Module):
         return [*shape[:2], shape[2] + top + bottom, shape[3] + left + right]
 
 
+class SingleConvolution(nn.Module):
+    """A 3x3 convolution to one channel in float32, as one product with nine rows and a sum of nine shifted maps.
+
+    The kernels for convolutions compute sixteen channels where one is asked for.
+    """
+
+    def __init__(self, conv: nn.Conv2d):
+        super().__init__()
+        self.mode = 'constant' if conv.padding_mode == 'zeros' else conv.padding_mode
+        self.bias = conv.bias
+        rows = conv.weight.detach().permute(2, 3, 0, 1).reshape(9, -1)
+        self.rows = nn.Parameter(rows.contiguous(), requires_grad=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return conv(x), [B, 1, H, W]."""
+        batch, channels, height, width = x.shape
+        pixels = x.permute(0, 2, 3, 1).reshape(batch, height * width, channels).float()
+        maps = (self.rows @ pixels.transpose(1, 2)).view(batch, 9, height, width)
+        maps = F.pad(maps, (1, 1, 1, 1), mode=self.mode)
+        total = self.bias.view(1, 1, 1, 1) + maps[:, :1, :height, :width]
+        for i in range(1, 9):
+            down, right = divmod(i, 3)
+            total += maps[:, i:i + 1, down:down + height, right:right + width]
+        return total
+
+
 @torch.no_grad()
 def pack_convolutions(network: nn.Module, example: Tensor) -> None:
-    """Replace a network's convolutions by packed ones that do the ReLUs which follow nothing else.
+    """Replace a network's convolutions by packed ones, which do the activations that follow convolutions alone.
 
-    Which ReLU follows which convolution is watched on the example, not guessed from names.
+    Which activation follows which convolution is watched on the example, not guessed from names.
 
     :param network: on the CPU, in evaluation mode; changed in place
     :param example: an input of the network
     :raises RuntimeError: this build of torch has no such kernels
     """
-    shapes, followers = _watch(network, example)
-    fused = {relu: convs for relu, convs in followers.items() if None not in convs}
-    with_relu = {conv for convs in fused.values() for conv in convs}
+    shapes, sources = _watch(network, example)
+    fused = {activation: convs for activation, convs in sources.items() if None not in convs}
+    after = {conv: activation for activation, convs in fused.items() for conv in convs}
     for parent in list(network.modules()):
         for name, child in list(parent.named_children()):
             if child in shapes:
-                setattr(parent, name, PackedConvolution(child, shapes[child], child in with_relu))
+                setattr(parent, name, PackedConvolution(child, shapes[child], after.get(child)))
             elif child in fused:
                 setattr(parent, name, nn.Identity())
 
@@ -67,20 +98,20 @@ def _packable(module: nn.Module) -> bool:
 
 
 def _watch(network: nn.Module, example: Tensor) -> tuple[dict, dict]:
-    """Return each convolution's input shape, and each ReLU's sources: the convolutions, None for anything else."""
-    shapes, makers, followers, alive = {}, {}, {}, []
+    """Return each convolution's input shape, and each activation's sources: convolutions, None for anything else."""
+    shapes, makers, sources, alive = {}, {}, {}, []
 
     def saw_convolution(conv, inputs, output):
         shapes[conv] = list(inputs[0].shape)
         makers[id(output)] = conv
         alive.append(output)
 
-    def saw_relu(relu, inputs):
-        followers.setdefault(relu, []).append(makers.get(id(inputs[0])))
+    def saw_activation(activation, inputs):
+        sources.setdefault(activation, []).append(makers.get(id(inputs[0])))
 
     hooks = [m.register_forward_hook(saw_convolution) for m in network.modules() if _packable(m)]
-    hooks += [m.register_forward_pre_hook(saw_relu) for m in network.modules() if isinstance(m, nn.ReLU)]
+    hooks += [m.register_forward_pre_hook(saw_activation) for m in network.modules() if type(m) in _ACTIVATIONS]
     network(example)
     for hook in hooks:
         hook.remove()
-    return shapes, followers
+    return shapes, sources

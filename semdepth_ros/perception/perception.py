@@ -10,7 +10,7 @@ from semdepth_ros.geometry.camera import Camera
 
 @dataclass(frozen=True)
 class Scale:
-    """The factor applied to the network's depth, its standard deviation, and whether the result may be taken as metres."""
+    """The factor applied to the network's depth, its standard deviation, and whether the result is in metres."""
 
     value: float = 1.0
     sigma: float = 0.0

@@ -61,7 +61,7 @@ class Perceptor:
         self.scale_source = scale
         self.device = choose_device(device)
         self.dtype = choose_precision(self.device, precision)
-        self.engine = engine or FoldedEngine(network, self.device, self.dtype, card.input)
+        self.engine = engine or FoldedEngine(network, self.device, self.dtype)
         self._served = _Weights(network, _of_a_factory(card, network))
         self._previous: _Weights | None = None
         self._pipelines: OrderedDict[tuple, Pipeline] = OrderedDict()

@@ -1,0 +1,95 @@
+"""`semdepth bench`: the latencies of network, frame and node on this machine, beside what they are meant to be."""
+from __future__ import annotations
+
+import argparse
+from importlib.util import find_spec
+import json
+import os
+from pathlib import Path
+import signal
+import sys
+
+import numpy as np
+
+from semdepth_ros import __version__
+from semdepth_ros.bridge.middleware import with_large_messages
+from semdepth_ros.cli.demo import free_domain
+from semdepth_ros.cli.progress import Progress
+
+SHAPES = ((1242, 375), (1280, 720))
+
+
+def add_parser(subparsers) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser('bench', help='measure latencies on this machine', description=(
+        'Time the network, every stage of a frame, and the perception node on a ROS 2 graph of its own.'))
+    parser.add_argument('--model', default='default', metavar='FILE', help='model file')
+    parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--frames', type=int, default=200, metavar='N', help='timed frames of each kind (default: 200)')
+    parser.add_argument('--json', type=Path, metavar='F', help='write the figures here')
+    parser.add_argument('--no-graph', action='store_true', help='leave the node on the graph out')
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print the table, write the figures.
+
+    :raises ValueError: an argument or a model that cannot be
+    :raises ModuleNotFoundError: there is no ROS 2 in this Python environment, and the graph was not left out
+    """
+    if args.frames < 1:
+        raise ValueError(f'--frames is {args.frames}, expected at least 1')
+    if not args.no_graph and find_spec('rclpy') is None:
+        raise ModuleNotFoundError('no module rclpy', name='rclpy')
+    from semdepth_ros.perception.speed_table import speed_table
+    result = measure_perceptor(args)
+    if not args.no_graph:
+        result['graph'] = measure_graphs(args)
+    print('\n'.join(speed_table(result)))
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+    return 0
+
+
+def measure_perceptor(args: argparse.Namespace) -> dict:
+    """Return the machine, the network's figures at its own and a common size, and the stages of frames of two sizes."""
+    from semdepth_ros.frame import Frame
+    from semdepth_ros.geometry.camera import Camera
+    from semdepth_ros.networks import load_network
+    from semdepth_ros.perception import Perceptor
+    from semdepth_ros.perception.benchmark import machine, time_network, time_stages
+    from semdepth_ros.perception.speed_table import NETWORK_SIZE
+    network, card = load_network(args.model)
+    perceptor = Perceptor(network, card, device=args.device)
+    frames = [Frame(np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8), 'rgb',
+                    Camera.from_field_of_view(w, h, 80)) for w, h in SHAPES]
+    own = perceptor.geometry(frames[0])
+    networks, stages = [], []
+    for width, height in dict.fromkeys([NETWORK_SIZE, (own.width, own.height)]):
+        with Progress(f'network {width}x{height}: runs') as progress:
+            networks.append(time_network(perceptor.engine, network, width, height, args.frames, progress))
+    for frame in frames:
+        with Progress(f'stages {frame.width}x{frame.height}: frames') as progress:
+            stages.append(time_stages(perceptor, frame, args.frames, progress))
+    return {'version': __version__, 'model': args.model, 'device': str(perceptor.device),
+            'precision': perceptor.precision, 'frames': args.frames, 'machine': machine(perceptor.device),
+            'network': networks, 'stages': stages}
+
+
+def measure_graphs(args: argparse.Namespace) -> list[dict]:
+    """Return what the node does with every kind of traffic, on a ROS graph that nobody else sees."""
+    os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
+                      ROS_DOMAIN_ID=str(free_domain()))
+    from semdepth_ros.nodes.graph import on_graph
+    from semdepth_ros.nodes.graph_bench import TRAFFIC, measure_graph
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the node is ended on the way out
+    results = []
+    try:
+        with on_graph():
+            for traffic in TRAFFIC:
+                with Progress(f'node, {traffic.name}: images') as progress:
+                    results.append(measure_graph(traffic, args.model, args.device, args.frames, progress))
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    return results

@@ -1,0 +1,141 @@
+"""How long the network takes, and every stage of a frame around it, on this machine."""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+import copy
+import os
+from pathlib import Path
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from semdepth_ros.frame import Frame
+from semdepth_ros.networks import JointNetwork
+from semdepth_ros.perception.decoding import Decoder
+from semdepth_ros.perception.device import bfloat16_flag
+from semdepth_ros.perception.engine import Engine
+from semdepth_ros.perception.intake import as_tensor, network_input
+from semdepth_ros.perception.packing import packed_size, tensor_views
+from semdepth_ros.perception.perceptor import Perceptor
+
+_WARM_UPS = 10
+Progress = Callable[[int, int], None]
+
+
+def percentiles(values: Iterable[float]) -> dict[str, float]:
+    """Return p50, p95 and p99, rounded to a microsecond where values are in ms."""
+    return {f'p{p}': round(float(v), 3) for p, v in zip((50, 95, 99), np.percentile(list(values), (50, 95, 99)))}
+
+
+def machine(device: torch.device) -> dict:
+    """Return what the figures depend on: processor, cores, torch, threads, load, and the CUDA device if used."""
+    cores = len(os.sched_getaffinity(0))
+    facts = {'processor': _processor(), 'cores': cores, 'bfloat16': bfloat16_flag() or 'not in hardware',
+             'vector': torch.backends.cpu.get_cpu_capability(), 'torch': torch.__version__,
+             'threads': torch.get_num_threads(), 'load_1min': round(os.getloadavg()[0], 2)}
+    if device.type == 'cuda':
+        facts |= {'cuda_device': torch.cuda.get_device_name(device), 'cuda': torch.version.cuda}
+    return facts
+
+
+def time_network(engine: Engine, network: JointNetwork, width: int, height: int, frames: int,
+                 progress: Progress = lambda done, total: None) -> dict:
+    """Time an engine against the same network in eager float32, in turns, with the input in place [ms].
+
+    :param network: the engine's, as it was loaded; in turns, so that a busy machine is busy for both
+    :param width, height: of the network's input [px], multiples of 32
+    """
+    image = torch.rand(1, 3, height, width, device=engine.device).contiguous(memory_format=torch.channels_last)
+    eager = copy.deepcopy(network).to(engine.device).eval()
+    eager.returned_scales, plain = 2, image.contiguous()
+    fast = captured(engine, image) if engine.device.type == 'cuda' else lambda: engine(image)
+    times = {'engine': [], 'eager_float32': []}
+    with torch.inference_mode():
+        for i in range(_WARM_UPS + frames):
+            for name, run in (('engine', fast), ('eager_float32', lambda: eager(plain))):
+                taken = _timed(run, engine.device)
+                if i >= _WARM_UPS:
+                    times[name].append(taken)
+            progress(max(0, i + 1 - _WARM_UPS), frames)
+    ratios = np.array(times['engine']) / np.array(times['eager_float32'])
+    return {'size': [width, height], 'precision': str(engine.dtype).removeprefix('torch.'),
+            **{name: percentiles(values) for name, values in times.items()},
+            'engine_over_eager': round(float(np.median(ratios)), 3)}
+
+
+def time_stages(perceptor: Perceptor, frame: Frame, frames: int,
+                progress: Progress = lambda done, total: None) -> dict:
+    """Time a frame's way through a Perceptor: whole, and stage by stage with a wait after each [ms].
+
+    On CUDA the stages run one by one as they do not in service, where they are one captured graph: `whole` is less than
+    their sum.
+    """
+    device, geometry = perceptor.device, perceptor.geometry(frame)
+    network_size = [geometry.width, geometry.height]
+    decoder = Decoder(geometry, perceptor.card, frame.width, frame.height, device)
+    settings = torch.tensor([1.0, 0.05, 1.0, perceptor.max_range_m], device=device)
+    times: dict[str, list[float]] = {}
+    for i in range(_WARM_UPS + frames):
+        taken = {'whole': _timed(lambda: perceptor.perceive(frame), device)}
+        with torch.inference_mode():
+            taken |= _stages(perceptor.engine, decoder, frame, settings)
+        if i >= _WARM_UPS:
+            for name, value in taken.items():
+                times.setdefault(name, []).append(value)
+        progress(max(0, i + 1 - _WARM_UPS), frames)
+    return {'size': [frame.width, frame.height], 'layout': frame.layout, 'network_size': network_size,
+            **{name: percentiles(values) for name, values in times.items()}}
+
+
+def captured(engine: Engine, image: Tensor) -> Callable[[], None]:
+    """Return a function that replays one run of an engine on CUDA as a graph."""
+    stream, graph = torch.cuda.Stream(engine.device), torch.cuda.CUDAGraph()
+    benchmark = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True)
+    with torch.inference_mode(), benchmark, torch.cuda.device(engine.device):
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(3):
+                engine(image)
+        stream.synchronize()
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode='thread_local'):
+            engine(image)
+    return graph.replay
+
+
+def _stages(engine: Engine, decoder: Decoder, frame: Frame, settings: Tensor) -> dict[str, float]:
+    device, results, times = engine.device, {}, {}
+
+    def step(name: str, run: Callable[[], object]) -> None:
+        times[name] = _timed(lambda: results.__setitem__(name, run()), device)
+
+    def decode() -> Tensor:
+        block = torch.empty(packed_size(decoder.width, decoder.height), dtype=torch.uint8, device=device)
+        decoder(results['network'], settings, tensor_views(block, decoder.width, decoder.height))
+        return block
+
+    step('upload', lambda: as_tensor(frame.image).to(device))
+    step('input', lambda: network_input(results['upload'], frame.layout, decoder.geometry))
+    step('network', lambda: engine(results['input']))
+    step('decode', decode)
+    step('download', lambda: results['decode'].to('cpu'))
+    return times
+
+
+def _timed(run: Callable[[], object], device: torch.device) -> float:
+    """Return how long run takes, what it has started on the device included [ms]."""
+    start = time.perf_counter()
+    run()
+    if device.type == 'cuda':
+        torch.cuda.synchronize(device)
+    return 1e3 * (time.perf_counter() - start)
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return 'unknown'
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith(('model name', 'Model', 'Hardware'))]
+    return names[0] if names else 'unknown'
