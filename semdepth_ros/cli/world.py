@@ -13,8 +13,10 @@ from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera, find_preset
+from semdepth_ros.world.fleet import fleet
 
 BATCH, PREVIEW_ROWS = 8, 6
+FLEET_SIZE = (320, 128)
 BAG_SUFFIXES = ('.mcap', '.db3')
 
 
@@ -34,6 +36,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--split', default='test', help=f'towns of {", ".join(SPLITS)}; default test')
     parser.add_argument('--device', default='cpu', help='torch device that renders; default cpu')
     parser.add_argument('--jpeg', action='store_true', help='JPEG instead of raw images (bag) or PNG (folder)')
+    parser.add_argument('--fleet', type=int, metavar='N', help='N drives for training into the folder OUT: each with a town, '
+                        'light, field of view, height and pitch drawn by --seed; drives that are there already are kept')
     parser.add_argument('--force', action='store_true', help='replace a bag of this name')
     parser.set_defaults(run=run)
 
@@ -62,6 +66,8 @@ def run(args: argparse.Namespace) -> None:
     """
     if not (args.out or args.preview):
         raise ValueError('there is nothing to write: expected --out, --preview or both')
+    if args.fleet:
+        return write_fleet(args)
     drive = Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
                   pitch_deg=args.pitch)
     if args.out:
@@ -73,6 +79,23 @@ def run(args: argparse.Namespace) -> None:
         if not cv2.imwrite(args.preview, contact_sheet(frames)[..., ::-1]):
             raise OSError(f'{args.preview} cannot be written, expected a .png or .jpg file in an existing folder')
         print(args.preview)
+
+
+def write_fleet(args: argparse.Namespace) -> None:
+    """Write a fleet's drives as folder sequences OUT/000_day, OUT/001_fog ...; one that broke off is done again.
+
+    :raises ValueError: no folder to write to, or arguments that a fleet draws by itself
+    """
+    drawn = [name for name in ('fov', 'height', 'pitch') if getattr(args, name) is not None]
+    if drawn or not args.out or Path(args.out).suffix in BAG_SUFFIXES:
+        raise ValueError(f'a fleet goes to a folder and draws its cameras: got --out {args.out}'
+                         + ''.join(f' and --{name}' for name in drawn))
+    width, height = args.size or FLEET_SIZE
+    for number, drive in enumerate(fleet(args.fleet, args.frames, width, height, args.split, args.seed, args.device)):
+        out = Path(args.out) / f'{number:03d}_{drive.preset}'
+        if not out.exists():
+            with Progress(out.name) as progress:
+                write(drive, out, args.jpeg, args.force, progress)
 
 
 def write(drive: Drive, out: Path, jpeg: bool, force: bool, progress: Progress) -> None:
