@@ -5,8 +5,8 @@
 #   TORCH=torch==2.13.0                      the requirement that pip is given for PyTorch; a path or an address will do
 #   PIP_ARGS='--index-url ...'               whatever pip needs
 #   PYTHON=python3.12                        the interpreter of the environment
-#   DRIVE=path MODEL=file CAMERA=file        the demo on your own bag, folder or video (with its calibration), another model
-#   CPU=1                                    PyTorch's own build for machines without an NVIDIA GPU, a tenth of the download
+#   DRIVE=path CAMERA=file MODEL=file        the demo on your own bag, folder or video, its calibration, another model
+#   CPU=1                                    PyTorch's build for machines without an NVIDIA GPU, a small download
 SHELL := /bin/bash
 PYTHON ?= python3
 TORCH ?= torch
@@ -38,7 +38,8 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 .PHONY: venv demo test test-jazzy soak bench clean
 venv: .venv/installed
 demo: venv
-	.venv/bin/semdepth demo --out out/demo $(if $(DRIVE),--drive '$(DRIVE)') $(if $(MODEL),--model '$(MODEL)') $(if $(CAMERA),--camera '$(CAMERA)')
+	.venv/bin/semdepth demo --out out/demo $(if $(DRIVE),--drive '$(DRIVE)') $(if $(CAMERA),--camera '$(CAMERA)') \
+	  $(if $(MODEL),--model '$(MODEL)')
 
 test: venv
 	.venv/bin/python -m pytest test $(PYTEST_ARGS)

@@ -67,15 +67,15 @@ def data(target, *patterns):
     return target, [str(p.relative_to(HERE)) for pattern in patterns for p in sorted(HERE.glob(pattern)) if p.is_file()]
 
 
-ROS = ['ros-rclpy[fastrtps]', 'ros-sensor-msgs', 'ros-std-msgs', 'ros-geometry-msgs', 'ros-nav-msgs', 'ros-diagnostic-msgs',
-       'ros-std-srvs']
+ROS = ['ros-rclpy[fastrtps]', 'ros-sensor-msgs', 'ros-std-msgs', 'ros-geometry-msgs', 'ros-nav-msgs',
+       'ros-diagnostic-msgs', 'ros-std-srvs']
 BAGS = ['rosbags>=0.11']
 setup(
     name=NAME,
     version=__version__,
     description='Camera images in; metric depth, semantic classes and labelled point clouds out, on ROS 2',
     maintainer='semdepth_ros maintainers',
-    maintainer_email='semdepth-ros@users.noreply.github.com',
+    maintainer_email='maintainers@semdepth-ros.example',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*'], exclude=[f'{NAME}.msg', f'{NAME}.msg.*']),

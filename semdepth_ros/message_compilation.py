@@ -28,8 +28,8 @@ EXTENSION_LIBRARIES = (
     '{d}__rosidl_typesupport_c', '{d}__rosidl_generator_c', 'rosidl_typesupport_fastrtps_c',
     'rosidl_typesupport_fastrtps_cpp', 'rosidl_typesupport_c', 'rosidl_typesupport_introspection_c', 'rosidl_runtime_c',
     'rcutils', 'rmw', 'fastcdr')
-# lib<package>__<key>.so in the order of linking: (own libraries it needs, others). The last of each language finds the two
-# before it with dlopen("lib<package>__...so"). Linked to them it has them loaded already, and the loader answers by
+# lib<package>__<key>.so in the order of linking: (own libraries it needs, others). The last of each language finds the
+# two before it with dlopen("lib<package>__...so"). Linked to them it has them loaded already, and the loader answers by
 # soname, wherever they lie.
 LIBRARIES = {
     'rosidl_generator_c': ((), ('{d}__rosidl_generator_c', 'rosidl_runtime_c', 'rcutils')),
@@ -44,14 +44,15 @@ LIBRARIES = {
     'rosidl_typesupport_c': (('rosidl_generator_c', *C_SUPPORTS), ('rosidl_typesupport_c', 'rosidl_runtime_c')),
     'rosidl_typesupport_fastrtps_cpp': (
         ('rosidl_generator_c',),
-        ('{d}__rosidl_typesupport_fastrtps_cpp', 'rosidl_typesupport_fastrtps_cpp', 'rosidl_runtime_c', 'rmw', 'fastcdr')),
+        ('{d}__rosidl_typesupport_fastrtps_cpp', 'rosidl_typesupport_fastrtps_cpp', 'rosidl_runtime_c', 'rmw',
+         'fastcdr')),
     'rosidl_typesupport_introspection_cpp': (
         ('rosidl_generator_c',),
         ('{d}__rosidl_typesupport_introspection_cpp', 'rosidl_typesupport_introspection_cpp', 'rosidl_runtime_c')),
     'rosidl_typesupport_cpp': (('rosidl_generator_c', *CPP_SUPPORTS), ('rosidl_typesupport_cpp', 'rosidl_runtime_c')),
 }
-# rosidl_typesupport_c finds the type support of the middleware with dlopen. Inside the extension all are at hand, so the
-# choice is a comparison of names. Type hashes came with Iron.
+# rosidl_typesupport_c finds the type support of the middleware with dlopen. Inside the extension all are at hand, so
+# the choice is a comparison of names. Type hashes came with Iron.
 DISPATCH = """
 #include <string.h>
 #include "rosidl_runtime_c/message_type_support_struct.h"

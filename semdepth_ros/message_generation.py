@@ -1,8 +1,9 @@
 """Generate the C, C++ and Python sources of a package's ROS 2 messages from their .msg files.
 
-Needed while building only: setup.py generates this package's own messages with it, the tests those of packages that have
-no wheels. Any ROS 2 prefix with the rosidl generators will do: a virtual environment filled from the ``ros-*`` wheels, or
-a sourced installation. The generators are called as functions, since the ``rosidl`` program does not run on the wheels.
+Needed while building only: setup.py generates this package's own messages with it, the tests those of packages that
+have no wheels. Any ROS 2 prefix with the rosidl generators will do: a virtual environment filled from the ``ros-*``
+wheels, or a sourced installation. The generators are called as functions, since the ``rosidl`` program does not run on
+the wheels.
 """
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ class MessageBuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class MessagePackage:
-    """A package of messages: its name, its folder, its .msg files within it, and the packages whose messages they hold."""
+    """A package of messages: name, folder, its .msg files within that, and the packages whose messages they hold."""
 
     name: str
     root: Path
@@ -114,13 +115,14 @@ def require_tools(has_module: Callable[[str], bool] = importable, found: tuple[s
     for module in MODULES:
         if not has_module(module):
             raise MessageBuildError(
-                f'the messages need the Python module {module}: install ros-<distro>-rosidl-default-generators (apt), or '
-                "'ros-rclpy[fastrtps]' (pip), and build in a Python environment that sees it")
+                f'the messages need the Python module {module}: install ros-<distro>-rosidl-default-generators (apt) '
+                "or 'ros-rclpy[fastrtps]' (pip), and build in a Python environment that sees it")
     if not has_module('numpy'):
         raise MessageBuildError('the messages need the headers of NumPy: install python3-numpy (apt) or numpy (pip)')
     for name, path in zip(('C', 'C++'), compilers() if found is None else found):
         if path is None:
-            raise MessageBuildError(f'the messages need a {name} compiler: install build-essential (apt) or gcc-c++ (dnf)')
+            raise MessageBuildError(
+                f'the messages need a {name} compiler: install build-essential (apt) or gcc-c++ (dnf)')
     header = python_header or Path(sysconfig.get_path('include')) / 'Python.h'
     if not header.is_file():
         raise MessageBuildError(f'the messages need {header}: install python3-dev (apt) or python3-devel (dnf)')
@@ -153,12 +155,13 @@ def generate(package: MessagePackage, out: Path, prefixes: list[Path]) -> Path:
 def _arguments(package: MessagePackage, idl: Path, prefixes: list[Path]) -> dict:
     """Return what every generator is told, as rosidl's CMake half would write it."""
     shares = {d: share_of(d, prefixes) for d in package.dependencies}
+    interfaces = [f'{d}:{path}' for d, share in shares.items() for path in sorted(share.glob('msg/*.idl'))]
     stems = [Path(m).stem for m in package.messages]
     return {
         'package_name': package.name,
         'idl_tuples': [f'{idl}:msg/{stem}.idl' for stem in stems],
         'ros_interface_files': [str(package.root / m) for m in package.messages],
-        'ros_interface_dependencies': [f'{d}:{path}' for d, s in shares.items() for path in sorted(s.glob('msg/*.idl'))],
+        'ros_interface_dependencies': interfaces,
         'include_paths': [f'{d}:{s}' for d, s in shares.items()],
         'type_description_tuples': [f'msg/{stem}.idl:{idl}/msg/{stem}.json' for stem in stems],
         'target_dependencies': [],

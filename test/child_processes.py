@@ -26,7 +26,7 @@ class ChildProcess:
         return self.log.read_text(errors='replace')
 
     def wait_for(self, text: str, timeout_s: float = 30.0) -> str:
-        """Return the first line of output that holds the text; fail if the process ends or the time is up before that."""
+        """Return the first line of output that holds the text; fail if the process ends, or the time, before that."""
         deadline = time.monotonic() + timeout_s
         while True:
             ended = self.process.poll() is not None

@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def processes(tmp_path):
-    """Start child processes with processes.start(*command) or processes.python(*arguments); all are ended afterwards."""
+    """Start children with processes.start(*command) or processes.python(*arguments); all are ended afterwards."""
     from child_processes import ChildProcesses
     children = ChildProcesses(tmp_path)
     yield children
@@ -89,7 +89,8 @@ def pytest_sessionfinish(session):
     reporter = session.config.pluginmanager.get_plugin('terminalreporter')
     skipped = [r.nodeid for r in (reporter.stats.get('skipped', []) if reporter else [])]
     session.config.forbidden_skips = forbidden_skips(skipped, allowed_skips())
-    if session.config.forbidden_skips and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+    harmless = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+    if session.config.forbidden_skips and session.exitstatus in harmless:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 

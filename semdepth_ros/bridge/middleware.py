@@ -11,7 +11,8 @@ from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, room, segment_tha
 from semdepth_ros.share import shared_file
 
 PROFILE_VARIABLES = ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE')
-_LIBRARIES = {'libfastdds.so': PROFILE_VARIABLES[:1], 'libfastrtps.so': PROFILE_VARIABLES[1:]}  # from Kilted on; up to Jazzy
+_LIBRARIES = {'libfastdds.so': PROFILE_VARIABLES[:1],   # from Kilted on
+              'libfastrtps.so': PROFILE_VARIABLES[1:]}  # up to Jazzy
 
 
 def with_large_messages(environ: Mapping[str, str], profile: str | None = None) -> dict[str, str]:

@@ -7,8 +7,8 @@ import sys
 
 from semdepth_ros import __version__
 
-# name: (module with add_parser(subparsers), what `semdepth --help` says). A module is imported when its command is asked
-# for, so that help is quick and a command needs no other command's packages.
+# name: (module with add_parser(subparsers), what `semdepth --help` says). A module is imported when its command is
+# asked for, so that help is quick and a command needs no other command's packages.
 COMMANDS = {
     'demo': ('semdepth_ros.cli.demo', 'drive through a town: the node perceives it on a real ROS 2 graph'),
     'run': ('semdepth_ros.cli.run', 'start a node'),
@@ -19,9 +19,10 @@ COMMANDS = {
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
 }
-EXTRAS = {'lightning': 'train', 'lightning_fabric': 'train', 'tensorboard': 'train', 'tqdm': 'train', 'rosbags': 'bags',
-          'jinja2': 'report', 'rclpy': 'ros', 'rosidl_parser': 'ros', 'std_msgs': 'ros', 'sensor_msgs': 'ros',
-          'std_srvs': 'ros', 'nav_msgs': 'ros', 'diagnostic_msgs': 'ros', 'geometry_msgs': 'ros', 'lifecycle_msgs': 'ros'}
+EXTRAS = {
+    **dict.fromkeys(('lightning', 'lightning_fabric', 'tensorboard', 'tqdm'), 'train'), 'rosbags': 'bags',
+    'jinja2': 'report', **dict.fromkeys(('rclpy', 'rosidl_parser', 'std_msgs', 'sensor_msgs', 'std_srvs', 'nav_msgs',
+                                         'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs'), 'ros')}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of all commands; only the chosen one's module is imported and has its arguments."""
-    parser = argparse.ArgumentParser('semdepth', description='Depth and classes from camera images, on ROS 2 or without.')
+    parser = argparse.ArgumentParser('semdepth', description='Depth and classes from camera images')
     parser.add_argument('--version', action='version', version=f'%(prog)s {__version__}')
     subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, (module, text) in COMMANDS.items():

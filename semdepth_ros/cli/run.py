@@ -14,8 +14,8 @@ NODES = {'perception': 'semdepth_ros.nodes.perception'}
 def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser('run', help='start a node', description=(
-        'Start a node as ros2 run would, with the Fast DDS profile for large messages. What follows NODE is handed to it, '
-        'such as: --ros-args -r image:=/camera/image -p model:=default'))
+        'Start a node as ros2 run would, with the Fast DDS profile for large messages. What follows NODE is handed to '
+        'it, such as: --ros-args -r image:=/camera/image -p model:=default'))
     parser.add_argument('--profile', metavar='XML', help='Fast DDS profile; default: the one in the environment, else '
                                                          "the package's config/fastdds_large_messages.xml")
     parser.add_argument('node', choices=sorted(NODES), metavar='NODE', help=', '.join(sorted(NODES)))

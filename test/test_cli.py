@@ -1,0 +1,127 @@
+"""The semdepth program: quick help, one-line errors, nodes with room for images."""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from semdepth_ros.bridge.middleware import (
+    large_message_profile, PROFILE_VARIABLES, variables_read, with_large_messages)
+from semdepth_ros.cli import main as program
+
+ROOT = Path(__file__).resolve().parent.parent
+CALL_NODE = """
+import rclpy
+from lifecycle_msgs.srv import GetState
+rclpy.init()
+node = rclpy.create_node('caller')
+client = node.create_client(GetState, '/renamed/get_state')
+assert client.wait_for_service(60.0), node.get_node_names()
+"""
+
+
+def run_semdepth(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """Run the program in a process of its own."""
+    return subprocess.run([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], capture_output=True, text=True,
+                          **options)
+
+
+def test_help_names_every_command_and_imports_none():
+    code = ('import sys; from semdepth_ros.cli.main import build_parser; print(build_parser().format_help());'
+            'print([m for m in ("torch", "numpy", "cv2", "rclpy") if m in sys.modules], file=sys.stderr)')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert all(re.search(rf'^\s+{name}\b', done.stdout, re.MULTILINE) for name in program.COMMANDS)
+    assert done.stderr.strip() == '[]'
+
+
+@pytest.mark.parametrize('name', sorted(program.COMMANDS))
+def test_every_command_has_help_of_its_own(name, capsys):
+    with pytest.raises(SystemExit) as end:
+        program.main([name, '--help'])
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith(f'usage: semdepth {name}')
+
+
+@pytest.mark.parametrize('missing, extra', sorted(program.EXTRAS.items()))
+def test_a_missing_package_is_named_in_one_line_with_the_extra_that_brings_it(missing, extra):
+    line = program.missing_module(ModuleNotFoundError(f'No module named {missing!r}', name=missing))
+    assert missing in line and f"pip install 'semdepth_ros[{extra}]'" in line
+    assert f"'{extra}': " in (ROOT / 'setup.py').read_text()
+
+
+def test_a_command_that_lacks_a_package_ends_with_one_line_and_status_2(monkeypatch, capsys):
+    def importing(module):
+        raise ModuleNotFoundError("No module named 'lightning'", name='lightning')
+    monkeypatch.setattr(program, 'import_module', importing)
+    assert program.main(['train', 'recipe']) == 2
+    assert capsys.readouterr().err == ("semdepth train: the Python module lightning is missing: "
+                                       "pip install 'semdepth_ros[train]'\n")
+
+
+def test_a_fault_in_the_package_itself_is_not_taken_for_a_missing_one(monkeypatch):
+    monkeypatch.setitem(program.COMMANDS, 'train', ('semdepth_ros.cli.no_such_command', ''))
+    with pytest.raises(ModuleNotFoundError):
+        program.main(['train'])
+
+
+@pytest.mark.parametrize('error', [ValueError('depth is -1 m:\n expected more than 0'),
+                                   FileNotFoundError(2, 'No such file', 'x.mcap')])
+def test_errors_of_a_command_are_one_line_and_status_2(monkeypatch, capsys, error):
+    def run(args):
+        raise error
+    parser = type('Parser', (), {'parse_args': lambda self, argv: type('Args', (), {'run': staticmethod(run)})})
+    monkeypatch.setattr(program, 'build_parser', lambda name: parser())
+    assert program.main(['bag']) == 2
+    assert capsys.readouterr().err == f'semdepth bag: {" ".join(str(error).split())}\n'
+
+
+def test_starting_nodes_does_not_load_torch():
+    code = 'import semdepth_ros.cli.run, sys; print("torch" in sys.modules)'
+    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout == 'False\n'
+
+
+def test_run_refuses_a_profile_that_is_not_there():
+    done = run_semdepth('run', '--profile', '/no/such.xml', 'perception')
+    assert (done.returncode, done.stderr) == (2, 'semdepth run: --profile /no/such.xml: no such file\n')
+
+
+def test_run_becomes_the_node_with_room_for_images(processes):
+    pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
+    env = {k: v for k, v in os.environ.items() if k not in PROFILE_VARIABLES}
+    unset = [f'-u{v}' for v in PROFILE_VARIABLES]
+    node = processes.start('env', *unset, sys.executable, '-m', 'semdepth_ros.cli.main', 'run', 'perception',
+                           '--ros-args', '-r', '__node:=renamed')
+    check = processes.python('-c', CALL_NODE)
+    assert check.wait(120) == 0, check.output + node.output
+    entries = Path(f'/proc/{node.process.pid}/environ').read_bytes().decode().split('\0')
+    expected = {k: v for k, v in with_large_messages(env).items() if k in PROFILE_VARIABLES}
+    assert expected and all(f'{name}={value}' in entries for name, value in expected.items())
+
+
+def test_a_profile_of_the_users_own_stays():
+    environ = {'FASTRTPS_DEFAULT_PROFILES_FILE': '/mine.xml', 'HOME': '/home/me'}
+    assert with_large_messages(environ) == environ
+    asked = with_large_messages(environ, 'other.xml')
+    assert asked.pop('HOME') == '/home/me' and set(asked.values()) == {'other.xml'}
+
+
+@pytest.mark.parametrize('libraries, variables', [
+    ((), PROFILE_VARIABLES), (('libfastrtps.so',), ('FASTRTPS_DEFAULT_PROFILES_FILE',)),
+    (('libfastdds.so',), ('FASTDDS_DEFAULT_PROFILES_FILE',))])
+def test_the_profile_is_named_as_the_installed_middleware_reads_it(tmp_path, libraries, variables):
+    for name in libraries:
+        (tmp_path / name).touch()
+    assert variables_read([tmp_path / 'none', tmp_path]) == variables
+
+
+@pytest.mark.parametrize('size', [None, (8 << 30, 8 << 30), (64 << 20, 60 << 20)], ids=['none', '8GB', '64MB'])
+def test_the_profile_fits_four_processes_into_shared_memory(size):
+    text = large_message_profile(size).read_text()
+    segment = int(re.search(r'<segment_size>(\d+)<', text)[1])
+    assert segment == 32 << 20 if size is None or size[0] > 1 << 30 else 8 << 20 < segment and 4 * segment < size[0]
+    assert ElementTree.fromstring(text).tag.endswith('dds')
