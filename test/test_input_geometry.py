@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.geometry.input_geometry import input_geometry
+from semdepth_ros.geometry.input_geometry import input_geometry, resized
 from semdepth_ros.model_file import InputRule
 
 SIZES = [(1242, 375), (416, 128), (2048, 1024), (1936, 1216), (640, 480), (480, 360), (1280, 720), (720, 1280),
@@ -110,6 +110,13 @@ def test_a_smooth_map_survives_the_way_back(size):
     margin = 1 + int(1 / min(g.sx, g.sy))
     inner = np.s_[:, margin:-margin, margin:-margin]
     np.testing.assert_allclose(back[inner], expected[inner], atol=1e-3)
+
+
+@pytest.mark.parametrize('size, wanted', [((77, 256), (375, 1242)), ((96, 320), (40, 33)), ((5, 7), (5, 7))])
+def test_nearest_takes_the_pixel_under_the_centre(size, wanted):
+    image = torch.arange(size[0] * size[1], dtype=torch.int32).reshape(1, 1, *size)
+    expected = torch.nn.functional.interpolate(image.double(), wanted, mode='nearest-exact')
+    assert torch.equal(resized(image, wanted[1], wanted[0], 'nearest').double(), expected)
 
 
 def test_padding_repeats_the_edges():

@@ -200,8 +200,14 @@ def resized(tensor: torch.Tensor, width: int, height: int, mode: str) -> torch.T
     if tuple(tensor.shape[-2:]) == (height, width):
         return tensor
     if mode == 'nearest':
-        return F.interpolate(tensor, (height, width), mode='nearest-exact')
+        rows, columns = (_nearest(size, wanted, tensor.device) for size, wanted in zip(tensor.shape[-2:], (height, width)))
+        return tensor.index_select(-1, columns).index_select(-2, rows)
     return F.interpolate(tensor, (height, width), mode=mode, align_corners=False)
+
+
+def _nearest(size: int, wanted: int, device: torch.device) -> torch.Tensor:
+    """Return the index of the pixel under the centre of each wanted one."""
+    return torch.div(torch.arange(wanted, device=device) * (2 * size) + size, 2 * wanted, rounding_mode='floor')
 
 
 def _sizes(rule: InputRule) -> list[tuple[int, int]]:

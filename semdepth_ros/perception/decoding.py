@@ -59,11 +59,13 @@ class Decoder:
         inverse, relative = self._inverse_depth(prediction.disparities, floor, gain)
         torch.div(multiplier, inverse, out=into.depth)
         torch.mul(into.depth, relative, out=into.sigma)
-        beyond = into.depth > max_range
+        within = into.depth <= max_range
         for sky in self.sky:
-            beyond |= into.labels == sky
-        into.depth.masked_fill_(beyond, torch.inf)
-        into.sigma.masked_fill_(beyond, torch.nan)
+            within &= into.labels != sky
+        # x / 0 is infinity and 0 / 0 is NaN; on the CPU filling by a mask takes ten times as long.
+        within = within.float()
+        into.depth.div_(within)
+        into.sigma.mul_(within).div_(within)
         if self.unseen is not None:
             into.depth.masked_fill_(self.unseen, torch.nan)
             into.sigma.masked_fill_(self.unseen, torch.nan)
