@@ -124,10 +124,13 @@ def meet_ground(relief: Relief, rays: torch.Tensor, corners: torch.Tensor, weigh
     step = t * 0.02 + 0.05
     height = above(t)
     fall = (height - above(t + step)).div_(step).clamp_(min=1e-4)
-    for _ in range(3):
-        t = (t + height / fall).clamp_(0.2, 2 * FARTHEST)
-        height = above(t)
-    unsure = (height.abs() > 0.004 * (1 + 0.02 * t)).nonzero(as_tuple=True)
+    for _ in range(3):      # secant steps
+        further = (t + height / fall).clamp_(0.2, 2 * FARTHEST)
+        now = above(further)
+        steep = (height - now) / (further - t)
+        fall = torch.where((steep > 1e-4) & ((further - t).abs() > 1e-3), steep, fall)
+        t, height = further, now
+    unsure = (height.abs() > 0.001 * (1 + 0.02 * t)).nonzero(as_tuple=True)
     if len(unsure[0]):
         again = torch.stack([dx[unsure], dy[unsure], dz[unsure]], -1)
         t[unsure] = _march(relief, again, eye[touched][unsure[0]], refine=14)

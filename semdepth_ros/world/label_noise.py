@@ -32,7 +32,8 @@ def corrupt_labels(labels: np.ndarray, flip_rate: float = 0.08, missing_rate: fl
 
     Every connected component of at least `smallest_px` pixels draws its fate by itself: it gets a class it is easily taken for
     (flip_rate; not road and sky), or, if it is an object, is missing (missing_rate), its pixels going to what is beside it.
-    A share border_rate of all components also grows or shrinks by a whole number of pixels drawn from border_px.
+    A share border_rate of all components (road and sky again left out) also grows or shrinks by a whole number of pixels
+    drawn from border_px; where both neighbours of a border do, it moves twice.
     Confidence is lower, but not always, where a component is wrong, and near borders.
 
     :param labels: uint8 [H, W]; UNLABELLED stays as it is
@@ -61,7 +62,7 @@ def corrupt_labels(labels: np.ndarray, flip_rate: float = 0.08, missing_rate: fl
             bad[inside > 0] = True
             _give_away(target, inside, inside > 0, labels[window])
             continue
-        if moves < border_rate:
+        if moves < border_rate and cls in CONFUSED_WITH:
             _move_border(target, inside, cls, radius if grows < 0.5 else -radius, labels[window])
     noisy[labels == UNLABELLED] = UNLABELLED
     return NoisyLabels(noisy, _confidence(noisy, wrong, rng))

@@ -14,7 +14,7 @@ from semdepth_ros.world.streets import Streets
 from semdepth_ros.world.vehicles import bus, car, truck, van
 
 FIRST_MOVER = 1_000_000     # still objects are numbered from 1, moving ones from here, each kind in its own million
-NEARBY_M = 220.0
+NEARBY_M, SMOOTH_M = 220.0, 21
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Mover:
     :param table: its primitives in its own frame; extent: see `shadows.extent`
     :param identity: its instance number
     :param s, t, speed: along its line it is at s + speed * (time - t)
-    :param d: metres to the left of its line
-    :param line: (x, y, heading) of a straight line, None for the route
+    :param d: metres to the left of its line; a number, or one for every metre of the route
     :param begins, ends: when it exists [s]
-    :param lead: the leading car, which the ego plan moves
+    :param line: (x, y, heading) of a straight line, None for the route
+    :param lead: whether it is the leading car, which the ego plan moves
     :param lift: height of what it walks on above the road [m]
     """
 
@@ -37,7 +37,7 @@ class Mover:
     s: float
     t: float
     speed: float
-    d: float
+    d: float | np.ndarray
     begins: float
     ends: float
     line: tuple[float, float, float] | None = None
@@ -46,19 +46,24 @@ class Mover:
 
     def pose(self, time: float, plan: EgoPlan) -> np.ndarray | None:
         """Return its pose [4, 4] at a time [s], None where it is not on the map."""
-        if not self.begins <= time <= self.ends:
-            return None
         s = self.s + (plan.lead_arc_length(time) if self.lead else self.speed * (time - self.t))
         if self.line:
             x0, y0, heading = self.line
             x = x0 + s * np.cos(heading) - self.d * np.sin(heading)
             y = y0 + s * np.sin(heading) + self.d * np.cos(heading)
+        elif not 1.0 < s < plan.streets.length - 60:
+            return None
         else:
-            if not 1.0 < s < plan.streets.length - 60:
-                return None
-            x, y, heading = plan.streets.at(s, self.d)
+            x, y, heading = plan.streets.at(s, self._aside(s))
+            heading += np.arctan(self._aside(s + 0.5) - self._aside(s - 0.5))
         heading += np.pi if self.speed < 0 else 0.0
         return on_ground(plan.relief, x, y, heading, self.lift)
+
+    def _aside(self, s: float) -> float:
+        if isinstance(self.d, float):
+            return self.d
+        i = min(max(int(s), 0), len(self.d) - 2)
+        return float(self.d[i] + (s - i) * (self.d[i + 1] - self.d[i]))
 
 
 class Traffic:
@@ -67,8 +72,9 @@ class Traffic:
     def __init__(self, streets: Streets, plan: EgoPlan, seed: list[int], seconds: float, lit: float):
         self.plan, self.lit, self.streets = plan, lit, streets
         self.movers: list[Mover] = []
+        self.kerb, self.sidewalk, self.parking = self._profile()
         last = plan.arc_length(seconds) + 260
-        makers = (self._oncoming, self._beside, self._walkers, self._riders, self._crossings, self._leader)
+        makers = (self._oncoming, self._walkers, self._riders, self._crossings, self._leader)
         for i, make in enumerate(makers):
             self.rng, self.identity = np.random.default_rng([*seed, 7, i]), FIRST_MOVER * (i + 1)
             make(last)
@@ -83,6 +89,16 @@ class Traffic:
         alive = (begins <= time) & (time <= ends) & (self.anywhere | (np.abs(ahead) < NEARBY_M))
         found = ((self.movers[i], self.movers[i].pose(time, self.plan)) for i in np.nonzero(alive)[0])
         return [(mover, pose) for mover, pose in found if pose is not None]
+
+    def _profile(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return for every metre of the route: middle to kerb, width of the sidewalk, width of the parking lane; smooth."""
+        values = np.zeros((3, int(self.streets.length) + 2))
+        for piece in self.streets.pieces:
+            column = [piece.half_width], [piece.sidewalk], [2.2 if any(piece.parking) else 0.0]
+            values[:, int(piece.s):int(piece.s + piece.length) + 2] = column
+        window = np.ones(SMOOTH_M) / SMOOTH_M
+        wide = np.pad(values, ((0, 0), (SMOOTH_M // 2, SMOOTH_M // 2)), mode='edge')
+        return tuple(np.convolve(v, window, mode='valid') for v in wide)
 
     def _vehicle(self) -> np.ndarray:
         kind = self.rng.choice(5, p=(0.66, 0.10, 0.11, 0.07, 0.06))
@@ -101,44 +117,31 @@ class Traffic:
             t = plan.time_at(s)
             blocked = any(stop.begins - 4 < t + (s - self.streets.junctions[stop.junction].enters) / speed < stop.ends + 5
                           for stop in plan.stops)
-            if not blocked:
-                self._add(self._vehicle(), s, t, -speed, -plan.lane, 26.0)
+            tight = any(abs(p.curvature) > 1 / 25 and p.s - 18 < s < p.s + p.length + 18 for p in self.streets.pieces)
+            if not blocked:     # long vehicles would cut the corner where they meet the ego car in a tight bend
+                self._add(car(rng, self.lit).table() if tight else self._vehicle(), s, t, -speed, -plan.lane, 26.0)
             s += rng.uniform(*town.oncoming_gap_m)
-
-    def _beside(self, last: float) -> None:
-        """Let cars pass in the second lane of wide streets, at a speed close to the camera's."""
-        rng, plan, town = self.rng, self.plan, self.streets.town
-        for piece in self.streets.pieces:
-            if piece.lanes == 2 and piece.role == 'street' and piece.s < last and rng.random() < 0.25:
-                t = plan.time_at(piece.s + 5)
-                life = (t - 3, plan.time_at(piece.s + piece.length - 5))
-                speed = (piece.length - 10) / max(life[1] - t, 2.0)
-                if speed < 16:
-                    self._add(self._vehicle(), piece.s + 5, t, speed, plan.lane * 3.05, life)
 
     def _walkers(self, last: float) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
         s = 10.0
         while s < last:
-            piece = self.streets.pieces[self.streets.piece_index(s)]
             for _ in range(1 + int(rng.random() < 0.3)):
-                d = piece.half_width + 0.35 + (piece.sidewalk - 0.6) * rng.uniform(0.55, 0.95)
-                speed = rng.choice((-1, 1)) * rng.uniform(0.8, 1.7)
-                at = s + rng.uniform(-1, 1)
-                self._add(pedestrian(rng).table(), at, plan.time_at(at), speed, d * rng.choice((-1, 1)),
-                          min(45.0, 40 / abs(speed)), lift=town.kerb_m)
+                aside = self.kerb + 0.35 + (self.sidewalk - 0.6) * rng.uniform(0.55, 0.95)
+                speed, at = rng.choice((-1, 1)) * rng.uniform(0.8, 1.7), s + rng.uniform(-1, 1)
+                self._add(pedestrian(rng).table(), at, plan.time_at(at), speed, aside * rng.choice((-1, 1)), 45.0,
+                          lift=town.kerb_m)
             s += rng.exponential(100 / town.people_per_100m) + 0.5
 
     def _riders(self, last: float) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
-        s = 25.0
+        s, aside = 25.0, self.kerb - self.parking - 0.55
         while s < last:
-            way = rng.choice((-1, 1), p=(0.45, 0.55))
-            piece = self.streets.pieces[self.streets.piece_index(s)]
-            d = plan.side * way * (piece.half_width - (2.75 if any(piece.parking) else 0.55))
-            if abs(d) - abs(plan.lane) > 1.25:
+            way, speed = rng.choice((-1, 1), p=(0.45, 0.55)), rng.uniform(3.2, 5.2)
+            on_way = aside[max(int(s) - 80, 0):int(s) + 80]
+            if on_way.min() > abs(plan.lane) + 1.55:
                 table = (cyclist(rng) if rng.random() < 0.8 else motorcyclist(rng, self.lit)).table()
-                self._add(table, s, plan.time_at(s), way * rng.uniform(3.2, 5.2), d, 12.0)
+                self._add(table, s, plan.time_at(s), way * speed, aside * (plan.side * way), 14.0)
             s += rng.exponential(100 / town.cyclists_per_100m) + 6
 
     def _crossings(self, last: float) -> None:
