@@ -17,7 +17,8 @@ def test_percentiles_of_a_known_series():
 def test_bench_writes_figures_for_network_and_stages(tmp_path, capsys):
     model = write_models(tmp_path, 1)[0]
     figures = tmp_path / 'out' / 'bench.json'
-    assert main(['bench', '--model', str(model), '--device', 'cpu', '--frames', '3', '--no-graph', '--json', str(figures)]) == 0
+    options = ['--model', str(model), '--device', 'cpu', '--frames', '3', '--no-graph', '--json', str(figures)]
+    assert main(['bench', *options]) == 0
     result = json.loads(figures.read_text())
     assert result['machine']['torch'] == torch.__version__ and result['frames'] == 3
     assert [n['size'] for n in result['network']][0] == [640, 192]
@@ -30,7 +31,8 @@ def test_bench_writes_figures_for_network_and_stages(tmp_path, capsys):
     assert 'network 640x192 over the same in eager float32' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('arguments, message', [(['--frames', '0'], '--frames is 0'), (['--model', 'nowhere'], 'nowhere')])
+@pytest.mark.parametrize('arguments, message', [(['--frames', '0'], '--frames is 0'),
+                                                (['--model', 'nowhere'], 'nowhere')])
 def test_arguments_that_cannot_be_end_in_one_line(arguments, message, capsys):
     assert main(['bench', '--no-graph', *arguments]) == 2
     error = capsys.readouterr().err
@@ -47,7 +49,8 @@ def test_the_table_sets_what_is_meant_beside_what_is(device, expected):
     facts = {'processor': 'P', 'cores': 2, 'vector': 'AVX2', 'bfloat16': 'bf16', 'torch': '2', 'load_1min': 0.1}
     stages = {name: latencies(1.0, 2.0, 3.0) for name in ('whole', 'upload', 'input', 'network', 'decode', 'download')}
     run = {'reliability': 'reliable', 'sent': 9, 'received': 8, 'memory_mb': [100.0, 101.0],
-           'node': {'waiting': latencies(1, 1, 1), 'node': latencies(10.0, 20.0, 30.0)}, 'graph': latencies(14.0, 25.0, 30.0)}
+           'node': {'waiting': latencies(1, 1, 1), 'node': latencies(10.0, 20.0, 30.0)},
+           'graph': latencies(14.0, 25.0, 30.0)}
     lines = speed_table({
         'device': device, 'precision': 'half', 'machine': facts,
         'network': [{'size': [640, 192], 'engine': latencies(2.0, 2.2, 2.5), 'eager_float32': latencies(8.0, 9.0, 9.0),
@@ -55,6 +58,6 @@ def test_the_table_sets_what_is_meant_beside_what_is(device, expected):
         'stages': [{'size': [1280, 720], **stages}],
         'graph': [{'name': '1242x375', 'idle_core_share': 0.012, **run}, {'name': '1280x720', **run}]})
     text = '\n'.join(lines)
-    for part in [*expected, '0.25 (2.0 : 8.0 ms)', '10.00 / 20.00 / 30.00: waiting 1.0', '4.0 ms p50', '8 of 9', '1.2 %',
-                 'node minus network, 1280x720', '19.0 ms p95']:
+    for part in [*expected, '0.25 (2.0 : 8.0 ms)', '10.00 / 20.00 / 30.00: waiting 1.0', '4.0 ms p50', '8 of 9',
+                 '1.2 %', 'node minus network, 1280x720', '19.0 ms p95']:
         assert part in text, part

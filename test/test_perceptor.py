@@ -1,4 +1,4 @@
-"""The Perceptor: layouts, sizes, units, masks and ownership, with small untrained networks and stand-ins for trained ones."""
+"""The Perceptor: layouts, sizes, units, masks and ownership, with untrained networks and stand-ins for trained ones."""
 from dataclasses import replace
 import logging
 import threading
@@ -53,7 +53,7 @@ def perceptor(network, card):
 
 
 class StandIn:
-    """An engine that says what a function of the network's input says: canonical depth [1, 1, H, W] and class [1, H, W]."""
+    """An engine that says what a function of its input says: canonical depth [1, 1, H, W] and class [1, H, W]."""
 
     device, dtype = torch.device('cpu'), torch.float32
 
@@ -169,7 +169,8 @@ def test_the_engine_agrees_with_the_plain_network(network, card):
 
 def test_bfloat16_moves_depth_by_little(network, card):
     frame = Frame(picture(), 'rgb')
-    exact, coarse = (Perceptor(network, card, device='cpu', precision=p).perceive(frame) for p in ('float32', 'bfloat16'))
+    exact, coarse = (Perceptor(network, card, device='cpu', precision=precision).perceive(frame)
+                     for precision in ('float32', 'bfloat16'))
     both = np.isfinite(exact.depth) & np.isfinite(coarse.depth)
     assert np.mean(np.abs(np.log(coarse.depth[both] / exact.depth[both]))) < 0.02
     assert np.mean(exact.labels == coarse.labels) > 0.95
@@ -259,7 +260,7 @@ LENSES = [Camera(640, 480, 420, 420, 320, 240), Camera(1242, 375, 721, 721, 609,
 
 @pytest.mark.parametrize('camera', LENSES)
 def test_one_scene_through_any_lens_gives_the_same_metres(camera):
-    """A red square of 2 m stands 7 m ahead. The stand-in knows its size, and sees it as the lens it was trained with would."""
+    """A red square of 2 m stands 7 m ahead. The stand-in knows its size, and judges it as through its own lens."""
     rays = camera.rays()
     red = (np.abs(rays[..., :2]) < 1 / 7).all(axis=-1)
     image = np.where(red[..., None], (255, 0, 0), (0, 0, 0)).astype(np.uint8)

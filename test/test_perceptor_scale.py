@@ -27,8 +27,8 @@ def street(true_scale, source, stamp_s=0.0, height=1.65, noise=0.0, label=ROAD, 
     depth = np.where(road, depth, 40.0) * np.exp(noise * RNG.standard_normal(depth.shape)) / true_scale
     labels = np.where(road, label, BUILDING).astype(np.uint8)
     scale = source.scale
-    return Perception((depth * scale.value).astype(np.float32), depth.astype(np.float32), labels, labels, scale, version,
-                      CAMERA, int(stamp_s * 1e9), 'camera')
+    depth = (depth * scale.value).astype(np.float32)
+    return Perception(depth, depth, labels, labels, scale, version, CAMERA, int(stamp_s * 1e9), 'camera')
 
 
 def drive(source, frames, true_scale=1.0, start_s=0.0, **more):

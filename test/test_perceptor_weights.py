@@ -1,4 +1,4 @@
-"""Weights that change while the Perceptor stands: checked before they serve, exchanged between frames, and the way back."""
+"""Weights that change while the Perceptor stands: checked before they serve, exchanged between frames, the way back."""
 from dataclasses import replace
 import threading
 
@@ -33,7 +33,8 @@ def files(tmp_path_factory):
     probes = [IMAGE[:64, :160], IMAGE[32:, 160:]]
     paths = [folder / f'{version}.safetensors' for version in range(4)]
     for version, path in enumerate(paths):
-        card = save_network(path, network, replace(card, version=version, parent=version - 1 if version else None), probes)
+        card = replace(card, version=version, parent=version - 1 if version else None)
+        card = save_network(path, network, card, probes)
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter.mul_(1 + 0.05 * torch.randn_like(parameter))
@@ -135,7 +136,8 @@ def test_a_missing_file_is_refused(perceptor, expected, tmp_path):
 
 
 def test_rubbish_that_fails_in_the_engine_leaves_the_weights_served(perceptor, files, expected, monkeypatch):
-    monkeypatch.setattr(FoldedEngine, 'twin', lambda self, network: FoldedEngine(new_network(9), self.device, self.dtype))
+    rubbish = FoldedEngine(new_network(9), perceptor.device, perceptor.dtype)
+    monkeypatch.setattr(FoldedEngine, 'twin', lambda self, network: rubbish)
     refuses(perceptor, files[1], 'probe frame', expected)
 
 

@@ -18,6 +18,7 @@ COMMANDS = {
     'bench': ('semdepth_ros.cli.bench', 'measure latencies on this machine'),
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
+    'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
 EXTRAS = {
     **dict.fromkeys(('lightning', 'lightning_fabric', 'tensorboard', 'tqdm'), 'train'), 'rosbags': 'bags',
