@@ -2,8 +2,9 @@
 import numpy as np
 import pytest
 
+from semdepth_ros.data import open_data
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.geometry.ground_plane import fit_ground_plane
+from semdepth_ros.geometry.ground_plane import GroundPlaneRule, fit_ground_plane
 
 CAMERA = Camera.from_field_of_view(320, 96, 82)
 
@@ -100,3 +101,13 @@ def test_a_distorted_camera_sees_the_same_plane():
     camera = Camera(320, 240, 200, 200, 160, 118, 'plumb_bob', (-0.2, 0.03, 0.0, 0.0))
     plane = fit_ground_plane(*plane_depth(1.2, tilted(8), camera), camera)
     assert plane.height_m == pytest.approx(1.2, rel=1e-5)
+
+
+def test_the_known_height_is_found_in_lidar_scans_of_a_real_street(shared_data):
+    sequence, = open_data(shared_data / 'kitti_raw_0926_slow_traffic')
+    for i in range(0, len(sequence), 11):
+        sample = sequence[i]
+        rule = GroundPlaneRule(min_area=0.001)  # a scan fills few pixels
+        plane = fit_ground_plane(sample.depth, sample.noisy_labels == 0, sample.camera, rule)
+        assert plane.height_m == pytest.approx(1.65, rel=0.05)
+        assert abs(np.degrees(plane.pitch)) < 2 and plane.inliers > 0.8
