@@ -37,8 +37,12 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
     storey = rng.uniform(*town.storey_m)
     top = floors * storey + 0.6
     window = (rng.uniform(*town.window_spacing), storey, rng.uniform(*town.window_share), float(rng.integers(4)))
+    pattern = ('glass' if rng.random() < 0.45 else 'plain') if town.plain else 'facade'
+    if town.plain:
+        window, material = (0, 0.55, 0, 0), 'paint'
+        colour = np.array((0.03, 0.04, 0.05)) if pattern == 'glass' else colour
     p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material, period=2.8 if material == 'brick' else 8.0,
-          pattern='plain' if town.plain else 'facade', parameters=window, seed=rng.uniform(0, 99))
+          pattern=pattern, parameters=window, seed=rng.uniform(0, 99))
     p.box((-deep / 2, 0, 0.0), (deep + 0.10, wide + 0.02, 1.1), colour * 0.55, 'building', material='plaster', period=6)
     trim = np.clip(colour * rng.choice([0.6, 1.35]), 0, 0.8)
     if gable:

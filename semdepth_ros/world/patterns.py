@@ -140,7 +140,7 @@ def draw(light: Light, pattern: torch.Tensor, colour: torch.Tensor, surface: dic
         elif name == 'shop':
             paint, shine = shop(light, paint, u, v, hu, hv, q, seed, px, mirror[:, at])
         elif name == 'glass':
-            shine = mirror[:, at] * 0.16
+            shine = mirror[:, at] * (0.16 + q[1])
         elif name == 'sign':
             paint = sign(paint, u, v, hu, hv, q, seed, px)
         elif name == 'signal':

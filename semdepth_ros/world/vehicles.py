@@ -95,6 +95,11 @@ def van(rng: np.random.Generator, lit: float) -> Parts:
     _wheels(p, (a - 0.85, -a + 0.95), w, 0.34, 'car')
     _lamps(p, a + 0.01, -a - 0.01, w, 0.72, 'car', lit)
     _plate(p, -a - 0.01, 0.55, 'car')
+    _plate(p, a + 0.03, 0.45, 'car')
+    p.box((-a - 0.01, 0, (0.5 + height) / 2), (0.05, 0.03, height - 0.65), paint * 0.25, 'car')
+    for x in (a, -a):
+        p.box((x, 0, 0.36), (0.14, width - 0.04, 0.22), TYRE, 'car')
+    p.box((-0.9, 0, height * 0.55), (0.03, width + 0.02, height * 0.75), paint * 0.3, 'car')
     return p
 
 
@@ -111,6 +116,9 @@ def truck(rng: np.random.Generator, lit: float) -> Parts:
     p.box((a - 0.70, 0, 1.86), (0.8, width - 0.07, 0.60), GLASS, 'truck', pattern='glass')
     p.box((a, 0, 0.55), (0.12, width - 0.1, 0.40), TYRE, 'truck')
     p.box((-a + 0.02, 0, 0.62), (0.10, width - 0.1, 0.16), CHROME, 'truck')
+    for y in (-0.45, 0.0, 0.45):
+        p.box((-a + 0.04, y, (1.05 + height) / 2), (0.05, 0.04, height - 1.15), body * 0.4, 'truck')
+    _plate(p, -a - 0.01, 0.86, 'truck')
     _wheels(p, (a - 1.2, -a + 1.4, -a + 2.5)[:2 + int(length > 8)], w, 0.48, 'truck')
     _lamps(p, a + 0.04, -a - 0.01, w, 0.75, 'truck', lit)
     return p
@@ -128,6 +136,10 @@ def bus(rng: np.random.Generator, lit: float) -> Parts:
         p.box((x, 0, 1.85), (0.05, width - 0.25, 1.25), GLASS, 'bus', pattern='glass')
     p.box((a, 0, 2.72), (0.07, width - 0.8, 0.25), (0.02, 0.02, 0.02), 'bus', glow=0.0)
     p.box((0, 0, height + 0.06), (length * 0.6, width * 0.7, 0.16), paint * 0.8, 'bus')
+    p.box((-a, 0, 0.92), (0.06, width - 0.9, 0.42), TYRE, 'bus', material='slabs', period=1.2)
+    p.box((-a - 0.01, 0, 2.68), (0.05, 0.7, 0.26), (0.02, 0.02, 0.02), 'bus', pattern='sign',
+          parameters=(3, 0.70, 0.40, 0.03), seed=2.0)
+    _plate(p, -a - 0.02, 0.52, 'bus')
     _wheels(p, (a - 2.6, -a + 3.0), w, 0.48, 'bus')
     _lamps(p, a + 0.01, -a - 0.01, w, 0.75, 'bus', lit)
     return p
