@@ -1,4 +1,5 @@
 """The demonstration, small: a drive through the node's own process, recorded, measured and drawn."""
+from dataclasses import replace
 import json
 import os
 from pathlib import Path
@@ -14,10 +15,13 @@ from plane_world import Corridor  # noqa: E402
 from random_model import write_random_model  # noqa: E402
 from semdepth_ros.bridge.bag_file import BagReader  # noqa: E402
 from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
+from semdepth_ros.bridge.drive_source import bring_drive  # noqa: E402
 from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
 from semdepth_ros.cli.main import main  # noqa: E402
 from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
+from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
 
+LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))
 HERE = Path(__file__).resolve().parent
 HALF_BLIND = ('import sys, semdepth_ros.nodes.demo as demo\n'
               'demo.PERCEPTION = "half_blind_node"\n'
@@ -49,9 +53,9 @@ def half_blind(processes, every, model, *arguments):
                             env={'PYTHONPATH': path, 'EVERY': str(every)})
 
 
-def test_a_drive_with_truth_is_perceived_measured_and_drawn(model, tmp_path, processes):
-    frames, out = 16, tmp_path / 'out'
-    write_folder_sequence(tmp_path / 'drive', Corridor(frames))
+def test_a_drive_through_a_distorting_lens_is_perceived_measured_and_drawn(model, tmp_path, processes):
+    frames, out = 12, tmp_path / 'out'
+    write_folder_sequence(tmp_path / 'drive', Corridor(frames, camera=LENS))
     child = processes.python('-m', 'semdepth_ros.cli.main', 'demo', '--out', out, '--drive', tmp_path / 'drive',
                              '--model', model)
     assert child.wait(180) == 0, child.output
@@ -68,7 +72,8 @@ def test_a_drive_with_truth_is_perceived_measured_and_drawn(model, tmp_path, pro
     assert '<html' in (out / 'report.html').read_text()
     drive, perceived = topic_counts(out / 'drive.mcap'), topic_counts(out / 'perceived.mcap')
     assert drive['/image'] == drive['/truth/depth/image'] == frames
-    assert perceived['/depth/image'] >= metrics['frames_perceived'] and perceived['/perception/model_info']
+    assert perceived['/depth/image'] >= metrics['frames_perceived']
+    assert perceived['/perception/model_info'] and perceived['/points']
     stamps = {s.stamp_ns for s in (open_data(out / 'drive.mcap')[0][i] for i in range(frames))}
     with BagReader(out / 'perceived.mcap') as reader:
         assert {stamp for topic, stamp, _ in reader.messages(['/depth/image'])} <= stamps
@@ -76,22 +81,21 @@ def test_a_drive_with_truth_is_perceived_measured_and_drawn(model, tmp_path, pro
     assert str(out / 'report.html') in child.output
 
 
-def test_a_video_with_a_distorting_lens_needs_no_truth(model, tmp_path, processes):
-    video, out = tmp_path / 'dashcam.mp4', tmp_path / 'out'
+def test_a_video_takes_the_calibration_beside_it_if_that_has_its_size(tmp_path, caplog):
+    video = tmp_path / 'dashcam.mp4'
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*'mp4v'), 10, (96, 64))
     for i in range(8):
         writer.write(np.ascontiguousarray(Corridor()[i].image[..., ::-1]))
     writer.release()
-    lens = {'width': 96, 'height': 64, 'fx': 60, 'fy': 60, 'cx': 47.5, 'cy': 31.5, 'distortion': [-0.2, 0.05, 0, 0, 0]}
-    (tmp_path / 'camera.json').write_text(json.dumps(lens))
-    child = processes.python('-m', 'semdepth_ros.cli.main', 'demo', '--out', out, '--drive', video, '--model', model,
-                             '--frames', '6')
-    assert child.wait(180) == 0, child.output
-    metrics = json.loads((out / 'metrics.json').read_text())
-    assert metrics['frames_in'] == 6
-    assert set(metrics['sequences'][0]) == {'name', 'frames', 'latency_ms'}
-    assert open_data(out / 'drive.mcap')[0].camera.distortion[0] == -0.2
-    assert topic_counts(out / 'perceived.mcap')['/points'] > 0
+    (tmp_path / 'camera.json').write_text(json.dumps(camera_to_dict(LENS)))
+    bring_drive(tmp_path / 'drive.mcap', video, frames=6)
+    sequence, = open_data(tmp_path / 'drive.mcap')
+    assert sequence.camera == LENS and len(sequence) == 6
+    (tmp_path / 'camera.json').write_text(json.dumps(camera_to_dict(LENS.scaled(48, 32))))
+    bring_drive(tmp_path / 'drive.mcap', video)
+    sequence, = open_data(tmp_path / 'drive.mcap')
+    assert sequence.camera is None and len(sequence) == 8
+    assert 'camera.json is not used' in caplog.text
 
 
 def test_a_node_that_perceives_too_little_fails_the_demonstration(model, tmp_path, processes):
