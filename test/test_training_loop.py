@@ -23,7 +23,7 @@ from semdepth_ros.training.export import export_model
 from semdepth_ros.training.recipe import Optimisation, RecipeError
 from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, learning_rate
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
-from semdepth_ros.training.trainer import ahead, build_fabric, start_ahead, step_seed, train
+from semdepth_ros.training.trainer import ahead, build_fabric, step_seed, train
 
 TINY = {
     'architecture': {'encoder': 'small', 'initial_depth': 10.0}, 'focal_px': 60, 'sizes': [[64, 32], [32, 32]],
@@ -41,7 +41,6 @@ def run(out, recipe=TINY, opener=corridor, **how):
     recipe = recipe_from(recipe)
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.architecture)
-    start_ahead(network, recipe.initial_travel_m)
     return train(recipe, network, build_fabric(recipe, 'cpu'), out, opener=opener, **how)
 
 
@@ -51,7 +50,7 @@ def lines(out, kind):
 
 
 def test_training_learns_metric_depth_and_classes_from_motion_alone(tmp_path):
-    recipe = TINY | {'sizes': [[96, 64]], 'batch': 4, 'steps': 70, 'initial_travel_m': 0.5,
+    recipe = TINY | {'sizes': [[96, 64]], 'batch': 4, 'steps': 70,
                      'data': [{'source': 'corridor'}], 'validation': [{'source': 'corridor'}],
                      'losses': {'velocity': 0.3}, 'augmentation': {'colour': 0.0},
                      'optimisation': {'learning_rate': 1e-3, 'warmup_steps': 5}}
@@ -294,11 +293,6 @@ def test_two_processes_train_one_network(tmp_path, drive):
     load_network(tmp_path / 'm.safetensors')
 
 
-def test_an_untrained_network_can_be_told_that_it_drives_ahead():
-    for encoder in ('small', 'resnet18'):
-        network = build_network({'encoder': encoder})
-        start_ahead(network, 0.7)
-        _, translation = network.eval().pose(torch.rand(2, 3, 64, 64), torch.rand(2, 3, 64, 64))
-        assert translation[:, 2].tolist() == pytest.approx([-0.7, -0.7], abs=0.4)
-        if encoder == 'small':
-            assert ahead(translation) > 0.9
+def test_ahead_is_the_cosine_to_the_optical_axis():
+    motions = torch.tensor([[0.0, 0.0, -2.0], [1.0, 0.0, 0.0]])
+    assert ahead(motions).item() == pytest.approx(0.5)

@@ -42,15 +42,13 @@ def run(args: argparse.Namespace) -> int:
     from semdepth_ros.networks import build_network, load_network
     from semdepth_ros.training.export import export_model
     from semdepth_ros.training.recipe_file import read_recipe
-    from semdepth_ros.training.trainer import build_fabric, start_ahead, train
+    from semdepth_ros.training.trainer import build_fabric, train
     recipe = _with_data(read_recipe(args.recipe, _settings(args)), args)
     if args.init:
         network, card = load_network(args.init)
         recipe = replace(recipe, architecture=card.architecture, focal_px=card.focal_px)
     else:
         network = _seeded(recipe.seed, build_network, recipe.architecture)
-        if recipe.initial_travel_m:
-            start_ahead(network, recipe.initial_travel_m)
     fabric = build_fabric(recipe, args.device, args.devices, args.nodes, args.strategy)
     result = train(recipe, network, fabric, args.out, resume=args.resume)
     if not fabric.is_global_zero:

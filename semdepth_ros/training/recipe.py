@@ -160,9 +160,6 @@ class Recipe:
     :param focal_px: focal length [px] that canonical depth is said for
     :param sizes: network inputs (width, height) [px]; one is drawn for every batch, the first is validated at
     :param scales: how many of the disparity scales are trained
-    :param initial_travel_m: how far ahead the camera is taken to move between frames before anything is learned; 0
-        leaves that to chance. The velocity loss knows a length only: a motion that starts sideways or backwards grows
-        to the right length in the wrong direction, and stays there
     :param data, validation: the frames; may be given on the command line instead
     :param batch: triplets a step and process
     :param precision: 'bf16-mixed' and '16-mixed' run the network at half width, the losses never
@@ -174,7 +171,6 @@ class Recipe:
     focal_px: float
     sizes: tuple[tuple[int, int], ...] = ((640, 192),)
     scales: int = 4
-    initial_travel_m: float = 0.0
     name: str = 'unnamed'
     data: tuple[DataEntry, ...] = ()
     validation: tuple[DataEntry, ...] = ()

@@ -132,15 +132,6 @@ def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, n
     return fabric
 
 
-def start_ahead(network: JointNetwork, travel_m: float) -> None:
-    """Make an untrained pose network say that the camera moved straight ahead by so many metres.
-
-    Points then come nearer along Z, hence the sign. Form ours.
-    """
-    with torch.no_grad():
-        network.pose_network.head.bias[5] = -travel_m / network.pose_network.scale[1]
-
-
 def ahead(translation: Tensor) -> Tensor:
     """Return the mean cosine between learned motions [N, 3] and straight ahead: near 1 for a car that looks forward."""
     return (-translation[:, 2] / translation.norm(dim=1).clamp(min=1e-6)).detach().float().mean()
