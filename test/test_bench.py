@@ -49,6 +49,7 @@ def test_the_table_sets_what_is_meant_beside_what_is(device, expected):
     facts = {'processor': 'P', 'cores': 2, 'vector': 'AVX2', 'bfloat16': 'bf16', 'torch': '2', 'load_1min': 0.1}
     stages = {name: latencies(1.0, 2.0, 3.0) for name in ('whole', 'upload', 'input', 'network', 'decode', 'download')}
     run = {'reliability': 'reliable', 'sent': 9, 'received': 8, 'memory_mb': [100.0, 101.0],
+           'node_counts': {'received': 9, 'perceived': 8, 'dropped': 1, 'gaps': 0},
            'node': {'waiting': latencies(1, 1, 1), 'node': latencies(10.0, 20.0, 30.0)},
            'graph': latencies(14.0, 25.0, 30.0)}
     lines = speed_table({
@@ -58,6 +59,6 @@ def test_the_table_sets_what_is_meant_beside_what_is(device, expected):
         'stages': [{'size': [1280, 720], **stages}],
         'graph': [{'name': '1242x375', 'idle_core_share': 0.012, **run}, {'name': '1280x720', **run}]})
     text = '\n'.join(lines)
-    for part in [*expected, '0.25 (2.0 : 8.0 ms)', '10.00 / 20.00 / 30.00: waiting 1.0', '4.0 ms p50', '8 of 9',
-                 '1.2 %', 'node minus network, 1280x720', '19.0 ms p95']:
+    for part in [*expected, '0.25 (2.0 : 8.0 ms)', '10.00 / 20.00 / 30.00: waiting 1.0', '4.0 ms p50',
+                 '9 of 9; 1 dropped', '1.2 %', 'node minus network, 1280x720', '19.0 ms p95']:
         assert part in text, part

@@ -18,4 +18,5 @@ def test_the_node_is_timed_on_the_graph(tmp_path):
     assert 0 < result['graph']['p50'] < 5000
     assert {'waiting', 'reading', 'perceiving', 'sending', 'node'} <= set(result['node'])
     assert 0 < result['node']['node']['p50'] <= result['node']['node']['p99']
+    assert result['node_counts']['received'] == 10 and result['node_counts']['gaps'] == 0
     assert result['memory_mb'][0] > 50

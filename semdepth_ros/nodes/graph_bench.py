@@ -27,7 +27,8 @@ from semdepth_ros.perception.benchmark import Progress, percentiles
 
 PERCEPTION = 'semdepth_ros.nodes.perception'
 DEPTH_AND_MASK = ('depth/image', 'depth/camera_info', 'semantic/image')
-START_S, LAST_S, IDLE_S = 120.0, 5.0, 4.0
+START_S, LAST_S, IDLE_S, DIAGNOSTICS_S = 120.0, 5.0, 4.0, 0.2
+COUNTS = ('received', 'perceived', 'dropped', 'gaps')
 _WARM_UPS = 10
 _KEPT = 8  # different images, in turns
 
@@ -60,13 +61,15 @@ TRAFFIC = (Traffic('1242x375', idle=True), Traffic('1242x375 best effort', relia
 def measure_graph(traffic: Traffic, model: str, device: str, frames: int, progress: Progress) -> dict:
     """Start the node, send images at their rate, and return what came back and when.
 
+    `node_counts` says what became of the images: dropped by the node because newer ones came, or lost on the way
+    (gaps).
     Times are in ms: `graph` from publishing an image to the arrival of its last output; `node` from the node's callback
     to its last publish, with its stages, as its diagnostics say over the last 200 frames. rclpy must be running.
 
     :param model, device: as the node's parameters
     :raises RuntimeError: the node ended, or does not answer
     """
-    parameters = {'model': model, 'device': device, 'stride': traffic.stride, 'diagnostics_period_s': 0.2}
+    parameters = {'model': model, 'device': device, 'stride': traffic.stride, 'diagnostics_period_s': DIAGNOSTICS_S}
     arguments = ['--ros-args', *(a for name, value in parameters.items() for a in ('-p', f'{name}:={value}'))]
     with tempfile.TemporaryDirectory() as folder, spinning_node('bench') as node, \
             NodeProcess(PERCEPTION, arguments, Path(folder) / 'node.log', os.environ) as process:
@@ -77,13 +80,15 @@ def measure_graph(traffic: Traffic, model: str, device: str, frames: int, progre
             result['idle_core_share'] = round(_idle(source, process, traffic.rate_hz), 4)
         sink = _Sink(node, traffic.topics)
         source.warm_up(sink, process)
-        before_mb = _resident_mb(process.pid)
+        time.sleep(2.5 * DIAGNOSTICS_S)
+        before_mb, before = _resident_mb(process.pid), sink.node_counts()
         sent = source.send(frames, traffic.rate_hz, process, progress)
         sink.wait_for_all(list(sent)[-1:], LAST_S)
         complete = sink.complete()
         received = [1e3 * (complete[stamp] - at) for stamp, at in sent.items() if stamp in complete]
-        time.sleep(0.5)
-        result |= {'sent': len(sent), 'received': len(received), 'node': sink.node_latencies(),
+        time.sleep(2.5 * DIAGNOSTICS_S)
+        counts = {name: value - before[name] for name, value in sink.node_counts().items()}
+        result |= {'sent': len(sent), 'received': len(received), 'node_counts': counts, 'node': sink.node_latencies(),
                    'memory_mb': [before_mb, _resident_mb(process.pid)]}
         if received:
             result['graph'] = percentiles(received)
@@ -170,14 +175,21 @@ class _Sink:
 
     def node_latencies(self) -> dict[str, dict[str, float]]:
         """Return the newest diagnostics' percentiles by stage [ms]."""
-        values = {pair.key: pair.value for status in (self.diagnostics.status if self.diagnostics else ())
-                  for pair in status.values}
         stages: dict[str, dict[str, float]] = {}
-        for key, value in values.items():
+        for key, value in self._said().items():
             stage, _, rest = key.partition(' p')
             if rest.endswith(' [ms]'):
                 stages.setdefault(stage, {})[f'p{rest.removesuffix(" [ms]")}'] = float(value)
         return stages
+
+    def node_counts(self) -> dict[str, int]:
+        """Return the newest diagnostics' counters of images."""
+        said = self._said()
+        return {name: int(said.get(name, 0)) for name in COUNTS}
+
+    def _said(self) -> dict[str, str]:
+        statuses = self.diagnostics.status if self.diagnostics else ()
+        return {pair.key: pair.value for status in statuses for pair in status.values}
 
 
 def _idle(source: _Source, process: NodeProcess, rate_hz: float) -> float:

@@ -63,7 +63,10 @@ def _graph_rows(result: dict) -> Iterator[Row]:
                 network = next(s['network']['p50'] for s in result['stages'] if s['size'] == [1280, 720])
                 yield 'node minus network', f'node minus network, {name}', f'{node["p95"] - network:.1f} ms p95'
             yield 'graph minus node', f'graph minus node, {name}', f'{run["graph"]["p50"] - node["p50"]:.1f} ms p50'
-        yield 'received', f'frames received, {name}, {run["reliability"]}', f'{run["received"]} of {run["sent"]}'
+        counts = run['node_counts']
+        yield ('received', f'images received by the node, {name}, {run["reliability"]}',
+               f'{counts["received"]} of {run["sent"]}; {counts["dropped"]} dropped for newer ones, '
+               f'{run["received"]} results came back')
         if 'idle_core_share' in run:
             yield 'idle', 'nobody subscribes: share of a core', f'{100 * run["idle_core_share"]:.1f} %'
         before, after = run['memory_mb']
