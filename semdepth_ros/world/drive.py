@@ -1,6 +1,7 @@
 """A drive through the procedural world: frame after frame with exact truth."""
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import groupby
 
@@ -10,7 +11,7 @@ import torch
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.presets import default_camera, find_preset
 from semdepth_ros.world.primitives import yaw_matrix
-from semdepth_ros.world.renderer import Renderer
+from semdepth_ros.world.renderer import Picture, Renderer
 from semdepth_ros.world.scene import Moment, Scene
 
 CPU_PIXELS, GPU_PIXELS = 200_000, 2_000_000     # rendered at once
@@ -90,22 +91,48 @@ class Drive:
     def __getitem__(self, index: int) -> WorldFrame:
         return self.render([index])[0]
 
-    @torch.no_grad()
     def render(self, indices) -> list[WorldFrame]:
-        """Render these frames, in this order; on a GPU many are rendered at once.
+        """Render these frames, in this order; several at once where the device has room or the CPU has threads.
 
         :raises IndexError: an index beyond the drive
         """
-        numbers, frames = [self._checked(i) for i in indices], []
+        numbers = [self._checked(i) for i in indices]
         moments = [self.scene.at(i / self.rate_hz, self.camera_in_base, self._focal) for i in numbers]
-        most = max(1, (CPU_PIXELS if self.device == 'cpu' else GPU_PIXELS) // (self.camera.width * self.camera.height))
-        with torch.autocast(torch.device(self.device).type, enabled=False):
-            for _, group in groupby(range(len(numbers)), key=lambda k: self.scene.ground.block_of(moments[k].camera)):
-                group = list(group)
-                for first in range(0, len(group), most):
-                    part = group[first:first + most]
-                    frames += self._render([numbers[k] for k in part], [moments[k] for k in part])
+        frames: list[WorldFrame] = []
+        for _, group in groupby(range(len(numbers)), key=lambda k: self.scene.ground.block_of(moments[k].camera)):
+            group = list(group)
+            self.scene.ground.window(*moments[group[0]].camera[:2, 3], self.device)
+            parts = [group[first:first + most] for most in [self._at_once(len(group))] for first in range(0, len(group), most)]
+            pictures = self._pictures([[moments[k] for k in part] for part in parts])
+            for part, picture in zip(parts, pictures):
+                frames += self._frames([numbers[k] for k in part], [moments[k] for k in part], picture)
         return frames
+
+    def _at_once(self, wanted: int) -> int:
+        """Return how many frames to render in one go."""
+        pixels = self.camera.width * self.camera.height
+        if self.device != 'cpu':
+            return max(1, GPU_PIXELS // pixels)
+        return max(1, min(CPU_PIXELS // pixels, -(-wanted // torch.get_num_threads())))
+
+    def _pictures(self, parts: list[list[Moment]]) -> list[Picture]:
+        """Return the picture of every part; on a CPU each of torch's threads renders parts of its own.
+
+        The many small steps of a picture gain nothing from several threads, and lose much where other processes want them.
+        """
+        if self.device != 'cpu':
+            return [self._picture(part) for part in parts]
+        threads = torch.get_num_threads()
+        try:
+            torch.set_num_threads(1)
+            with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+                return list(pool.map(self._picture, parts))
+        finally:
+            torch.set_num_threads(threads)
+
+    def _picture(self, part: list[Moment]) -> Picture:
+        with torch.no_grad(), torch.autocast(torch.device(self.device).type, enabled=False):
+            return self.renderer.render(part)
 
     def _checked(self, index: int) -> int:
         if not -self.frames <= index < self.frames:
@@ -116,8 +143,7 @@ class Drive:
         """Return the camera-to-world pose of a frame without rendering it, float64 [4, 4]."""
         return self._from_town @ self.scene.plan.pose(self._checked(index) / self.rate_hz) @ self.camera_in_base
 
-    def _render(self, numbers: list[int], moments: list[Moment]) -> list[WorldFrame]:
-        picture = self.renderer.render(moments)
+    def _frames(self, numbers: list[int], moments: list[Moment], picture: Picture) -> list[WorldFrame]:
         images = sense(picture.colour, self.scene.light.noise, [[self.seed, i] for i in numbers]).cpu().numpy()
         depth, labels, instances = (v.cpu().numpy() for v in (picture.depth, picture.labels, picture.instances))
         frames = []
