@@ -28,7 +28,7 @@ LAST = list(TOPICS)[-1]
 CLOUDS_KEPT = 5     # one of so many
 WARM_UP = 8         # frames, of which the first few are not counted
 HEADROOM = 1.1      # between the time a frame takes and the time between frames
-NOTABLE = 0.02      # share of the drive's time that standing still is worth a line
+NOTABLE_S = 0.2     # of standing still in all
 HOLD_S = 2.0        # the drive stands still for a frame
 FIRST_FRAME_S, FRAME_S, DISCOVERY_S = 120.0, 20.0, 60.0
 
@@ -115,7 +115,7 @@ def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, c
             say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {run.rate:.2f} of its rate')
         play(player, drive, topics, run, arrivals, check, stop, progress)
         recorder.stop()
-    if run.held_s > NOTABLE * period_s * run.images:
+    if run.held_s > NOTABLE_S:
         say(f'the drive stood still for {run.held_s:.1f} s in all, for the machine to catch up')
     return run
 
