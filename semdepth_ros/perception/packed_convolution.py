@@ -5,6 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semdepth_ros.networks.resnet import BasicBlock
+
 # activation: how the kernel calls it, and what else it needs to know
 _ACTIVATIONS = {nn.ReLU: ('relu', lambda module: []),
                 nn.LeakyReLU: ('leaky_relu', lambda module: [module.negative_slope])}
@@ -43,6 +45,24 @@ class PackedConvolution(nn.Module):
             return shape
         left, right, top, bottom = self.border
         return [*shape[:2], shape[2] + top + bottom, shape[3] + left + right]
+
+
+class PackedBlock(nn.Module):
+    """A BasicBlock of packed convolutions whose sum and last ReLU are done in the second convolution's pass.
+
+    :param block: folded, its convolutions packed
+    """
+
+    def __init__(self, block: BasicBlock):
+        super().__init__()
+        self.first, self.second, self.downsample = block.conv1, block.conv2, block.downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output."""
+        shortcut, c = x if self.downsample is None else self.downsample(x), self.second
+        return torch.ops.mkldnn._convolution_pointwise.binary(
+            self.first(x), shortcut, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups,
+            'add', None, 'relu', [], '')
 
 
 class SingleConvolution(nn.Module):
@@ -90,6 +110,26 @@ def pack_convolutions(network: nn.Module, example: Tensor) -> None:
                 setattr(parent, name, PackedConvolution(child, shapes[child], after.get(child)))
             elif child in fused:
                 setattr(parent, name, nn.Identity())
+    _pack_parents(network)
+
+
+def _pack_parents(network: nn.Module) -> None:
+    """Replace residual blocks by packed ones and take what has become an identity out of every Sequential."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is BasicBlock and _is_packed(child):
+                setattr(parent, name, PackedBlock(child))
+        if type(parent) is nn.Sequential:
+            rest = [child for child in parent if not isinstance(child, nn.Identity)]
+            parent._modules.clear()
+            parent.extend(rest)
+
+
+def _is_packed(block: BasicBlock) -> bool:
+    """Whether nothing is left of a block but packed convolutions, the first with its ReLU."""
+    convs = (block.conv1, block.conv2)
+    return (all(isinstance(c, PackedConvolution) for c in convs) and block.conv1.activation == 'relu'
+            and all(isinstance(norm, nn.Identity) for norm in (block.bn1, block.bn2)))
 
 
 def _packable(module: nn.Module) -> bool:
