@@ -1,6 +1,9 @@
 """The Perceptor: layouts, sizes, units, masks and ownership, with untrained networks and stand-ins for trained ones."""
 from dataclasses import replace
 import logging
+import os
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -345,3 +348,11 @@ def test_precision_follows_the_processor(monkeypatch):
     monkeypatch.setattr(devices, 'bfloat16_flag', lambda: '')
     assert devices.choose_precision(cpu) == torch.float32
     assert devices.choose_precision(torch.device('cuda')) == torch.float16
+
+
+@pytest.mark.parametrize('given, expected', [({}, 'PASSIVE'), ({'OMP_WAIT_POLICY': 'ACTIVE'}, 'ACTIVE')])
+def test_waiting_threads_sleep_unless_the_environment_says_otherwise(given, expected):
+    environment = {k: v for k, v in os.environ.items() if k != 'OMP_WAIT_POLICY'} | given
+    script = "import semdepth_ros, os; print(os.environ['OMP_WAIT_POLICY'])"
+    run = subprocess.run([sys.executable, '-c', script], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == expected
