@@ -1,4 +1,4 @@
-"""What a drive through the procedural world promises: the same bytes again, all classes, all presets, held-out towns."""
+"""What a drive through the procedural world promises: the same bytes again, all classes and presets, other towns."""
 from dataclasses import asdict
 
 import numpy as np

@@ -51,7 +51,8 @@ def test_rays_meet_the_ground_where_a_fine_march_does():
     eye = np.array([3.0, -2.0, float(relief.height(3.0, -2.0)) + 1.6])
     rays = torch.einsum('ij,tjr->tir', torch.tensor(turn, dtype=torch.float32), grid.directions)
     corners = torch.einsum('ij,tkj->tik', torch.tensor(turn, dtype=torch.float32), grid.corners)
-    depth = meet_ground(relief, rays, corners, grid.weights, torch.tensor(eye, dtype=torch.float32).expand(grid.tiles, 3))
+    eyes = torch.tensor(eye, dtype=torch.float32).expand(grid.tiles, 3)
+    depth = meet_ground(relief, rays, corners, grid.weights, eyes)
     t = np.concatenate([np.arange(1, 200, 0.01), np.arange(200, 890, 0.1)])
     for direction, found in zip(rays.double().transpose(1, 2).reshape(-1, 3).numpy(), depth.view(-1).tolist()):
         p = eye + t[:, None] * direction
@@ -104,7 +105,8 @@ def test_textures_fade_with_the_pixels_footprint_and_repeat():
     u, v = (torch.from_numpy(rng.uniform(-3, 3, 4000).astype(np.float32)) for _ in range(2))
     for number in range(len(MATERIALS)):
         material = torch.full_like(u, number)
-        spread = [float(look_up(u, v, material, torch.full_like(u, 2.0 ** level / SIZE)).std()) for level in range(LEVELS)]
+        pixels = [torch.full_like(u, 2.0 ** level / SIZE) for level in range(LEVELS)]
+        spread = [float(look_up(u, v, material, pixel).std()) for pixel in pixels]
         assert all(a >= b - 1e-3 for a, b in zip(spread, spread[1:])) and spread[0] > 0.01 and spread[-1] < 1e-6
         fine = torch.full_like(u, 1 / SIZE)
         assert torch.allclose(look_up(u, v, material, fine), look_up(u + 1, v - 2, material, fine), atol=2e-3)

@@ -29,7 +29,8 @@ def test_cameras_lights_and_heights_vary_within_their_ranges():
 
 
 def test_the_command_writes_folder_sequences_and_keeps_what_is_there(tmp_path):
-    command = ['world', '--fleet', '2', '--frames', '2', '--size', '64x32', '--split', 'train', '--out', str(tmp_path / 'f')]
+    command = ['world', '--fleet', '2', '--frames', '2', '--size', '64x32', '--split', 'train',
+               '--out', str(tmp_path / 'f')]
     assert not main(command)
     sequences = open_data(str(tmp_path / 'f'))
     assert [len(s) for s in sequences] == [2, 2] and sequences[0].camera != sequences[1].camera

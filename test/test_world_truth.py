@@ -16,7 +16,7 @@ SMALL = Camera.from_field_of_view(160, 48, 81, height_m=1.65)
 
 
 def reprojected(camera, here, there, stretch=1.0):
-    """Return frame `there` warped into frame `here` with true depth (times stretch) and motion, and where both see the same."""
+    """Return frame `there` warped into `here` by true depth (times stretch) and motion, and where both see the same."""
     known = np.isfinite(here.depth)
     z = np.where(known, here.depth, 1.0).astype(float)[..., None]
     points = camera.rays() * z * stretch @ here.pose[:3, :3].T + here.pose[:3, 3]
@@ -79,7 +79,8 @@ def test_depth_on_a_flat_road_is_that_of_a_plane_below_the_camera():
 def test_depth_on_hills_lies_on_the_height_field_or_a_kerb_above_it():
     drive = Drive('other_town', 2, 60, SMALL)
     frame, camera = drive[50], drive.scene.plan.pose(5.0) @ drive.camera_in_base
-    points = SMALL.rays() * np.where(np.isfinite(frame.depth), frame.depth, 0)[..., None] @ camera[:3, :3].T + camera[:3, 3]
+    z = np.where(np.isfinite(frame.depth), frame.depth, 0)[..., None]
+    points = SMALL.rays() * z @ camera[:3, :3].T + camera[:3, 3]
     for name, lift in (('road', 0.0), ('terrain', drive.scene.town.kerb_m)):
         ground = frame.labels == TRAIN_ID[name]
         x, y, z = points[ground].astype(float).T
@@ -115,7 +116,7 @@ def test_the_ego_car_drives_within_its_limits_and_stops_at_times():
     for seed in range(4):
         plan = Drive('day', seed, 900, SMALL).scene.plan
         assert 0 <= plan.v.min() and plan.v.max() < 14 and 4 < plan.v.mean() < 11
-        assert np.diff(plan.v).max() < 2 * STEP_S and np.diff(plan.v).min() > -0.45     # the last bit of braking is a jerk
+        assert np.diff(plan.v).max() < 2 * STEP_S and np.diff(plan.v).min() > -0.45     # the last of braking is a jerk
         assert (plan.lead_s - plan.s).min() >= 8
         stops += len(plan.stops)
     assert stops >= 2

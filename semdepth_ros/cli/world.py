@@ -36,8 +36,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--split', default='test', help=f'towns of {", ".join(SPLITS)}; default test')
     parser.add_argument('--device', default='cpu', help='torch device that renders; default cpu')
     parser.add_argument('--jpeg', action='store_true', help='JPEG instead of raw images (bag) or PNG (folder)')
-    parser.add_argument('--fleet', type=int, metavar='N', help='N drives for training into the folder OUT: each with a town, '
-                        'light, field of view, height and pitch drawn by --seed; drives that are there already are kept')
+    parser.add_argument('--fleet', type=int, metavar='N', help='N drives for training into the folder OUT: each with a '
+                        'town, light, field of view, height and pitch drawn by --seed; drives already there are kept')
     parser.add_argument('--force', action='store_true', help='replace a bag of this name')
     parser.set_defaults(run=run)
 
@@ -55,7 +55,8 @@ def camera_of(args: argparse.Namespace) -> Camera:
     camera, (width, height) = default_camera(args.preset), args.size or (0, 0)
     fov = find_preset(args.preset).fov_deg if args.fov is None else args.fov
     if args.size or args.fov is not None:
-        camera = Camera.from_field_of_view(width or camera.width, height or camera.height, fov, height_m=camera.height_m)
+        camera = Camera.from_field_of_view(width or camera.width, height or camera.height, fov,
+                                           height_m=camera.height_m)
     return camera if args.height is None else replace(camera, height_m=args.height)
 
 
@@ -113,5 +114,6 @@ def samples(drive: Drive, progress: Progress) -> Iterator[Sample]:
     for first in range(0, len(drive), BATCH):
         numbers = range(first, min(first + BATCH, len(drive)))
         for i, frame in zip(numbers, drive.render(numbers)):
-            yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels, pose=frame.pose)
+            yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels,
+                         pose=frame.pose)
             progress(i + 1, len(drive))

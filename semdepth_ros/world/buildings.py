@@ -25,10 +25,10 @@ def _gable(p: Parts, rng: np.random.Generator, wide: float, deep: float, top: fl
     for step in range(4):
         low, high = rise * step / 4, rise * (step + 1) / 4
         inset = deep * (high / rise) * 0.98
-        p.box((-deep / 2, 0, top + (low + high) / 2), (deep - inset, wide - 0.1, high - low), colour * 0.9 + 0.03, 'building',
-              material='plaster', period=6)
-    p.box((-deep * 0.62, wide * rng.uniform(-0.3, 0.3), top + rise * 1.0), (0.6, 0.6, 1.6), (0.20, 0.10, 0.07), 'building',
-          material='brick', period=4)
+        p.box((-deep / 2, 0, top + (low + high) / 2), (deep - inset, wide - 0.1, high - low), colour * 0.9 + 0.03,
+              'building', material='plaster', period=6)
+    p.box((-deep * 0.62, wide * rng.uniform(-0.3, 0.3), top + rise), (0.6, 0.6, 1.6), (0.20, 0.10, 0.07),
+          'building', material='brick', period=4)
 
 
 def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int, gable: bool, shop: bool) -> Parts:
@@ -41,15 +41,16 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
     if town.plain:
         window, material = (0, 0.55, 0, 0), 'paint'
         colour = np.array((0.03, 0.04, 0.05)) if pattern == 'glass' else colour
-    p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material, period=2.8 if material == 'brick' else 8.0,
-          pattern=pattern, parameters=window, seed=rng.uniform(0, 99))
+    p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material,
+          period=2.8 if material == 'brick' else 8.0, pattern=pattern, parameters=window, seed=rng.uniform(0, 99))
     p.box((-deep / 2, 0, 0.0), (deep + 0.10, wide + 0.02, 1.1), colour * 0.55, 'building', material='plaster', period=6)
     trim = np.clip(colour * rng.choice([0.6, 1.35]), 0, 0.8)
     if gable:
         roofs = np.array(town.roofs[rng.integers(len(town.roofs))])
         _gable(p, rng, wide, deep, top, roofs * rng.uniform(0.8, 1.2))
     else:
-        p.box((-deep / 2, 0, top + 0.15), (deep + 0.5, wide + 0.06, 0.35), trim, 'building', material='plaster', period=6)
+        p.box((-deep / 2, 0, top + 0.15), (deep + 0.5, wide + 0.06, 0.35), trim, 'building', material='plaster',
+              period=6)
         if rng.random() < 0.5:
             p.box((-deep * 0.6, wide * 0.15, top + 1.2), (deep * 0.3, wide * 0.3, 2.4), colour * 0.7, 'building',
                   material='plaster', period=6)

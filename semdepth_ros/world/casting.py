@@ -48,7 +48,7 @@ def patch_shade(lists: Candidates, rays: torch.Tensor, depth: torch.Tensor, matr
 
 
 def _batches(lists: Candidates, on_cpu: bool):
-    """Yield tiles [n], longest lists first, with their steps: step k serves the first n_k tiles that have a k-th candidate."""
+    """Yield tiles [n], longest lists first, and their steps: step k serves the n_k tiles that have a k-th candidate."""
     counts = lists.count[lists.order].cpu()
     active = int((counts > 0).sum())
     chunk = CPU_CHUNK if on_cpu else GPU_CHUNK

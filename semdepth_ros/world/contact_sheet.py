@@ -17,9 +17,10 @@ def contact_sheet(frames: Sequence[WorldFrame], width: int = 480) -> np.ndarray:
 
     :param width: of each picture [px]
     """
-    rows = [np.concatenate([_resized(f.image, width, cv2.INTER_AREA), _resized(depth_colours(f.depth), width, cv2.INTER_AREA),
-                            _resized(palette()[f.labels], width, cv2.INTER_NEAREST)], axis=1) for f in frames]
-    return np.concatenate(rows)
+    area, nearest = cv2.INTER_AREA, cv2.INTER_NEAREST
+    rows = [(_resized(f.image, width, area), _resized(depth_colours(f.depth), width, area),
+             _resized(palette()[f.labels], width, nearest)) for f in frames]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows])
 
 
 def depth_colours(depth: np.ndarray) -> np.ndarray:

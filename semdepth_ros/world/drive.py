@@ -23,8 +23,8 @@ LEVER_ARM_M = 1.7       # the camera stands this far ahead of the rear axle
 class WorldFrame:
     """One image of the world with its truth.
 
-    World axes: z up; the origin is the road under the rear axle of frame 0, x its heading. base_link is the road point under
-    the middle of the rear axle, x forward, y left, z up.
+    World axes: z up; the origin is the road under the rear axle of frame 0, x its heading. base_link is the road point
+    under the middle of the rear axle, x forward, y left, z up.
 
     :param image: uint8 [H, W, 3] rgb
     :param depth: along the optical axis [m], float32 [H, W]; +inf sky
@@ -35,7 +35,7 @@ class WorldFrame:
     :param odometry_twist: speed of base_link along its x [m/s] and its yaw rate [rad/s]
     :param camera_in_base: camera optical frame to base_link, float64 [4, 4]
     :param stamp_ns: time since the first frame [ns]
-    :param motions: rigid motion in world axes of every visible instance from this frame to the next, float64 [4, 4] each
+    :param motions: rigid motion in world axes of every visible instance from this frame to the next, float64 [4, 4]
     """
 
     image: np.ndarray
@@ -102,7 +102,8 @@ class Drive:
         for _, group in groupby(range(len(numbers)), key=lambda k: self.scene.ground.block_of(moments[k].camera)):
             group = list(group)
             self.scene.ground.window(*moments[group[0]].camera[:2, 3], self.device)
-            parts = [group[first:first + most] for most in [self._at_once(len(group))] for first in range(0, len(group), most)]
+            most = self._at_once(len(group))
+            parts = [group[first:first + most] for first in range(0, len(group), most)]
             pictures = self._pictures([[moments[k] for k in part] for part in parts])
             for part, picture in zip(parts, pictures):
                 frames += self._frames([numbers[k] for k in part], [moments[k] for k in part], picture)
@@ -118,7 +119,7 @@ class Drive:
     def _pictures(self, parts: list[list[Moment]]) -> list[Picture]:
         """Return the picture of every part; on a CPU each of torch's threads renders parts of its own.
 
-        The many small steps of a picture gain nothing from several threads, and lose much where other processes want them.
+        The many small steps of a picture gain nothing from several threads, and lose much where others want the cores.
         """
         if self.device != 'cpu':
             return [self._picture(part) for part in parts]
@@ -150,9 +151,10 @@ class Drive:
         for k, (number, moment) in enumerate(zip(numbers, moments)):
             time, base = number / self.rate_hz, self._from_town @ moment.base
             frames.append(WorldFrame(
-                image=images[k], depth=depth[k], labels=labels[k], instances=instances[k], pose=base @ self.camera_in_base,
-                odometry_pose=base, odometry_twist=self._twist(time), camera_in_base=self.camera_in_base.copy(),
-                stamp_ns=round(number * 1e9 / self.rate_hz), motions=self._motions(instances[k], moment, time)))
+                image=images[k], depth=depth[k], labels=labels[k], instances=instances[k],
+                pose=base @ self.camera_in_base, odometry_pose=base, odometry_twist=self._twist(time),
+                camera_in_base=self.camera_in_base.copy(), stamp_ns=round(number * 1e9 / self.rate_hz),
+                motions=self._motions(instances[k], moment, time)))
         return frames
 
     def _motions(self, instances: np.ndarray, moment: Moment, time: float) -> dict[int, np.ndarray]:

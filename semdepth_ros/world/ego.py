@@ -25,7 +25,7 @@ class Stop:
 
 
 class EgoPlan:
-    """Arc length and speed of the ego car's rear axle, and of a leading car, over time; known from the start of the drive.
+    """Arc length and speed of the ego car's rear axle, and of a leading car, over time; known from the start.
 
     :param streets: the route; grown as far as the plan needs
     :param seconds: how long the drive lasts
@@ -38,7 +38,7 @@ class EgoPlan:
         self.lane = self.side * (0.5 * town.lane_m - 0.1)
         self.stops: list[Stop] = []
         streets.grow((seconds + BEYOND_S) * town.speed_limit + 700)
-        rng = [np.random.default_rng([*seed, 4, i]) for i in range(4)]      # one each, so that a longer drive begins alike
+        rng = [np.random.default_rng([*seed, 4, i]) for i in range(4)]  # so that a longer drive begins alike
         self.wander = rng[0].uniform(0, 2 * np.pi, 2)
         self._drive(self._limits(rng[1]), rng[2], self._gap_targets(rng[3]), seconds + BEYOND_S)
 
@@ -54,7 +54,7 @@ class EgoPlan:
         return cells
 
     def _drive(self, limits: np.ndarray, rng: np.random.Generator, targets: np.ndarray, seconds: float) -> None:
-        """Simulate the own car, which halts before some junctions, and the leading car, which keeps a wished distance."""
+        """Simulate the own car, which halts before some junctions, and the leading one, which keeps its distance."""
         draws = rng.random((len(self.streets.junctions), 3))
         planned = [(i, j.enters - 9.0, 3 + 6 * hold, queue < 0.4)
                    for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < 0.38]
@@ -118,7 +118,7 @@ class EgoPlan:
 
 
 def on_ground(relief: Relief, x: float, y: float, heading: float, z: float = 0.0) -> np.ndarray:
-    """Return the pose [4, 4] of something that stands on the road at x, y, tilted as the land is; z is added to the height."""
+    """Return the pose [4, 4] of something that stands on the road at x, y, tilted as the land is, and z above it."""
     gx, gy = relief.slope(x, y)
     c, n = math.cos(heading), math.sin(heading)
     rise, lean = gx * c + gy * n, gy * c - gx * n           # slope ahead and to the left

@@ -22,5 +22,7 @@ def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train
     for number in range(drives):
         rng = np.random.default_rng([seed, number, {'train': 0, 'val': 1, 'test': 2}[split]])
         preset = str(rng.choice(list(SHARES), p=list(SHARES.values())))
-        camera = Camera.from_field_of_view(width, height, rng.uniform(*FIELD_OF_VIEW_DEG), height_m=round(rng.uniform(*HEIGHT_M), 3))
-        yield Drive(preset, 1000 * seed + number, frames, camera, split=split, device=device, pitch_deg=rng.uniform(*PITCH_DEG))
+        fov, height_m = rng.uniform(*FIELD_OF_VIEW_DEG), round(rng.uniform(*HEIGHT_M), 3)
+        camera = Camera.from_field_of_view(width, height, fov, height_m=height_m)
+        yield Drive(preset, 1000 * seed + number, frames, camera, split=split, device=device,
+                    pitch_deg=rng.uniform(*PITCH_DEG))

@@ -1,4 +1,4 @@
-"""What stands along a street: lamps, signs, traffic lights, bollards, bins, shelters (x faces the traffic it serves)."""
+"""What stands along a street: lamps, signs, traffic lights, bollards, cabinets (x faces the traffic it serves)."""
 from __future__ import annotations
 
 import numpy as np
@@ -7,6 +7,10 @@ from semdepth_ros.world.primitives import Parts
 
 STEEL, DARK = (0.28, 0.29, 0.30), (0.04, 0.045, 0.045)
 WHITE, RED, BLUE, YELLOW = (0.78, 0.78, 0.76), (0.50, 0.02, 0.02), (0.02, 0.10, 0.42), (0.65, 0.45, 0.02)
+
+# face, symbol, size [m], shape (1 round, 0 square)
+SIGNS = ((WHITE, RED, 0.70, 1), (WHITE, RED, 0.70, 1), (BLUE, WHITE, 0.66, 1), (YELLOW, DARK, 0.66, 0),
+         (BLUE, WHITE, 0.64, 0), (RED, WHITE, 0.70, 1))
 
 
 def lamp(rng: np.random.Generator, town, lit: float) -> Parts:
@@ -29,10 +33,9 @@ def post(rng: np.random.Generator, tall: float, width: float = 0.09, colour=STEE
 
 def sign(rng: np.random.Generator) -> Parts:
     """Return a traffic sign on its pole, facing +x."""
-    tall, kind = rng.uniform(2.3, 2.9), int(rng.integers(6))
+    tall, kind = rng.uniform(2.3, 2.9), int(rng.integers(len(SIGNS)))
     p = post(rng, tall + 0.25, 0.07)
-    colour, inner, size, shape = ((WHITE, RED, 0.70, 1), (WHITE, RED, 0.70, 1), (BLUE, WHITE, 0.66, 1), (YELLOW, DARK, 0.66, 0),
-                                  (BLUE, WHITE, 0.64, 0), (RED, WHITE, 0.70, 1))[kind]
+    colour, inner, size, shape = SIGNS[kind]
     params = (shape, *inner)
     if shape:
         axes = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])

@@ -12,6 +12,8 @@ from semdepth_ros.world.town import Town
 
 ROAD, RAISED, KERB_FACE, SKY = -1, -2, -3, -4      # what takes a primitive's place in the index
 
+WHITE, YELLOW, DRY_GRASS = (0.62, 0.62, 0.60), (0.62, 0.46, 0.10), (1.5, 1.1, 0.9)
+
 
 def sample(window: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
     """Return map channels [C, n] at points [n], metres from the window's first vertex."""
@@ -76,7 +78,8 @@ def markings(town: Town, channels: torch.Tensor, across_px: torch.Tensor, along_
 
 
 def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: torch.Tensor, y: torch.Tensor,
-                  short_px: torch.Tensor, long_px: torch.Tensor, facing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                  short_px: torch.Tensor, long_px: torch.Tensor,
+                  facing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return albedo [3, n] and class [n] of ground points.
 
     :param x, y: metres from a corner whose position is a multiple of 64 m
@@ -90,7 +93,8 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     broad = look_up(x / 64, y / 64, torch.full_like(x, MATERIAL['cloud']), pixel / 64)
     grass = garden & (channels[gm.PAVED] + 0.22 * broad < 0.5)
     slabs = ~road & ~grass & (kind != KERB_FACE)
-    material = torch.full_like(x, MATERIAL['asphalt']).masked_fill_(slabs, MATERIAL['slabs']).masked_fill_(grass, MATERIAL['grass'])
+    material = torch.full_like(x, MATERIAL['asphalt'])
+    material.masked_fill_(slabs, MATERIAL['slabs']).masked_fill_(grass, MATERIAL['grass'])
     u, v = torch.where(slabs, d / 4, x / 4), torch.where(slabs, s / 4, y / 4)
     fine = look_up(u, v, material, pixel / 4)
     streaks = look_up(d / 6, s / 128, torch.full_like(x, MATERIAL['bark']), torch.maximum(short_px / 6, long_px / 128))
@@ -99,13 +103,12 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     across_px = torch.lerp(long_px, short_px, facing)
     along_px = torch.lerp(short_px, long_px, facing)
     paint = markings(town, channels, across_px, along_px) * (0.86 + 0.5 * fine + 0.05 * broad).clamp(0.3, 1.0)
-    white = vector((0.62, 0.46, 0.10) if town.yellow_lines else (0.62, 0.62, 0.60), x)
-    colour = torch.lerp(asphalt, white, paint * road)
+    colour = torch.lerp(asphalt, vector(YELLOW if town.yellow_lines else WHITE, x), paint * road)
     paving = vector(town.paving, x) * tone
     stone = _stripe(kerb - 0.08, 0.10, short_px.clamp(min=0.01)) * 0.25
     paving = paving * (1 + stone)
-    lawn = vector(town.grass, x) * (1 + 1.4 * fine + 0.25 * broad) * torch.lerp(vector((1.0, 1.0, 1.0), x), vector((1.5, 1.1, 0.9), x),
-                                                                        (broad * 0.3 + 0.25).clamp(0, 1))
+    dry = torch.lerp(torch.ones_like(asphalt), vector(DRY_GRASS, x), (broad * 0.3 + 0.25).clamp(0, 1))
+    lawn = vector(town.grass, x) * (1 + 1.4 * fine + 0.25 * broad) * dry
     colour = torch.where(road, colour, torch.where(grass, lawn, paving))
     colour = torch.where(kind == KERB_FACE, vector(town.paving, x) * 0.95, colour)
     label = torch.where(road, TRAIN_ID['road'], torch.where(grass, TRAIN_ID['terrain'], TRAIN_ID['sidewalk']))

@@ -1,4 +1,4 @@
-"""A map of the ground at half-metre steps: how far the kerb is, where on the street a point lies, and what shades it."""
+"""A map of the ground in half-metre steps: how far the kerb is, where on the street a point is, what shades it."""
 from __future__ import annotations
 
 import numpy as np
@@ -14,6 +14,7 @@ REACH = 3       # blocks around the camera's own
 (KERB, ACROSS, ALONG, ZEBRA, STOP, HALF_WIDTH, LINES, PAINTED, SIDEWALK, PAVED, LANES, SHADOW, CROWN, LAMP) = range(14)
 CHANNELS = 14
 FAR = 1e3
+PAVED_SHARE = {'city': 1.0, 'works': 0.75, 'suburb': 0.12, 'park': 0.0}     # of the ground beyond the sidewalk
 
 
 class GroundMap:
@@ -89,12 +90,11 @@ class GroundMap:
         for z in zebras:
             if -30 < z < piece.length + 30:
                 distance = np.where(np.abs(s - z) < np.abs(distance), s - z, distance)
-        arc = s + piece.s
-        paved = {'city': 1.0, 'works': 0.75, 'suburb': 0.12, 'park': 0.0}[piece.district]
-        for channel, value in ((ACROSS, d), (ALONG, arc), (ZEBRA, np.minimum(np.abs(distance), 99)),
+        lanes = piece.lanes + 0.25 * piece.parking[0] + 0.5 * piece.parking[1]
+        for channel, value in ((ACROSS, d), (ALONG, s + piece.s), (ZEBRA, np.minimum(np.abs(distance), 99)),
                                (STOP, np.where(np.abs(distance) < 4, distance, 0)), (HALF_WIDTH, piece.half_width),
-                               (LINES, 0.0 if piece.role == 'junction' else 1.0), (SIDEWALK, piece.sidewalk), (PAVED, paved),
-                               (LANES, piece.lanes + 0.25 * piece.parking[0] + 0.5 * piece.parking[1])):
+                               (LINES, float(piece.role != 'junction')), (SIDEWALK, piece.sidewalk),
+                               (PAVED, PAVED_SHARE[piece.district]), (LANES, lanes)):
             out[channel] = np.where(win, value, out[channel])
 
 
@@ -104,7 +104,7 @@ def _reach(piece: Piece, middle) -> float:
 
 
 def _uniform(owner: np.ndarray) -> np.ndarray:
-    """Return 1 where a cell and its neighbours belong to one street: elsewhere positions on it cannot be interpolated."""
+    """Return 1 where a cell and its neighbours are of one street: elsewhere positions on it cannot be interpolated."""
     wide = np.pad(owner, 1, mode='edge')
     rows, columns = owner.shape
     same = [wide[a:a + rows, b:b + columns] == owner for a in range(3) for b in range(3)]

@@ -41,7 +41,8 @@ def furnish_junction(site: Site, junction: Junction, rng: np.random.Generator) -
     """Place signals or signs at the ends of the streets that meet, and people who wait."""
     left = 1 if site.town.left_hand else -1
     approach = site.streets.pieces[site.streets.piece_index(junction.enters - 1)]
-    ends = [(approach, junction.enters - approach.s - 1.2, 1), *((arm, JUNCTION_RADIUS + 1.2, -1) for arm in junction.arms)]
+    ends = [(approach, junction.enters - approach.s - 1.2, 1)]
+    ends += [(arm, JUNCTION_RADIUS + 1.2, -1) for arm in junction.arms]
     for piece, s, way in ends:
         kerb, towards = left * way * (piece.half_width + KERB_SIDE), np.pi if way > 0 else 2 * np.pi
         if not junction.signalled:
@@ -68,7 +69,8 @@ def _lamps(site: Site, piece: Piece, side: int, begin: float, lit: float, rng: n
     return taken
 
 
-def _trees(site: Site, piece: Piece, side: int, begin: float, taken: list[float], rng: np.random.Generator) -> list[float]:
+def _trees(site: Site, piece: Piece, side: int, begin: float, taken: list[float],
+           rng: np.random.Generator) -> list[float]:
     planted, d = [], side * (piece.half_width + KERB_SIDE + 0.2)
     for s in np.arange(begin + rng.uniform(1, 6), piece.length - 1, rng.uniform(8, 14)):
         if rng.random() < 0.85 and all(abs(s - o) > 2.0 for o in taken) and site.on_sidewalk(piece, s, d):
@@ -81,7 +83,8 @@ def _extras(site: Site, piece: Piece, side: int, begin: float, taken: list[float
     with_traffic = side == (1 if site.town.left_hand else -1)
     for density, movable, behind, make in EXTRAS:
         for _ in range(rng.poisson(density * (piece.length - begin))):
-            s, d = rng.uniform(begin + 1, max(begin + 2, piece.length - 1)), side * (piece.half_width + KERB_SIDE + behind)
+            s = rng.uniform(begin + 1, max(begin + 2, piece.length - 1))
+            d = side * (piece.half_width + KERB_SIDE + behind)
             parts: Parts = make(rng)
             turn = rng.choice((0.2, 2.9, 1.6, -1.4)) if movable else np.pi if with_traffic else 0.0
             if all(abs(s - o) > 1.6 for o in taken) and site.on_sidewalk(piece, s, d):
@@ -101,5 +104,6 @@ def _parked(site: Site, piece: Piece, side: int, begin: float, rng: np.random.Ge
         s += (high - low) / 2
         fits = s + (high - low) / 2 < piece.length and all(abs(z - s) > 6 for z in zebras)
         if rng.random() < town.car_share and fits and site.off_other_streets(piece, s, d):
-            site.stand(piece, s, d + rng.normal(0, 0.06), turn + rng.normal(0, 0.015), parts, own=True, lift=0.0, upright=False)
+            site.stand(piece, s, d + rng.normal(0, 0.06), turn + rng.normal(0, 0.015), parts, own=True, lift=0.0,
+                       upright=False)
         s += (high - low) / 2 + rng.uniform(0.7, 2.0)

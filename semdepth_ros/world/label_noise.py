@@ -16,7 +16,7 @@ CONFUSED_WITH = {TRAIN_ID[name]: tuple(TRAIN_ID[other] for other in others) for 
     'terrain': ('vegetation', 'sidewalk'), 'person': ('rider', 'pole'), 'rider': ('person', 'bicycle'),
     'car': ('truck', 'bus'), 'truck': ('car', 'bus'), 'bus': ('truck', 'train'), 'train': ('bus', 'truck'),
     'motorcycle': ('bicycle', 'car'), 'bicycle': ('motorcycle', 'rider')}.items()}
-OBJECTS = {c.train_id for c in CITYSCAPES if c.movable} | {TRAIN_ID[n] for n in ('pole', 'traffic light', 'traffic sign')}
+OBJECTS = {c.train_id for c in CITYSCAPES if c.movable or c.name in ('pole', 'traffic light', 'traffic sign')}
 
 
 class NoisyLabels(NamedTuple):
@@ -30,10 +30,10 @@ def corrupt_labels(labels: np.ndarray, flip_rate: float = 0.08, missing_rate: fl
                    border_px: tuple[int, int] = (3, 9), smallest_px: int = 12, seed: int = 0) -> NoisyLabels:
     """Return labels with errors at known rates.
 
-    Every connected component of at least `smallest_px` pixels draws its fate by itself: it gets a class it is easily taken for
-    (flip_rate; not road and sky), or, if it is an object, is missing (missing_rate), its pixels going to what is beside it.
-    A share border_rate of all components (road and sky again left out) also grows or shrinks by a whole number of pixels
-    drawn from border_px; where both neighbours of a border do, it moves twice.
+    Every connected component of at least `smallest_px` pixels draws its fate by itself: it gets a class it is easily
+    taken for (flip_rate; not road and sky), or, if it is an object, is missing (missing_rate), its pixels going to what
+    is beside it. A share border_rate of all components (road and sky again left out) also grows or shrinks by a whole
+    number of pixels drawn from border_px; where both neighbours of a border do, it moves twice.
     Confidence is lower, but not always, where a component is wrong, and near borders.
 
     :param labels: uint8 [H, W]; UNLABELLED stays as it is

@@ -18,7 +18,7 @@ MAKERS = (buildings.wall, buildings.fence, buildings.hedge, buildings.guard_rail
 
 @dataclass(frozen=True)
 class Lot:
-    """A house to be: width along the street, depth, distance from the sidewalk, gap to the next [m], storeys (0: none), roof."""
+    """A house to be: width along the street, depth, distance to the sidewalk, gap to the next [m], storeys, roof."""
 
     wide: float
     deep: float
@@ -83,7 +83,8 @@ def _house(site: Site, piece: Piece, side: int, s: float, lot: Lot, wide: float,
 def _front(site: Site, piece: Piece, side: int, s: float, length: float, rng: np.random.Generator, yard: bool) -> None:
     """Close the sidewalk off with a wall, fence or hedge, and plant what is behind."""
     edge = piece.half_width + piece.sidewalk
-    points = [[float(v) for v in piece.at(s + o * (length - 0.5), side * (edge + 0.15))[:2]] for o in np.linspace(-0.5, 0.5, 5)]
+    along = s + np.linspace(-0.5, 0.5, 5) * (length - 0.5)
+    points = np.stack(piece.at(along, side * (edge + 0.15))[:2], axis=1).tolist()
     straight = abs(piece.curvature) * length ** 2 / 8 < 0.6
     if straight and all(site.clearance(*p)[0] > -0.02 and not site.inside_house(*p, 0.7) for p in points):
         shares = CLOSURES[piece.district]

@@ -57,7 +57,8 @@ def facade(light: Light, colour, u, z, half_u, half_z, parameters, seed, pixel, 
     colour = _paint(colour, trim.expand_as(colour), frame * (style > 0))
     sill = pulse(x, wide + 0.16, pixel) * pulse(y + tall + 0.09, 0.08, pixel) * exists * ~door * (1 - blur)
     colour = _paint(colour, (0.50, 0.49, 0.47), sill * 0.8)
-    curtain = (h > 0.55) * pulse(x.abs() - wide, wide * 0.55, pixel) * 0.5 + (h < 0.12) * pulse(y - tall, tall, pixel) * 0.7
+    curtain = (h > 0.55) * pulse(x.abs() - wide, wide * 0.55, pixel) * 0.5
+    curtain = curtain + (h < 0.12) * pulse(y - tall, tall, pixel) * 0.7
     pane = vector((0.035, 0.042, 0.05), h) * (0.7 + h) + curtain * vector((0.40, 0.38, 0.34), h)
     wood = vector((0.16, 0.09, 0.05), h) * (0.5 + 1.5 * h)
     pane = torch.where(door, wood, pane)
@@ -96,7 +97,8 @@ def sign(colour, u, v, half_u, half_v, parameters, seed, pixel):
     glyph = (cell_hash((u / half_u * 2.5 + 9).floor(), (v / half_v * 2.5 + 9).floor(), seed + 0.5) > 0.5) * (r < 0.55)
     glyph = glyph * (fine < 0.5) * (shape < 2) * (kind != 5)
     rows = (v / half_v * 2.0 + 40)
-    letters = (cell_hash((u / 0.16).floor(), rows.floor(), seed) > 0.35) * pulse(rows - rows.floor() - 0.5, 0.28, fine + 0.05)
+    letters = cell_hash((u / 0.16).floor(), rows.floor(), seed) > 0.35
+    letters = letters * pulse(rows - rows.floor() - 0.5, 0.28, fine + 0.05)
     letters = letters * (u.abs() < half_u * 0.85) * (shape >= 2) * (1 - 0.6 * (pixel / 0.16).clamp(max=1))
     border = ((r - 0.93) / fine + 0.5).clamp(0, 1) * (shape == 3) * (r < 1)
     cover = torch.stack([rim, bar, glyph * 0.85, letters * 0.9, border]).amax(0)

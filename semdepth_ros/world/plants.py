@@ -14,7 +14,8 @@ def _leaf(rng: np.random.Generator, town) -> np.ndarray:
 
 
 def _crown(p: Parts, rng: np.random.Generator, z: float, wide: float, tall: float, colour, lumps: int) -> None:
-    p.ellipsoid((0, 0, z), (wide * 0.86, wide * 0.86, tall * 0.9), colour * 0.85, 'vegetation', material='foliage', period=5)
+    p.ellipsoid((0, 0, z), (wide * 0.86, wide * 0.86, tall * 0.9), colour * 0.85, 'vegetation', material='foliage',
+                period=5)
     for i in range(lumps):
         angle, level = 2 * np.pi * (i + rng.uniform(-0.3, 0.3)) / lumps, rng.uniform(-0.26, 0.30)
         r, size = wide * rng.uniform(0.24, 0.34), wide * rng.uniform(0.40, 0.56)

@@ -22,7 +22,7 @@ class Population:
         self.tables: list[np.ndarray] = []
 
     def along(self, number: int) -> np.ndarray:
-        """Return the table of the things along street piece `number`; pieces are filled in order, whatever is asked for first."""
+        """Return the table of the things along street piece `number`; pieces are filled in order."""
         while len(self.tables) <= number:
             self._fill(len(self.tables))
         return self.tables[number]

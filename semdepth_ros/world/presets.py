@@ -7,6 +7,7 @@ import numpy as np
 
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.light import Light
+from semdepth_ros.world.town import Town
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,16 @@ class Preset:
 DAY = Light(sun=(0, 0, 1), sunlight=(2.75, 2.52, 2.18), skylight=(0.56, 0.64, 0.78), zenith=(0.20, 0.38, 0.72),
             horizon=(0.72, 0.82, 0.92), cloudiness=0.4, fog=0.0011, haze=(0.62, 0.70, 0.80), exposure=0.70)
 DUSK = replace(DAY, sunlight=(1.15, 0.62, 0.30), skylight=(0.32, 0.32, 0.42), zenith=(0.10, 0.14, 0.30),
-               horizon=(0.75, 0.45, 0.28), haze=(0.42, 0.32, 0.28), fog=0.002, lamps=0.25, headlights=0.8, lit_windows=0.3,
-               exposure=1.2, noise=1.8)
+               horizon=(0.75, 0.45, 0.28), haze=(0.42, 0.32, 0.28), fog=0.002, lamps=0.25, headlights=0.8,
+               lit_windows=0.3, exposure=1.2, noise=1.8)
 NIGHT = replace(DAY, sunlight=(0.012, 0.014, 0.02), skylight=(0.020, 0.022, 0.030), zenith=(0.006, 0.008, 0.014),
                 horizon=(0.030, 0.028, 0.030), haze=(0.018, 0.017, 0.018), fog=0.002, lamps=0.8, headlights=9.0,
                 lit_windows=0.35, exposure=1.5, noise=3.5)
 FOG = replace(DAY, sunlight=(0.25, 0.25, 0.25), skylight=(0.95, 0.97, 1.0), zenith=(0.72, 0.74, 0.76),
-              horizon=(0.70, 0.72, 0.74), haze=(0.68, 0.70, 0.72), fog=0.022, cloudiness=1.0, headlights=0.4, exposure=0.75)
-GLARE = replace(DAY, sunlight=(2.6, 2.1, 1.5), skylight=(0.5, 0.55, 0.66), haze=(0.80, 0.70, 0.56), fog=0.002, glare=0.22,
-                exposure=0.85)
+              horizon=(0.70, 0.72, 0.74), haze=(0.68, 0.70, 0.72), fog=0.022, cloudiness=1.0, headlights=0.4,
+              exposure=0.75)
+GLARE = replace(DAY, sunlight=(2.6, 2.1, 1.5), skylight=(0.5, 0.55, 0.66), haze=(0.80, 0.70, 0.56), fog=0.002,
+                glare=0.22, exposure=0.85)
 
 PRESETS: dict[str, Preset] = {
     'day': Preset(DAY),
@@ -69,16 +71,17 @@ def default_camera(preset: str) -> Camera:
     return Camera.from_field_of_view(p.width, p.height, p.fov_deg, height_m=p.height_m)
 
 
-def light_of(preset: Preset, azimuth_deg: float, elevation_deg: float, cloudiness: float, rng: np.random.Generator) -> Light:
+def light_of(preset: Preset, town: Town, rng: np.random.Generator) -> Light:
     """Return the preset's light with this town's sun and clouds, varied a little."""
-    light = preset.light
+    light, azimuth_deg, elevation_deg = preset.light, town.sun_azimuth_deg, town.sun_elevation_deg
     if preset.elevation:
         elevation_deg = rng.uniform(*preset.elevation)
     if preset.ahead:
         azimuth_deg = rng.uniform(-25, 25)
     if light.cloudiness < 1:
-        light = replace(light, cloudiness=cloudiness)
+        light = replace(light, cloudiness=town.cloudiness)
     dim = 1 - 0.5 * max(0.0, light.cloudiness - 0.4)
     tint = 1 + rng.normal(0, 0.025, 3)
-    return replace(light, sunlight=tuple(np.array(light.sunlight) * dim * tint), skylight=tuple(np.array(light.skylight) * tint),
-                   exposure=light.exposure * rng.uniform(0.75, 1.25)).with_sun(azimuth_deg, elevation_deg)
+    light = replace(light, sunlight=tuple(np.array(light.sunlight) * dim * tint),
+                    skylight=tuple(np.array(light.skylight) * tint), exposure=light.exposure * rng.uniform(0.75, 1.25))
+    return light.with_sun(azimuth_deg, elevation_deg)

@@ -31,7 +31,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Shapes:
-    """Unit shapes of F frames side by side: world axes to shape [F * P, 3, 3], the camera there [F * P, 3], bounds [F, P, 4]."""
+    """Unit shapes of F frames: world axes to shape [F * P, 3, 3], the camera there [F * P, 3], bounds [F, P, 4]."""
 
     matrix: torch.Tensor
     origin: torch.Tensor
@@ -98,7 +98,7 @@ class Renderer:
         return depth, index
 
     def _ground_shade(self, moments: list[Moment], rays, depth, index) -> torch.Tensor:
-        """Return the share of light that vehicles and people leave on the ground under each centre ray [F * T, PIXELS]."""
+        """Return the share of light that objects leave on the ground under each centre ray [F * T, PIXELS]."""
         left = torch.ones((len(depth), PIXELS), device=depth.device)
         rows = _padded([m.shadows for m in moments], 15)
         if rows.shape[1]:
@@ -146,7 +146,7 @@ class Renderer:
 
 
 def _differs(t: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
-    """Return which outer rays [T, rays - 1, PIXELS] have met another surface than the ray through the pixel's centre."""
+    """Return which outer rays [T, rays - 1, PIXELS] have met another surface than their pixel's first ray."""
     if t.shape[1] == 1:
         return torch.zeros_like(index[:, 1:], dtype=torch.bool)
     inverse = t.reciprocal()

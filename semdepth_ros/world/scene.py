@@ -9,7 +9,6 @@ import numpy as np
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.world.ego import EgoPlan
 from semdepth_ros.world.ground_map import GroundMap
-from semdepth_ros.world.light import Light
 from semdepth_ros.world.population import Population
 from semdepth_ros.world.presets import Preset, light_of
 from semdepth_ros.world.primitives import AXES, BOX, CENTRE, CLASS, COLUMNS, ELLIPSOID, HALF, KIND, placed
@@ -55,8 +54,7 @@ class Scene:
         rng = np.random.default_rng([*key, 1])
         self.town = random_town(rng, split, preset.other_town, preset.plain)
         self.relief = Relief.random(rng, self.town.steepest)
-        self.light: Light = light_of(preset, self.town.sun_azimuth_deg, self.town.sun_elevation_deg, self.town.cloudiness,
-                                     np.random.default_rng([*key, 2]))
+        self.light = light_of(preset, self.town, np.random.default_rng([*key, 2]))
         self.sun = np.array(self.light.sun)
         self.streets = Streets(self.town, np.random.default_rng([*key, 3]))
         self.plan = EgoPlan(self.streets, self.relief, key, seconds)
@@ -92,12 +90,14 @@ class Scene:
         camera = base @ camera_in_base
         eye, ahead = camera[:3, 3], camera[:3, 2]
         moving = [(m, pose) for m, pose in self.traffic.at(time) if np.hypot(*(pose[:2, 3] - eye[:2])) < SIGHT_M]
-        rows = np.concatenate([self.still(eye[0], eye[1], SIGHT_M), *(placed(m.table, pose, m.identity) for m, pose in moving)])
+        rows = np.concatenate([self.still(eye[0], eye[1], SIGHT_M),
+                               *(placed(m.table, pose, m.identity) for m, pose in moving)])
         offset, radius = rows[:, CENTRE] - eye, np.sqrt((rows[:, HALF] ** 2).sum(1))
         z, distance = offset @ ahead, np.sqrt((offset ** 2).sum(1))
         seen = (z > -radius) & (distance < SIGHT_M) & (radius * focal_px > SMALLEST_PX * distance)
         signal = 0.31 if any(s.begins - 6 < time < s.ends - 0.4 for s in self.plan.stops) else -0.31
-        return Moment(rows[seen], base, camera, {m.identity: pose for m, pose in moving}, self._shadows(moving, eye), signal)
+        poses = {m.identity: pose for m, pose in moving}
+        return Moment(rows[seen], base, camera, poses, self._shadows(moving, eye), signal)
 
     def _shadows(self, moving, eye: np.ndarray) -> np.ndarray:
         """Return the shadow patches of the objects near the camera."""

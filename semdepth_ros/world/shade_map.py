@@ -60,7 +60,7 @@ def _shadow_of_box(row: np.ndarray, x, y, ground, away: np.ndarray, climb: float
     wide = abs(row[HALF][0] * (c * away[1] - n * away[0])) + abs(row[HALF][1] * (c * away[0] + n * away[1]))
     across = px * away[1] - py * away[0]                                # from the middle of the shadow's strip
     beside = np.abs(across) - wide
-    slip = np.sign(across) * np.maximum(beside + 1e-3, 0)               # back into the strip, to know how far the box is
+    slip = np.sign(across) * np.maximum(beside + 1e-3, 0)       # back into the strip, to know how far the box is
     px, py = px - away[1] * slip, py + away[0] * slip
     u, v = c * px + n * py, c * py - n * px
     du, dv = c * away[0] + n * away[1], c * away[1] - n * away[0]

@@ -50,7 +50,11 @@ class View:
 
 @dataclass(frozen=True)
 class Rays:
-    """Rays that met something: world direction [3, n] with z = 1 in the camera, its length, depth, index, frame, ground shade [n]."""
+    """Rays that met something.
+
+    :param direction: world axes, z = 1 in the camera [3, n]; stretch: its length [n]
+    :param depth: along Z; index: what was met; frame: whose ray it is; left: light on the ground below objects [n]
+    """
 
     direction: torch.Tensor
     stretch: torch.Tensor
@@ -61,7 +65,8 @@ class Rays:
 
     def at(self, chosen: torch.Tensor) -> Rays:
         """Return some of the rays."""
-        return Rays(self.direction[:, chosen], *(v[chosen] for v in (self.stretch, self.depth, self.index, self.frame, self.left)))
+        rest = (self.stretch, self.depth, self.index, self.frame, self.left)
+        return Rays(self.direction[:, chosen], *(v[chosen] for v in rest))
 
 
 def shade(view: View, rays: Rays) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,8 +141,9 @@ def _things(view: View, rays: Rays):
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
     albedo = look[pr.COLOUR] * (1 + fine + 0.085 * broad).clamp(0.15, 2.0)
     mirror = _mirror(light, unit, normal)
-    surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, parameters=list(look[pr.PARAMETERS]), seed=seed,
-                   pixel=pixel, signal=view.each(view.signal[:, None], rays.frame)[0].expand_as(u))
+    surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, seed=seed, pixel=pixel,
+                   parameters=list(look[pr.PARAMETERS]),
+                   signal=view.each(view.signal[:, None], rays.frame)[0].expand_as(u))
     albedo, glow = patterns.draw(light, look[pr.PATTERN], albedo, surface, mirror)
     glossy = (material == MATERIAL['paint']) & (look[pr.CLASS] >= FIRST_VEHICLE)
     glow = glow + mirror * (0.035 * glossy)
@@ -176,9 +182,10 @@ def _mirror(light: Light, unit: torch.Tensor, normal: torch.Tensor) -> torch.Ten
     return torch.lerp(below, above, (up * 2.5 + 0.3).clamp(0, 1))
 
 
-def _lit(view: View, where: torch.Tensor, normal: torch.Tensor, height: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def _lit(view: View, where: torch.Tensor, normal: torch.Tensor,
+         height: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the share of sunlight that reaches points of things [n], and the ground map there."""
-    x, y = where[0] + normal[0] * 0.7, where[1] + normal[1] * 0.7       # in front of the surface, clear of its own shadow
+    x, y = where[0] + normal[0] * 0.7, where[1] + normal[1] * 0.7       # clear of the surface's own shadow
     channels = sample(view.window, x, y)
     lit = ((height - channels[gm.SHADOW]) / 0.6 + 0.5).clamp(0, 1)
     sun = view.light.sun

@@ -34,8 +34,8 @@ class Site:
         rows, self.rows = self.rows, []
         return np.concatenate([np.zeros((0, COLUMNS)), *rows])
 
-    def stand(self, piece: Piece, s: float, d: float, turn: float, parts: Parts, own: bool = False, lift: float | None = None,
-              flip: bool = False, upright: bool = True) -> None:
+    def stand(self, piece: Piece, s: float, d: float, turn: float, parts: Parts, own: bool = False,
+              lift: float | None = None, flip: bool = False, upright: bool = True) -> None:
         """Place parts at (s, d) of a piece.
 
         :param turn: against the direction of the piece [rad]

@@ -1,4 +1,4 @@
-"""The street network: a route of straight and curved pieces with junctions and side streets, grown as the drive goes on."""
+"""The street network: a route of straight and curved pieces with junctions and side streets, grown on demand."""
 from __future__ import annotations
 
 from bisect import bisect_right
@@ -116,8 +116,8 @@ class Streets:
         lanes = 2 if rng.random() < t.second_lane_share else 1
         parking = tuple(bool(v) for v in rng.random(2) < t.parking_share)
         district = DISTRICTS[rng.choice(4, p=t.districts)]
-        return dict(half_width=lanes * t.lane_m + (2.2 if any(parking) else 0.7), sidewalk=float(rng.uniform(*t.sidewalk_m)),
-                    district=district, lanes=lanes, parking=parking)
+        half_width, sidewalk = lanes * t.lane_m + (2.2 if any(parking) else 0.7), float(rng.uniform(*t.sidewalk_m))
+        return dict(half_width=half_width, sidewalk=sidewalk, district=district, lanes=lanes, parking=parking)
 
     def _append(self, curvature: float, length: float, role: str, section: dict) -> None:
         x, y, heading = self.pieces[-1].end if self.pieces else (0.0, 0.0, 0.0)

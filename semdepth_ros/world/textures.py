@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 
 SIZE, LEVELS = 256, 8
-MATERIALS = ('asphalt', 'slabs', 'grass', 'foliage', 'plaster', 'brick', 'paint', 'cloth', 'bark', 'cloud', 'roof', 'wood')
+MATERIALS = ('asphalt', 'slabs', 'grass', 'foliage', 'plaster', 'brick', 'paint', 'cloth', 'bark', 'cloud', 'roof',
+             'wood')
 MATERIAL = {name: i for i, name in enumerate(MATERIALS)}
 
 

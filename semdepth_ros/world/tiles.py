@@ -56,7 +56,8 @@ class TileGrid:
         directions = np.concatenate([xy, np.ones_like(xy[:, :1])], axis=1)
         margin = 0.25 / max(camera.fx, camera.fy) if camera.is_distorted else 1e-4 / camera.fx
         low, high = xy.min(2) - margin, xy.max(2) + margin
-        x, y = np.stack([low[:, 0], high[:, 0]], 1)[:, [0, 1, 0, 1]], np.stack([low[:, 1], high[:, 1]], 1)[:, [0, 0, 1, 1]]
+        ends = np.stack([low, high], axis=1)                                        # [T, 2, 2]
+        x, y = ends[:, [0, 1, 0, 1], 0], ends[:, [0, 0, 1, 1], 1]
         corners = np.stack([x, y, np.ones_like(x)], -1)
         wx = np.clip((np.tile(np.arange(TILE), TILE)[None] + offsets[:, :1] + 0.5) / TILE, 0, 1).reshape(-1)
         wy = np.clip((np.repeat(np.arange(TILE), TILE)[None] + offsets[:, 1:] + 0.5) / TILE, 0, 1).reshape(-1)
@@ -94,7 +95,8 @@ class Candidates:
         """Group pairs by tile."""
         tile, order = torch.sort(tile, stable=True)
         count = torch.bincount(tile, minlength=tiles)
-        return cls(primitive[order], torch.cumsum(count, 0) - count, count, torch.argsort(count, descending=True, stable=True))
+        longest = torch.argsort(count, descending=True, stable=True)
+        return cls(primitive[order], torch.cumsum(count, 0) - count, count, longest)
 
 
 def turned(matrix: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
@@ -105,7 +107,7 @@ def turned(matrix: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
 
 
 def screen_bounds(axes: torch.Tensor, centre: torch.Tensor) -> torch.Tensor:
-    """Return low x, low y, high x, high y in x/z, y/z of boxes; empty (inf, inf, -inf, -inf) for those behind the camera.
+    """Return low x, low y, high x, high y in x/z, y/z of boxes; (inf, inf, -inf, -inf) for those behind the camera.
 
     :param axes: half axes as columns in camera axes [..., 3, 3]
     :param centre: [..., 3]
@@ -142,8 +144,8 @@ def overlaps(grid: TileGrid, bounds: torch.Tensor) -> tuple[torch.Tensor, torch.
     return frame * bounds.shape[1] + item, frame * grid.tiles + tile
 
 
-def unhidden(primitive: torch.Tensor, tile: torch.Tensor, corners: torch.Tensor, matrix: torch.Tensor, origin: torch.Tensor,
-             box: torch.Tensor) -> torch.Tensor:
+def unhidden(primitive: torch.Tensor, tile: torch.Tensor, corners: torch.Tensor, matrix: torch.Tensor,
+             origin: torch.Tensor, box: torch.Tensor) -> torch.Tensor:
     """Return which pairs of a primitive and a tile stay when the primitives' sides and nearer boxes are looked at.
 
     :param corners: directions of the tiles' corners, world axes [F * T, 3, 4]

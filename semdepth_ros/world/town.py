@@ -75,8 +75,8 @@ def _span(rng: np.random.Generator, low: float, high: float, width: float) -> tu
 def random_town(rng: np.random.Generator, split: str, other: bool = False, plain: bool = False) -> Town:
     """Return a town of a split ('train', 'val' or 'test'); `other` draws from ranges that no split uses.
 
-    The training range surrounds less than the validation and test ranges do: lanes, storeys, densities, curves and palettes
-    of held-out towns reach beyond it.
+    The training range surrounds less than the validation and test ranges do: lanes, storeys, bends, districts, window
+    spacings and palettes of held-out towns reach beyond it.
     """
     held_out = {'train': 0.0, 'val': 0.5, 'test': 1.0}[split]
     u = rng.uniform
@@ -84,7 +84,8 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
     tone = u(0.085, 0.16) if not other else u(0.17, 0.24)
     warm = u(-0.012, 0.014)
     green = (u(0.07, 0.13), u(0.12, 0.19), u(0.03, 0.06))
-    leaf = (u(0.055, 0.13), u(0.11, 0.18), u(0.02, 0.05)) if not other else (u(0.12, 0.20), u(0.11, 0.16), u(0.03, 0.05))
+    leaf = ((0.12, 0.20), (0.11, 0.16), (0.03, 0.05)) if other else ((0.055, 0.13), (0.11, 0.18), (0.02, 0.05))
+    leaf = tuple(u(*span) for span in leaf)
     low = int(rng.integers(2, 4))
     palette = 'other' if other else split
     districts = rng.dirichlet((3.0 + held_out, 3.0, 1.6, 1.2 + held_out))
@@ -94,11 +95,13 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
         steepest=u(0.005, 0.035) if not other else u(0.03, 0.05), left_hand=other,
         yellow_lines=bool(other or rng.random() < 0.12), asphalt=(tone + warm, tone, tone - warm),
         paving=tuple(np.array((u(0.19, 0.31),) * 3) * (1.04, 1.0, u(0.86, 0.98))), grass=green, leaf=leaf,
-        plasters=_PLASTERS[palette], bricks=_BRICKS[palette], roofs=_ROOFS, brick_share=u(0.1, 0.6) if not other else u(0, 0.15),
+        plasters=_PLASTERS[palette], bricks=_BRICKS[palette], roofs=_ROOFS,
+        brick_share=u(0, 0.15) if other else u(0.1, 0.6),
         storey_m=_span(rng, 2.7, 3.7, 0.3), window_spacing=_span(rng, 1.8, 4.4, 0.8 + 0.3 * held_out),
         window_share=_span(rng, 0.30, 0.66, 0.15), floors=(low, low + int(rng.integers(2, 5)) + int(2 * held_out)),
-        balconies=u(0, 0.5), districts=tuple(districts), tree_share=u(0.25, 0.8), tree_height=_span(rng, 5.0, 13.0, 4.0),
-        tree_kinds=tuple(rng.dirichlet((4, 0.8, 0.8)) if not other else rng.dirichlet((1, 3, 3))), car_share=u(0.4, 0.85),
+        balconies=u(0, 0.5), districts=tuple(districts), tree_share=u(0.25, 0.8),
+        tree_height=_span(rng, 5.0, 13.0, 4.0),
+        tree_kinds=tuple(rng.dirichlet((1, 3, 3) if other else (4, 0.8, 0.8))), car_share=u(0.4, 0.85),
         people_per_100m=u(3.5, 9.0), cyclists_per_100m=u(1.0, 2.4), oncoming_gap_m=_span(rng, 25, 110, 50),
-        speed_limit=u(8.0, 12.5), lamp_height=u(5.0, 8.0), pole_colour=tuple(np.array((1, 1, 1)) * u(0.05, 0.35)), plain=plain,
+        speed_limit=u(8.0, 12.5), lamp_height=u(5.0, 8.0), pole_colour=(u(0.05, 0.35),) * 3, plain=plain,
         sun_azimuth_deg=u(0, 360), sun_elevation_deg=u(28, 62), cloudiness=u(0.1, 0.8))

@@ -91,7 +91,7 @@ class Traffic:
         return [(mover, pose) for mover, pose in found if pose is not None]
 
     def _profile(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return for every metre of the route: middle to kerb, width of the sidewalk, width of the parking lane; smooth."""
+        """Return for every metre of the route, smoothed: middle to kerb, widths of sidewalk and parking lane."""
         values = np.zeros((3, int(self.streets.length) + 2))
         for piece in self.streets.pieces:
             column = [piece.half_width], [piece.sidewalk], [2.2 if any(piece.parking) else 0.0]
@@ -115,8 +115,8 @@ class Traffic:
         speed, s = rng.uniform(6.5, 9.5), 30.0
         while s < last:
             t = plan.time_at(s)
-            blocked = any(stop.begins - 4 < t + (s - self.streets.junctions[stop.junction].enters) / speed < stop.ends + 5
-                          for stop in plan.stops)
+            passes = [t + (s - self.streets.junctions[stop.junction].enters) / speed for stop in plan.stops]
+            blocked = any(stop.begins - 4 < when < stop.ends + 5 for stop, when in zip(plan.stops, passes))
             tight = any(abs(p.curvature) > 1 / 25 and p.s - 18 < s < p.s + p.length + 18 for p in self.streets.pieces)
             if not blocked:     # long vehicles would cut the corner where they meet the ego car in a tight bend
                 self._add(car(rng, self.lit).table() if tight else self._vehicle(), s, t, -speed, -plan.lane, 26.0)
