@@ -13,7 +13,7 @@ SIGNS = ((WHITE, RED, 0.70, 1), (WHITE, RED, 0.70, 1), (BLUE, WHITE, 0.66, 1), (
          (BLUE, WHITE, 0.64, 0), (RED, WHITE, 0.70, 1))
 
 
-def lamp(rng: np.random.Generator, town, lit: float) -> Parts:
+def lamp(town, lit: float) -> Parts:
     """Return a street lamp whose arm reaches along +y."""
     p, tall = Parts(), town.lamp_height
     colour = town.pole_colour
@@ -24,7 +24,7 @@ def lamp(rng: np.random.Generator, town, lit: float) -> Parts:
     return p
 
 
-def post(rng: np.random.Generator, tall: float, width: float = 0.09, colour=STEEL) -> Parts:
+def post(tall: float, width: float = 0.09, colour=STEEL) -> Parts:
     """Return a bare pole."""
     p = Parts()
     p.cylinder((0, 0, tall / 2), (width, width, tall), colour, 'pole', period=2)
@@ -34,7 +34,7 @@ def post(rng: np.random.Generator, tall: float, width: float = 0.09, colour=STEE
 def sign(rng: np.random.Generator) -> Parts:
     """Return a traffic sign on its pole, facing +x."""
     tall, kind = rng.uniform(2.3, 2.9), int(rng.integers(len(SIGNS)))
-    p = post(rng, tall + 0.25, 0.07)
+    p = post(tall + 0.25, 0.07)
     colour, inner, size, shape = SIGNS[kind]
     params = (shape, *inner)
     if shape:
@@ -67,9 +67,9 @@ def _head(p: Parts, x: float, y: float, z: float) -> None:
               parameters=(level, 0, 0, 0))
 
 
-def traffic_light(rng: np.random.Generator, reach: float) -> Parts:
+def traffic_light(reach: float) -> Parts:
     """Return a traffic light facing +x; with reach > 0 [m] a second head hangs over the road (towards +y)."""
-    p = post(rng, 3.3 if reach <= 0 else 5.9, 0.14, DARK)
+    p = post(3.3 if reach <= 0 else 5.9, 0.14, DARK)
     _head(p, 0.10, 0.05, 2.75)
     if reach > 0:
         p.box((0, reach / 2, 5.75), (0.11, reach, 0.11), DARK, 'pole')

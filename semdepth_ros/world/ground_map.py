@@ -10,6 +10,7 @@ from semdepth_ros.world.streets import JUNCTION_RADIUS, Piece
 BLOCK_M, CELL_M = 64.0, 0.5
 CELLS = int(BLOCK_M / CELL_M)
 REACH = 3       # blocks around the camera's own
+KEPT = 70       # blocks kept in memory, the longest unused goes first; a window has 49
 # channels
 (KERB, ACROSS, ALONG, ZEBRA, STOP, HALF_WIDTH, LINES, PAINTED, SIDEWALK, PAVED, LANES, SHADOW, CROWN, LAMP) = range(14)
 CHANNELS = 14
@@ -18,7 +19,7 @@ PAVED_SHARE = {'city': 1.0, 'works': 0.75, 'suburb': 0.12, 'park': 0.0}     # of
 
 
 class GroundMap:
-    """Blocks of the map, painted when first asked for.
+    """Blocks of the map, painted when asked for; the last window and some blocks are kept.
 
     :param town_map: a Scene, of which streets, relief, sun, shadow_casters and lamps_near are used
     """
@@ -35,16 +36,17 @@ class GroundMap:
         """Return the map around (x, y), float32 [1, CHANNELS, n, n], and the world position of its first vertex [2]."""
         i, j = int(np.floor(x / BLOCK_M)), int(np.floor(y / BLOCK_M))
         if (i, j) not in self.windows:
-            if len(self.windows) > 3:
-                self.windows.pop(next(iter(self.windows)))
+            self.windows.clear()
             rows = [np.concatenate([self._block(i + a, j + b) for a in range(-REACH, REACH + 1)], axis=2)
                     for b in range(-REACH, REACH + 1)]
             self.windows[i, j] = torch.from_numpy(np.concatenate(rows, axis=1)[None]).to(device)
         return self.windows[i, j], np.array([(i - REACH) * BLOCK_M, (j - REACH) * BLOCK_M])
 
     def _block(self, i: int, j: int) -> np.ndarray:
-        if (i, j) not in self.blocks:
-            self.blocks[i, j] = self._paint(i * BLOCK_M, j * BLOCK_M)
+        block = self.blocks.pop((i, j), None)
+        self.blocks[i, j] = self._paint(i * BLOCK_M, j * BLOCK_M) if block is None else block
+        if len(self.blocks) > KEPT:
+            self.blocks.pop(next(iter(self.blocks)))
         return self.blocks[i, j]
 
     def _paint(self, x0: float, y0: float) -> np.ndarray:

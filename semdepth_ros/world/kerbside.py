@@ -20,7 +20,7 @@ EXTRAS = ((0.030, False, 0.1, furniture.sign), (0.008, False, 1.0, furniture.dir
 
 def furnish(site: Site, piece: Piece, side: int, begin: float, lit: float, rng: np.random.Generator) -> None:
     """Furnish one side of a street piece (side 1: left)."""
-    taken = _lamps(site, piece, side, begin, lit, rng)
+    taken = _lamps(site, piece, side, begin, lit)
     if rng.random() < site.town.tree_share and piece.sidewalk > 1.9:
         taken += _trees(site, piece, side, begin, taken, rng)
     _extras(site, piece, side, begin, taken, rng)
@@ -50,7 +50,7 @@ def furnish_junction(site: Site, junction: Junction, rng: np.random.Generator) -
             continue
         reach = piece.half_width * 0.55 + KERB_SIDE if rng.random() < 0.6 else 0.0
         for d, arm in ((kerb, reach), (-kerb, 0.0)):
-            site.stand(piece, s, d, towards, furniture.traffic_light(rng, arm), flip=d * way < 0)
+            site.stand(piece, s, d, towards, furniture.traffic_light(arm), flip=d * way < 0)
     for way in (-1, 1):
         for _ in range(rng.integers(0, 3)):
             d = way * (approach.half_width + rng.uniform(0.7, max(0.8, approach.sidewalk - 0.4)))
@@ -58,12 +58,12 @@ def furnish_junction(site: Site, junction: Junction, rng: np.random.Generator) -
                        pedestrian(rng), own=True)
 
 
-def _lamps(site: Site, piece: Piece, side: int, begin: float, lit: float, rng: np.random.Generator) -> list[float]:
+def _lamps(site: Site, piece: Piece, side: int, begin: float, lit: float) -> list[float]:
     kerb = side * (piece.half_width + KERB_SIDE)
     taken = []
     for s in np.arange(begin + (6 if side > 0 else 6 + LAMP_SPACING / 2), piece.length - 1, LAMP_SPACING):
         if site.on_sidewalk(piece, s, kerb):
-            site.stand(piece, s, kerb, 0.0, furniture.lamp(rng, site.town, lit), flip=side > 0)
+            site.stand(piece, s, kerb, 0.0, furniture.lamp(site.town, lit), flip=side > 0)
             site.lamps.append(tuple(float(v) for v in piece.at(s, kerb - side * 1.5)[:2]))
             taken.append(s)
     return taken

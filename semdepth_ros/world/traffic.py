@@ -73,11 +73,11 @@ class Traffic:
         self.plan, self.lit, self.streets = plan, lit, streets
         self.movers: list[Mover] = []
         self.kerb, self.sidewalk, self.parking = self._profile()
-        last = plan.arc_length(seconds) + 260
+        self.last = plan.arc_length(seconds) + 260      # arc length up to which things are met
         makers = (self._oncoming, self._walkers, self._riders, self._crossings, self._leader)
-        for i, make in enumerate(makers):
+        for i, make in enumerate(makers):       # each with a generator of its own, so that a longer drive begins alike
             self.rng, self.identity = np.random.default_rng([*seed, 7, i]), FIRST_MOVER * (i + 1)
-            make(last)
+            make()
         self.line = np.array([(m.begins, m.ends, m.s, m.t, m.speed) for m in self.movers]).T
         self.anywhere = np.array([m.lead or m.line is not None for m in self.movers])
         self.at = lru_cache(maxsize=8)(self._at)
@@ -110,10 +110,10 @@ class Traffic:
         self.movers.append(Mover(table, extent(table), self.identity, s, t, speed, d, begins, ends, **more))
         self.identity += 1
 
-    def _oncoming(self, last: float) -> None:
+    def _oncoming(self) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
         speed, s = rng.uniform(6.5, 9.5), 30.0
-        while s < last:
+        while s < self.last:
             t = plan.time_at(s)
             passes = [t + (s - self.streets.junctions[stop.junction].enters) / speed for stop in plan.stops]
             blocked = any(stop.begins - 4 < when < stop.ends + 5 for stop, when in zip(plan.stops, passes))
@@ -122,10 +122,10 @@ class Traffic:
                 self._add(car(rng, self.lit).table() if tight else self._vehicle(), s, t, -speed, -plan.lane, 26.0)
             s += rng.uniform(*town.oncoming_gap_m)
 
-    def _walkers(self, last: float) -> None:
+    def _walkers(self) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
         s = 10.0
-        while s < last:
+        while s < self.last:
             for _ in range(1 + int(rng.random() < 0.3)):
                 aside = self.kerb + 0.35 + (self.sidewalk - 0.6) * rng.uniform(0.55, 0.95)
                 speed, at = rng.choice((-1, 1)) * rng.uniform(0.8, 1.7), s + rng.uniform(-1, 1)
@@ -133,10 +133,10 @@ class Traffic:
                           lift=town.kerb_m)
             s += rng.exponential(100 / town.people_per_100m) + 0.5
 
-    def _riders(self, last: float) -> None:
+    def _riders(self) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
         s, aside = 25.0, self.kerb - self.parking - 0.55
-        while s < last:
+        while s < self.last:
             way, speed = rng.choice((-1, 1), p=(0.45, 0.55)), rng.uniform(3.2, 5.2)
             on_way = aside[max(int(s) - 80, 0):int(s) + 80]
             if on_way.min() > abs(plan.lane) + 1.55:
@@ -144,7 +144,7 @@ class Traffic:
                 self._add(table, s, plan.time_at(s), way * speed, aside * (plan.side * way), 14.0)
             s += rng.exponential(100 / town.cyclists_per_100m) + 6
 
-    def _crossings(self, last: float) -> None:
+    def _crossings(self) -> None:
         """Let people and cars cross while the ego car waits at a junction."""
         rng, plan = self.rng, self.plan
         for stop in plan.stops:
@@ -161,7 +161,7 @@ class Traffic:
                     t = rng.uniform(stop.begins + 1.5, max(stop.begins + 1.5, stop.ends - 2.0))
                     self._add(self._vehicle(), 0.0, t, 7.0, plan.lane, 12.0, line=(junction.x, junction.y, way))
 
-    def _leader(self, last: float) -> None:
+    def _leader(self) -> None:
         make = (car, car, van, bus, truck)[self.rng.integers(5)]
         table = make(self.rng, self.lit).table()
         behind = float((table[:, HALF][:, 0] - table[:, CENTRE][:, 0]).max()) - 2.3
