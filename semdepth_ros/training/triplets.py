@@ -4,15 +4,14 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from semdepth_ros.classes import UNLABELLED
+from semdepth_ros.data import rectified_sample
 from semdepth_ros.data.sample import Sample, Sequence
 from semdepth_ros.training.augmentation import draw_colour, draw_window
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
@@ -141,19 +140,7 @@ def _labels(sample: Sample, kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def rectified(sample: Sample) -> Sample:
-    """Return the sample seen by a lens without distortion; labels beyond the old image are unlabelled."""
+    """Return the sample seen by a lens without distortion; raise RecipeError where its camera is unknown."""
     if sample.camera is None:
         raise RecipeError(f'frame {sample.name} has no camera, and training needs its focal length')
-    if not sample.camera.is_distorted:
-        return sample
-    maps = _rectification(sample.camera)
-
-    def nearest(labels: np.ndarray | None) -> np.ndarray | None:
-        return labels if labels is None else cv2.remap(labels, *maps, cv2.INTER_NEAREST, borderValue=UNLABELLED)
-
-    image = cv2.remap(sample.image, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return replace(sample, image=image, camera=sample.camera.rectified(), depth=None, labels=nearest(sample.labels),
-                   noisy_labels=nearest(sample.noisy_labels), noisy_confidence=nearest(sample.noisy_confidence))
-
-
-_rectification = lru_cache(maxsize=16)(lambda camera: camera.rectification())
+    return rectified_sample(sample)

@@ -33,13 +33,11 @@ def validation_frames(sequences: list[Sequence], size: tuple[int, int], most: in
     for sequence in sequences:
         count = min(most, len(sequence))
         for index in np.linspace(0, len(sequence) - 1, count).round().astype(int).tolist():
-            sample = sequence[index]
-            depth = None if sample.depth is None or sample.camera.is_distorted else sample.depth
-            sample = rectified(sample)
+            sample = rectified(sequence[index])
             window = widest_window(sample.camera, size)
             image = torch.from_numpy(window.image(sample.image)).permute(2, 0, 1).contiguous()
             frames.append(ValidationFrame(image, window.camera(sample.camera).fx,
-                                          None if depth is None else window.labels(depth, padding=np.nan),
+                                          None if sample.depth is None else window.labels(sample.depth, padding=np.nan),
                                           None if sample.labels is None else window.labels(sample.labels)))
     return frames
 
