@@ -16,6 +16,7 @@ from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.memory_keeping import keep_freed_memory
 from semdepth_ros.nodes.perceiving import Perceiving
 from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics
 from semdepth_ros.nodes.process import run_until_signal
@@ -139,6 +140,7 @@ class PerceptionNode(LifecycleNode):
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return its exit code."""
     os.environ.update(with_large_messages(os.environ))
+    keep_freed_memory()
 
     def body(stop: threading.Event) -> None:
         check_room(get_logger('perception'))
