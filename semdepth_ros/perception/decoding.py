@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import torch
 from torch import Tensor
 
@@ -57,8 +58,10 @@ class Decoder:
         into.labels.copy_(labels)
         into.confidence.copy_(confidence)
         inverse, relative = self._inverse_depth(prediction.disparities, floor, gain)
-        torch.div(multiplier, inverse, out=into.depth)
-        torch.mul(into.depth, relative, out=into.sigma)
+        self._enlarge(inverse, into.depth)
+        self._enlarge(relative, into.sigma)
+        torch.div(multiplier, into.depth, out=into.depth)
+        into.sigma.mul_(into.depth)
         within = into.depth <= max_range
         for sky in self.sky:
             within &= into.labels != sky
@@ -73,13 +76,11 @@ class Decoder:
             into.confidence.masked_fill_(self.unseen, 0)
 
     def _inverse_depth(self, disparities: tuple[Tensor, ...], floor: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        """Return inverse canonical depth [1/m] and relative sigma, both [H, W] float32."""
+        """Return inverse canonical depth [1/m] and relative sigma, both [1, 1, h, w] float32, as the network sees them."""
         fine = self.least_inverse + self.inverse_span * disparities[0].float()
         coarse = self.least_inverse + self.inverse_span * disparities[1].float()
         coarse = resized(coarse, self.geometry.width, self.geometry.height, 'bilinear')
-        relative = floor + gain * (fine / coarse).log_().abs_()
-        both = self._to_output(torch.cat((fine, relative), dim=1), 'bilinear')
-        return both[0, 0], both[0, 1]
+        return fine, floor + gain * (fine / coarse).log_().abs_()
 
     def _classes(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return train ids and 255 x probability, both uint8 [H, W]."""
@@ -89,15 +90,21 @@ class Decoder:
         both = resized(torch.stack((labels, confidence), dim=1), self.width, self.height, 'nearest')
         return both[0, 0], both[0, 1]
 
-    def _to_output(self, tensor: Tensor, mode: str) -> Tensor:
-        return resized(self.geometry.content(tensor), self.width, self.height, mode)
+    def _enlarge(self, tensor: Tensor, into: Tensor) -> None:
+        """Write a network-sized tensor [1, 1, h, w] to an output [H, W], bilinear; OpenCV takes a quarter of the time."""
+        content = self.geometry.content(tensor)
+        if into.device.type == 'cpu':
+            cv2.resize(content[0, 0].contiguous().numpy(), (self.width, self.height), dst=into.numpy(),
+                       interpolation=cv2.INTER_LINEAR)
+        else:
+            into.copy_(resized(content, self.width, self.height, 'bilinear')[0, 0])
 
     def _unseen(self, device: torch.device) -> Tensor | None:
         """Return the output pixels that a rectified image does not show, None where all are shown."""
         if not self.geometry.rectifies:
             return None
         seen = torch.from_numpy(self.geometry.seen.astype('uint8'))[None, None]
-        unseen = self._to_output(seen, 'nearest')[0, 0] == 0
+        unseen = resized(self.geometry.content(seen), self.width, self.height, 'nearest')[0, 0] == 0
         return unseen.to(device) if unseen.any() else None
 
 
