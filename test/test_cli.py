@@ -6,6 +6,7 @@ from pathlib import Path
 import re
 import subprocess
 import sys
+import time
 import xml.etree.ElementTree as ElementTree
 
 import pytest
@@ -125,3 +126,27 @@ def test_the_profile_fits_four_processes_into_shared_memory(size):
     segment = int(re.search(r'<segment_size>(\d+)<', text)[1])
     assert segment == 32 << 20 if size is None or size[0] > 1 << 30 else 8 << 20 < segment and 4 * segment < size[0]
     assert ElementTree.fromstring(text).tag.endswith('dds')
+
+
+@pytest.mark.parametrize('arguments', [('world', '--help'), ('--version',)])
+def test_a_reader_that_closes_its_pipe_is_no_error(arguments):
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], stdout=writer,
+                          stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, '')
+
+
+def test_sigterm_leaves_nothing_half_written(processes, tmp_path):
+    out = tmp_path / 'drives' / 'drive.mcap'
+    out.parent.mkdir()
+    child = processes.python('-m', 'semdepth_ros.cli.main', 'world', '--frames', '5000', '--size', '64x32',
+                             '--out', str(out))
+    deadline = time.monotonic() + 60.0
+    while not list(out.parent.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [path.name for path in out.parent.iterdir()] != []
+    child.process.terminate()
+    assert child.wait(30.0) == 143
+    assert list(out.parent.iterdir()) == []

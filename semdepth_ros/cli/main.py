@@ -3,7 +3,10 @@ from __future__ import annotations
 
 import argparse
 from importlib import import_module
+import os
+import signal
 import sys
+import threading
 
 from semdepth_ros import __version__
 
@@ -27,12 +30,19 @@ EXTRAS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; return 0, the command's own exit code, or 2 after one line on stderr."""
+    """Run one command; return its exit code: 0, 2 after one line on stderr, 130 after Ctrl-C, the command's own."""
     argv = sys.argv[1:] if argv is None else argv
     name = next((a for a in argv if not a.startswith('-')), None)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _terminated)
     try:
-        args = build_parser(name).parse_args(argv)
-        return args.run(args) or 0
+        try:
+            args = build_parser(name).parse_args(argv)
+            return args.run(args) or 0
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        return _nobody_reads()
     except ModuleNotFoundError as error:
         return _fail(name, missing_module(error))
     except (ValueError, OSError) as error:
@@ -66,6 +76,17 @@ def missing_module(error: ModuleNotFoundError) -> str:
     if package == 'semdepth_ros':
         raise error
     return f'the Python module {package} is missing: pip install {package}'
+
+
+def _terminated(number: int, frame) -> None:
+    """End as Ctrl-C does, so that nothing half-written stays."""
+    raise SystemExit(128 + number)
+
+
+def _nobody_reads() -> int:
+    """Return the exit code of a program that writes to a pipe which was closed, as `semdepth ... | head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that Python's own end does not complain
+    return 128 + signal.SIGPIPE
 
 
 def _fail(command: str | None, text: str) -> int:
