@@ -133,7 +133,7 @@ def test_a_reader_that_closes_its_pipe_is_no_error(arguments):
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], stdout=writer,
-                          stderr=subprocess.PIPE, text=True)
+                          stderr=subprocess.PIPE, text=True, env=os.environ | {'PYTHONUNBUFFERED': ''})
     os.close(writer)
     assert (done.returncode, done.stderr) == (141, '')
 
