@@ -9,7 +9,8 @@ from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch_ros.actions import Node
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
 
-SHARE = Path(__file__).resolve().parents[1]  # of the installation or the source tree: config/ beside launch/
+# Of the installation or the source tree: config/ beside launch/. colcon's --symlink-install links to files, not folders.
+SHARE = Path(os.path.abspath(__file__)).parents[1]
 ARGUMENTS = (  # these are the ones to change; everything else is in config/perception.yaml
     ('camera', 'image', 'image topic, raw or .../compressed; its camera_info is the one beside it'),
     ('model', '', 'model file; empty: as params_file says'),
@@ -17,6 +18,7 @@ ARGUMENTS = (  # these are the ones to change; everything else is in config/perc
     ('rviz', 'false', 'show image, depth, classes and cloud in RViz'),
     ('bagfile', '', 'play this bag as the camera'),
     ('use_sim_time', '', 'true: time comes from /clock; empty: true with a bagfile'),
+    ('autostart', '', 'false: a lifecycle manager configures and activates the node; empty: as params_file says'),
 )
 
 
@@ -33,7 +35,10 @@ def start(context):
     given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
     sim_time = {'use_sim_time': is_true(given['use_sim_time'] or str(bool(given['bagfile'])))}
     image = given['camera'].removesuffix('/compressed')
+    if not os.path.isfile(given['params_file']):
+        raise ValueError(f'params_file is {given["params_file"]!r}, expected a file')
     chosen = {**sim_time, **({'model': given['model']} if given['model'] else {}),
+              **({'autostart': is_true(given['autostart'])} if given['autostart'] else {}),
               **({'image_transport': 'compressed'} if image != given['camera'] else {})}
     actions = [Node(
         **perception_executable(), name='perception', output='screen', parameters=[given['params_file'], chosen],
@@ -41,7 +46,7 @@ def start(context):
     if given['bagfile']:
         actions.append(ExecuteProcess(cmd=player(given['bagfile']), output='screen'))
     if is_true(given['rviz']):
-        actions.append(Node(package='rviz2', executable='rviz2', parameters=[sim_time],
+        actions.append(Node(package='rviz2', executable='rviz2', parameters=[sim_time], remappings=[('image', image)],
                             arguments=['-d', str(SHARE / 'config' / 'semdepth.rviz')]))
     return actions
 

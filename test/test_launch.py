@@ -3,7 +3,9 @@ import ast
 import importlib.util
 import os
 from pathlib import Path
+import shutil
 import sys
+import time
 
 import pytest
 import yaml
@@ -54,7 +56,7 @@ def test_the_launch_file_compiles_and_its_arguments_are_those_it_promises():
     compile(tree, str(LAUNCH), 'exec')
     table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
     names = [row.elts[0].value for row in table.elts]
-    assert names == ['camera', 'model', 'params_file', 'rviz', 'bagfile', 'use_sim_time']
+    assert names == ['camera', 'model', 'params_file', 'rviz', 'bagfile', 'use_sim_time', 'autostart']
 
 
 def test_every_class_has_one_cost_in_the_semantic_layer():
@@ -145,18 +147,63 @@ def test_the_launch_file_remaps_the_camera_and_hands_parameters_on(model, proces
         graph.close()
 
 
-def test_the_launch_file_refuses_what_is_neither_true_nor_false(processes):
-    child = launched(processes, 'rviz:=perhaps')
+@pytest.mark.parametrize('argument, words', [
+    ('rviz:=perhaps', "launch argument is 'perhaps', expected true or false"),
+    ('params_file:=/nowhere.yaml', "params_file is '/nowhere.yaml', expected a file")])
+def test_the_launch_file_refuses_what_cannot_be(processes, argument, words):
+    child = launched(processes, argument)
     assert child.wait() != 0
-    assert "launch argument is 'perhaps', expected true or false" in child.output
+    assert words in child.output
 
 
-def test_the_launch_files_fallback_needs_no_lib_folder():
+def test_the_launch_file_leaves_the_start_to_a_manager(model, processes):
+    child = launched(processes, 'autostart:=false', f'model:={model}')
+    from lifecycle_msgs.srv import GetState
+    from ros_graph import Graph, wait_until
+    graph = Graph()
+    try:
+        client = graph.node('manager').create_client(GetState, '/perception/get_state')
+        assert client.wait_for_service(60.0)
+        time.sleep(1.0)
+        answer = client.call_async(GetState.Request())
+        wait_until(answer.done, 20)
+        assert answer.result().current_state.label == 'unconfigured'
+    finally:
+        graph.close()
+
+
+def launch_module(path):
+    """Return a launch file as a module."""
     pytest.importorskip('launch_ros', reason='launch comes with a ROS installation, not from PyPI')
-    spec = importlib.util.spec_from_file_location('perception_launch', LAUNCH)
+    spec = importlib.util.spec_from_file_location('perception_launch', path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    if not (module.SHARE.parents[1] / 'lib' / 'semdepth_ros' / 'perception').is_file():
-        assert module.perception_executable() == {
-            'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.perception']}
-    assert module.SHARE == ROOT and os.path.isfile(dict((n, v) for n, v, _ in module.ARGUMENTS)['params_file'])
+    return module
+
+
+@pytest.mark.parametrize('link', [False, True], ids=['copied', 'symlinked'])
+def test_the_launch_file_finds_the_program_that_colcon_installed_beside_it(tmp_path, link):
+    share, program = tmp_path / 'share' / 'semdepth_ros', tmp_path / 'lib' / 'semdepth_ros' / 'perception'
+    for path in (share / 'launch' / LAUNCH.name, program):
+        path.parent.mkdir(parents=True)
+    program.touch()
+    (os.symlink if link else shutil.copy)(LAUNCH, share / 'launch' / LAUNCH.name)
+    module = launch_module(share / 'launch' / LAUNCH.name)
+    assert module.SHARE == share
+    assert module.perception_executable() == {'package': 'semdepth_ros', 'executable': 'perception'}
+    program.unlink()
+    assert module.perception_executable() == {
+        'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.perception']}
+
+
+def test_rviz_shows_the_camera_that_was_named():
+    module = launch_module(LAUNCH)
+    from launch import LaunchContext
+    context = LaunchContext()
+    context.launch_configurations.update({name: value for name, value, _ in module.ARGUMENTS})
+    context.launch_configurations.update(camera='/front/image_raw/compressed', rviz='true')
+    node, rviz = module.start(context)
+    for shown in (node, rviz):
+        shown._perform_substitutions(context)
+        assert ('image', '/front/image_raw') in shown.expanded_remapping_rules
+    assert '/image' in {topic for _, topic, _ in rviz_displays()}
