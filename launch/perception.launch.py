@@ -61,7 +61,8 @@ def perception_executable():
 def player(bag):
     """Return the command that plays a bag, with ros2 bag where that is installed."""
     if find_spec('ros2bag'):
-        return ['ros2', 'bag', 'play', bag, '--clock', '--exclude-topics', '/clock', '--disable-keyboard-controls']
+        return ['ros2', 'bag', 'play', bag, '--clock', '--exclude-topics', '/clock', '--disable-keyboard-controls',
+                '--delay', '5']  # while the model is loaded
     return [sys.executable, '-m', 'semdepth_ros.nodes.player', bag, '--clock', '--wait', '30']
 
 

@@ -143,13 +143,26 @@ def generate(package: MessagePackage, out: Path, prefixes: list[Path]) -> Path:
     (idl / 'msg').mkdir(parents=True)
     convert = importlib.import_module('rosidl_adapter.msg').convert_msg_to_idl
     for message in package.messages:
-        convert(package.root, package.name, Path(message), idl / 'msg')
+        try:
+            convert(package.root, package.name, Path(message), idl / 'msg')
+        except Exception as error:  # the adapter has many kinds, some without a common ancestor
+            raise MessageBuildError(f'{message} cannot be read: {type(error).__name__}: '
+                                    f'{" ".join(str(error).split())}') from error
+        _expect_known_packages(package, idl / 'msg' / f'{Path(message).stem}.idl')
     arguments = _arguments(package, idl, prefixes)
     if has_type_hashes(prefixes):
         _run(TYPE_HASHES, idl, package, arguments, prefixes)
     for generator, call in GENERATORS.items():
         _run(call, out / generator / package.name, package, arguments, prefixes)
     return idl
+
+
+def _expect_known_packages(package: MessagePackage, idl: Path) -> None:
+    used = {line.split('"')[1].split('/')[0] for line in idl.read_text().splitlines() if line.startswith('#include "')}
+    unknown = sorted(used - {package.name, *package.dependencies})
+    if unknown:
+        raise MessageBuildError(f'{idl.stem}.msg uses {unknown[0]}, expected only {", ".join(package.dependencies)}: '
+                                'name it among the dependencies in setup.py')
 
 
 def _arguments(package: MessagePackage, idl: Path, prefixes: list[Path]) -> dict:

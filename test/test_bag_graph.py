@@ -174,7 +174,7 @@ def test_the_recorders_process_closes_its_bag_on_the_second_ctrl_c_too(tmp_path,
 def test_the_recorder_says_what_nobody_publishes(tmp_path, processes):
     child = processes.python('-m', 'semdepth_ros.nodes.recorder', '/silence', '--out', tmp_path / 'x.mcap', '--wait', '0.2')
     assert child.wait() == 2
-    assert 'recorder: nobody publishes /silence (waited 0.2 s)' in child.output
+    assert 'semdepth bag record: nobody publishes /silence (waited 0.2 s)' in child.output
     assert not list(tmp_path.glob('*.mcap')) and not list(tmp_path.glob('.*'))
 
 

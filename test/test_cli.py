@@ -1,6 +1,7 @@
 """The semdepth program: quick help, one-line errors, nodes with room for images."""
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
 import re
@@ -51,7 +52,7 @@ def test_every_command_has_help_of_its_own(name, capsys):
 @pytest.mark.parametrize('missing, extra', sorted(program.EXTRAS.items()))
 def test_a_missing_package_is_named_in_one_line_with_the_extra_that_brings_it(missing, extra):
     line = program.missing_module(ModuleNotFoundError(f'No module named {missing!r}', name=missing))
-    assert missing in line and f"pip install 'semdepth_ros[{extra}]'" in line
+    assert missing in line and ('source or install ROS 2' if extra == 'ros' else f"pip install '.[{extra}]'") in line
     assert f"'{extra}': " in (ROOT / 'setup.py').read_text()
 
 
@@ -61,7 +62,7 @@ def test_a_command_that_lacks_a_package_ends_with_one_line_and_status_2(monkeypa
     monkeypatch.setattr(program, 'import_module', importing)
     assert program.main(['train', 'recipe']) == 2
     assert capsys.readouterr().err == ("semdepth train: the Python module lightning is missing: "
-                                       "pip install 'semdepth_ros[train]'\n")
+                                       "pip install '.[train]' in semdepth_ros's folder\n")
 
 
 def test_a_fault_in_the_package_itself_is_not_taken_for_a_missing_one(monkeypatch):
@@ -150,3 +151,37 @@ def test_sigterm_leaves_nothing_half_written(processes, tmp_path):
     child.process.terminate()
     assert child.wait(30.0) == 143
     assert list(out.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (('--ros-args', '--params-file', 'nowhere.yaml'), 'nowhere.yaml'),
+    (('--ros-args', '-r', 'image:=/camera/'), '/camera/'),
+    (('--modl', 'mine.safetensors'), '--modl')])
+def test_a_node_names_arguments_that_cannot_be(processes, arguments, words):
+    pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
+    child = processes.python('-m', 'semdepth_ros.cli.main', 'run', 'perception', *arguments)
+    assert child.wait(60.0) == 2
+    assert 'Traceback' not in child.output and words in child.output.strip().splitlines()[-1]
+
+
+def test_a_node_has_help(processes):
+    pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
+    child = processes.python('-m', 'semdepth_ros.nodes.perception', '--help')
+    assert child.wait(60.0) == 0 and '--ros-args' in child.output
+
+
+@pytest.mark.parametrize('file, words', [('.', 'is a folder'), ('/proc/model.safetensors', 'cannot be written')])
+def test_a_model_that_cannot_be_written_is_refused_before_training(capsys, tmp_path, file, words):
+    pytest.importorskip('lightning', reason='training needs lightning')
+    assert program.main(['train', 'small_world', '--data', 'world:day', '--out', str(tmp_path / 'run'),
+                         '--export', file]) == 2
+    assert words in capsys.readouterr().err and not (tmp_path / 'run').exists()
+
+
+def test_training_stays_out_of_the_towns_that_are_tested_on():
+    from semdepth_ros.cli.train import _with_data
+    from semdepth_ros.training.recipe_file import read_recipe
+    args = argparse.Namespace(data=['world:day:1:200@2', 'drives/a'], val=['world:day:900:20', 'drives/b'], labels=None)
+    recipe = _with_data(read_recipe('small_world'), args)
+    assert [entry.options for entry in recipe.data] == [{'split': 'train'}, {}]
+    assert [entry.options for entry in recipe.validation] == [{'split': 'val'}, {}]

@@ -18,7 +18,7 @@ from rclpy.serialization import deserialize_message, serialize_message  # noqa: 
 from semdepth_ros import msg  # noqa: E402
 from semdepth_ros.message_compilation import LIBRARIES  # noqa: E402
 from semdepth_ros.message_generation import (  # noqa: E402
-    compilers, has_ros, MessageBuildError, MODULES, require_tools, ros_prefixes, snake_case)
+    compilers, generate, has_ros, MessageBuildError, MessagePackage, MODULES, require_tools, ros_prefixes, snake_case)
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITIONS = sorted((ROOT / 'msg').glob('*.msg'))
@@ -261,3 +261,15 @@ def test_a_prefix_that_holds_only_this_package_is_no_ros(tmp_path):
 
 def test_file_names_follow_rosidl():
     assert [snake_case(n) for n in ('ModelInfo', 'TFMessage', 'Point2D')] == ['model_info', 'tf_message', 'point2_d']
+
+
+@pytest.mark.parametrize('text, words', [
+    ('int99 x', "msg/Odd.msg cannot be read"),
+    ('geometry_msgs/Pose pose', 'Odd.msg uses geometry_msgs, expected only std_msgs')])
+def test_a_message_that_cannot_be_generated_is_named_in_one_line(tmp_path, text, words):
+    (tmp_path / 'msg').mkdir()
+    (tmp_path / 'msg' / 'Odd.msg').write_text(text + '\n')
+    package = MessagePackage.found_in(tmp_path, 'odd_msgs', ('std_msgs',))
+    with pytest.raises(MessageBuildError) as error:
+        generate(package, tmp_path / 'out', ros_prefixes())
+    assert words in str(error.value) and '\n' not in str(error.value)

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 import json
 import os
 from pathlib import Path
@@ -61,7 +62,12 @@ def run_inspect(args: argparse.Namespace) -> int:
 
 
 def run_node(args: argparse.Namespace) -> None:
-    """Replace this process by the player or the recorder, with the Fast DDS profile for large messages."""
+    """Replace this process by the player or the recorder, with the Fast DDS profile for large messages.
+
+    :raises ModuleNotFoundError: there is no ROS 2 in this Python environment
+    """
+    if find_spec('rclpy') is None:
+        raise ModuleNotFoundError('no module rclpy', name='rclpy')
     sys.stdout.flush()
     os.execve(sys.executable, [sys.executable, '-m', args.node, *args.arguments], with_large_messages(os.environ))
 

@@ -14,6 +14,7 @@ import numpy as np
 from semdepth_ros import __version__
 from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.cli.demo import free_domain
+from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
 
 SHAPES = ((1242, 375), (1280, 720))
@@ -42,12 +43,12 @@ def run(args: argparse.Namespace) -> int:
     if not args.no_graph and find_spec('rclpy') is None:
         raise ModuleNotFoundError('no module rclpy', name='rclpy')
     from semdepth_ros.perception.speed_table import speed_table
+    expect_writable(args.json)
     result = measure_perceptor(args)
     if not args.no_graph:
         result['graph'] = measure_graphs(args)
     print('\n'.join(speed_table(result)))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
     return 0
 

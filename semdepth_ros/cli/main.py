@@ -71,8 +71,11 @@ def missing_module(error: ModuleNotFoundError) -> str:
     if module.startswith('semdepth_ros.msg'):
         return ("the messages of semdepth_ros were not built, since it was installed where no ROS 2 was found: install "
                 'ROS 2, then semdepth_ros once more')
+    if EXTRAS.get(package) == 'ros':
+        return (f'the Python module {package} is missing: source or install ROS 2, then install semdepth_ros once more, '
+                'so that its messages are built')
     if package in EXTRAS:
-        return f"the Python module {package} is missing: pip install 'semdepth_ros[{EXTRAS[package]}]'"
+        return f"the Python module {package} is missing: pip install '.[{EXTRAS[package]}]' in semdepth_ros's folder"
     if package == 'semdepth_ros':
         raise error
     return f'the Python module {package} is missing: pip install {package}'

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import yaml
 
+from semdepth_ros.cli.outputs import expect_writable
+
 
 def add_parser(subparsers) -> None:
     """Add the command to the parser."""
@@ -44,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from semdepth_ros.training.recipe_file import read_recipe
     from semdepth_ros.training.trainer import build_fabric, train
     recipe = _with_data(read_recipe(args.recipe, _settings(args)), args)
+    expect_writable(args.export)
     if args.init:
         network, card = load_network(args.init)
         recipe = replace(recipe, architecture=card.architecture, focal_px=card.focal_px)
@@ -70,7 +73,10 @@ def _settings(args: argparse.Namespace) -> dict:
         key, found, value = text.partition('=')
         if not found:
             raise ValueError(f'--set {text!r}: expected KEY=VALUE')
-        settings[key] = yaml.safe_load(value)
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f'--set {text!r}: the value is not YAML') from None
     return settings | ({} if args.steps is None else {'steps': args.steps})
 
 
@@ -84,14 +90,19 @@ def _with_data(recipe, args: argparse.Namespace):
     if args.data:
         recipe = replace(recipe, data=tuple(_entry(model, spec) for spec in args.data))
     if args.val:
-        recipe = replace(recipe, validation=tuple(DataEntry(spec) for spec in args.val))
+        recipe = replace(recipe, validation=tuple(DataEntry(spec, options=_towns(spec, 'val')) for spec in args.val))
     return recipe
 
 
 def _entry(model, spec: str):
     weighted = re.fullmatch(r'(.+)@(\d+(?:\.\d+)?)', spec)
     source, weight = weighted.groups() if weighted else (spec, 1.0)
-    return replace(model, source=source, weight=float(weight), options={})
+    return replace(model, source=source, weight=float(weight), options=_towns(source, 'train'))
+
+
+def _towns(source: str, split: str) -> dict:
+    """Return the options that keep a world's test towns, which others are evaluated on, out of training."""
+    return {'split': split} if source.startswith('world:') else {}
 
 
 def _seeded(seed: int, build, *arguments):

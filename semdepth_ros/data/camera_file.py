@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+import reprlib
 
 import yaml
 
@@ -21,7 +22,7 @@ def camera_from_dict(values: dict, source: str) -> Camera:
     :raises ValueError: a key is missing or its value is not a camera's
     """
     if not isinstance(values, dict):
-        raise ValueError(f'{source}: calibration is {values!r}, expected the keys {", ".join(REQUIRED)}')
+        raise ValueError(f'{source}: calibration is {reprlib.repr(values)}, expected the keys {", ".join(REQUIRED)}')
     if 'camera_matrix' in values:
         values = _from_ros(values, source)
     missing = [key for key in REQUIRED if values.get(key) is None]

@@ -1,6 +1,7 @@
 """The perception node: camera images in; depth, classes and labelled clouds out."""
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 import threading
@@ -19,12 +20,13 @@ from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.memory_keeping import keep_freed_memory
 from semdepth_ros.nodes.perceiving import Perceiving
 from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics
-from semdepth_ros.nodes.process import run_until_signal
+from semdepth_ros.nodes.process import read_arguments, run_until_signal
 from semdepth_ros.nodes.shared_memory_check import check_room
 from semdepth_ros.nodes.spinning import spin_until
 from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+_PARAMETERS = 'Parameters and remappings follow --ros-args, such as: --ros-args -r image:=/camera/image -p model:=default'
 _POLL_S = 0.2  # every distribution can be asked who subscribes; not every one tells by itself
 
 
@@ -139,6 +141,8 @@ class PerceptionNode(LifecycleNode):
 
 def main(argv: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; return its exit code."""
+    argv = sys.argv if argv is None else argv
+    read_arguments(argparse.ArgumentParser('perception', description=__doc__, epilog=_PARAMETERS), argv)
     os.environ.update(with_large_messages(os.environ))
     keep_freed_memory()
 
@@ -150,7 +154,7 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             node.destroy_node()
 
-    return run_until_signal('perception', body, sys.argv if argv is None else argv)
+    return run_until_signal('perception', body, argv)
 
 
 if __name__ == '__main__':

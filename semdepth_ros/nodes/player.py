@@ -9,13 +9,12 @@ import time
 
 import rclpy
 from rclpy.node import Node
-from rclpy.utilities import remove_ros_args
 from rosgraph_msgs.msg import Clock
 
 from semdepth_ros.bridge.bag_file import BagReader, Topic
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.data.bag_topics import choose_topics
-from semdepth_ros.nodes.process import run_until_signal
+from semdepth_ros.nodes.process import read_arguments, run_until_signal
 
 CLOCK = '/clock'
 SETTLE_S = 0.5  # for the other subscribers to be found, and for the last messages to arrive
@@ -86,14 +85,14 @@ class BagPlayer:
 def main(argv: list[str] | None = None) -> int:
     """Run the player as a node; return its exit code."""
     argv = sys.argv if argv is None else argv
-    parser = argparse.ArgumentParser('player', description=__doc__)
+    parser = argparse.ArgumentParser('semdepth bag play', description=__doc__)
     parser.add_argument('bag', help='.mcap, .db3, or the folder of a rosbag2 recording')
     parser.add_argument('--topics', nargs='+', metavar='TOPIC', help='play only these')
     parser.add_argument('--rate', type=float, default=1.0, help='0.5 takes twice as long as the recording')
     parser.add_argument('--loop', action='store_true', help='begin again at the end')
     parser.add_argument('--clock', action='store_true', help='publish /clock even if the bag has none')
     parser.add_argument('--wait', type=float, default=5.0, metavar='S', help='wait so long for a subscriber first')
-    args = parser.parse_args(remove_ros_args(argv)[1:])
+    args = read_arguments(parser, argv)
 
     def body(stop: threading.Event) -> None:
         node = rclpy.create_node('bag_player')
@@ -108,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
             pass
         stop.wait(SETTLE_S)
 
-    return run_until_signal('player', body, argv)
+    return run_until_signal('semdepth bag play', body, argv)
 
 
 def _publisher(node: Node, types: RclpyTypes, topic: Topic):

@@ -11,14 +11,13 @@ import time
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.utilities import remove_ros_args
 
 from semdepth_ros.bridge.bag_file import BagWriter, Topic
 from semdepth_ros.bridge.cdr import begins_with_header
 from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos, following
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.data.bag import stamp_of
-from semdepth_ros.nodes.process import run_until_signal
+from semdepth_ros.nodes.process import read_arguments, run_until_signal
 
 QUEUE = 20  # messages a topic that may wait while the disk is busy
 
@@ -94,13 +93,13 @@ def find_topics(node: Node, names: list[str], timeout_s: float, stop: threading.
 def main(argv: list[str] | None = None) -> int:
     """Run the recorder as a node until a signal comes; return its exit code."""
     argv = sys.argv if argv is None else argv
-    parser = argparse.ArgumentParser('recorder', description=__doc__)
+    parser = argparse.ArgumentParser('semdepth bag record', description=__doc__)
     parser.add_argument('topics', nargs='+', metavar='TOPIC')
     parser.add_argument('--out', required=True, metavar='BAG', help='X.mcap, X.db3, or no suffix: a folder')
     parser.add_argument('--force', action='store_true', help='replace BAG if it exists')
     parser.add_argument('--by-stamp', action='store_true', help="file messages under their header's stamp")
     parser.add_argument('--wait', type=float, default=10.0, metavar='S', help='wait so long for publishers')
-    args = parser.parse_args(remove_ros_args(argv)[1:])
+    args = read_arguments(parser, argv)
 
     def body(stop: threading.Event) -> None:
         bag = BagWriter(args.out, args.force)
@@ -117,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
             recorder.stop()
         print(f'{args.out}: ' + ', '.join(f'{name} {count}' for name, count in recorder.counts.items()))
 
-    return run_until_signal('recorder', body, argv)
+    return run_until_signal('semdepth bag record', body, argv)
 
 
 def _quality(publishers: list) -> Qos:
