@@ -271,6 +271,7 @@ def test_weights_change_between_frames_only_to_what_was_announced_and_fits(clien
             (models[1], {'file': '../' + models[1].name}, ['without folders']),
             (models[1], {'factory_hash': 'e' * 64}, ['eeeeeeeeeeee', 'factory']),
             (models[1], {'version': 0}, ['not newer than version 0']),
+            (models[1], {'version': 7}, ['model card has version 1, expected 7']),
             (models[1], {'action': 9}, ['action is 9']),
             (models[1], {'file': 'gone.safetensors'}, ['gone.safetensors', 'cannot be read'])):
         announce(client, file, models[1], **changes)
@@ -285,6 +286,7 @@ def test_weights_change_between_frames_only_to_what_was_announced_and_fits(clien
     assert len({bytes(m.data) for m in before}) == 1 == len({bytes(m.data) for m in after})
     assert before[0].data != after[0].data
     assert (first.file, first.parent, first.name) == ('v2.safetensors', 1, 'tiny')
+    assert first.sha256 == hashlib.sha256(models[2].read_bytes()).hexdigest()
 
 
 def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client, models):

@@ -104,6 +104,19 @@ def refuses(perceptor, path, message, expected):
     np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[0])
 
 
+def test_weights_may_be_prepared_long_before_they_are_served(perceptor, files, expected):
+    candidate = perceptor.prepare_weights(files[1], version=1)
+    assert candidate.card.version == 1 and perceptor.version == 0
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[0])
+    perceptor.serve(candidate)
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[1])
+
+
+def test_weights_of_another_version_than_expected_are_not_prepared(perceptor, files):
+    with pytest.raises(ModelFileError, match='1.safetensors: model card has version 1, expected 7'):
+        perceptor.prepare_weights(files[1], version=7)
+
+
 def test_weights_of_another_factory_are_refused(perceptor, files, expected, tmp_path):
     network = new_network(5)
     card = ModelCard(architecture=network.architecture, focal_px=150.0, input=InputRule(pixels=160 * 64), version=7)
