@@ -304,8 +304,13 @@ def test_probes_that_are_missing_or_misshapen_are_refused(network):
     tensors = make_probes(network, images())
     with pytest.raises(ModelFileError, match='probe frame 1 is missing'):
         check_probes(network, {n: t for n, t in tensors.items() if n != 'probe.1.labels'})
-    with pytest.raises(ModelFileError, match='probe frame 0 has shapes'):
-        check_probes(network, tensors | {'probe.0.labels': torch.zeros(3, 3)})
+    for name, tensor, message in (
+            ('probe.0.labels', torch.zeros(3, 3, dtype=torch.uint8), 'probe frame 0 has shapes'),
+            ('probe.0.image', tensors['probe.0.image'][..., :1], r'probe frame 0 has shapes \[\[64, 96, 1\]'),
+            ('probe.1.image', tensors['probe.1.image'][0], r'probe frame 1 has shapes \[\[96, 3\]'),
+            ('probe.1.image', tensors['probe.1.image'].float(), r'probe frame 1 has types \[torch.float32')):
+        with pytest.raises(ModelFileError, match=message):
+            check_probes(network, tensors | {name: tensor})
     with pytest.raises(ValueError, match='1 probe images were given, expected 2'):
         make_probes(network, images()[:1])
 

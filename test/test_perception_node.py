@@ -5,6 +5,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
@@ -289,9 +290,18 @@ def test_weights_change_between_frames_only_to_what_was_announced_and_fits(clien
     assert first.sha256 == hashlib.sha256(models[2].read_bytes()).hexdigest()
 
 
-def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client, models):
+def no_room(*arguments):
+    raise torch.cuda.OutOfMemoryError('no room')
+
+
+def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client, node, models, monkeypatch):
     client.listen('perception/model_info', name=MODEL_INFO, qos=LATCHED)
     client.listen('depth/image')
+    assert version_of(client) == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(node._perceiving.perceptor.engine, 'twin', no_room, raising=False)
+        response = client.call('rollback', Trigger)
+    assert not response.success and response.message == 'OutOfMemoryError: no room'
     assert version_of(client) == 2
     response = client.call('rollback', Trigger)
     assert response.success and '0' in response.message

@@ -3,6 +3,7 @@ import hashlib
 from types import SimpleNamespace as Fields
 
 import pytest
+import torch
 
 pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
 from perception_client import CAMERA, PIXELS, TYPES  # noqa: E402
@@ -100,3 +101,23 @@ def test_a_refused_file_leaves_what_is_known_of_the_version_it_claims_to_be(chan
     node.told('refused', 'model card has version 0, expected 1')
     assert channel.rollback() == 'serving version 1 again instead of 2'
     assert announced(channel, node, perceptor.perceive(FRAME)) == [(1, 'v1.safetensors')]
+
+
+def fail(error):
+    def failing(*arguments):
+        raise error
+    return failing
+
+
+def test_whatever_goes_wrong_with_one_file_is_told_and_the_next_one_is_heard(
+        channel, node, perceptor, models, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(perceptor.engine, 'twin', fail(torch.cuda.OutOfMemoryError('no room\nfor it')), raising=False)
+        node.listener(update(perceptor, models[1], 1))
+        node.told("weights version 1 ('v1.safetensors') refused: OutOfMemoryError: no room for it")
+    with monkeypatch.context() as patched:
+        patched.setattr(perceptor.engine, 'take', fail(RuntimeError('device lost')), raising=False)
+        node.listener(update(perceptor, models[1], 1))
+        node.told('RuntimeError: device lost')
+    node.listener(update(perceptor, models[2], 2))
+    node.told('serving version 2 of tiny instead of 0')

@@ -18,6 +18,7 @@ from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.camera_output import CameraOutput
 from semdepth_ros.nodes.camera_scale import CameraScale, LearnedScale
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.shared_memory_check import check_segment
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.nodes.transform_listener import CameraHeightListener
@@ -137,8 +138,7 @@ class Perceiving:
             self._log.warn(f'{camera.input.image_topic}: {error}')
         except Exception as error:
             camera.statistics.count('failed')
-            self._log.warn(f'{camera.input.image_topic}: a frame failed with {type(error).__name__}: '
-                           f'{" ".join(str(error).split())}')
+            self._log.warn(f'{camera.input.image_topic}: a frame failed with {one_line(error)}')
 
     def _perceive(self, camera: CameraChannel, arrival: Arrival) -> None:
         times = [arrival.at_s, time.monotonic()]

@@ -15,6 +15,7 @@ from semdepth_ros.bridge.qos import LATCHED
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.weights_update import accepted_file
 from semdepth_ros.model_file import ModelCard
+from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception import Perceptor, Scale
 
@@ -92,8 +93,8 @@ class WeightsChannel:
             try:
                 with self._changing:
                     self._take(update)
-            except (ValueError, OSError) as error:
-                self._log.warn(str(error))
+            except Exception as error:  # whatever one file does, the next announcement must be heard
+                self._log.warn(one_line(error))
 
     def _take(self, update: Any) -> None:
         path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn)
@@ -102,8 +103,8 @@ class WeightsChannel:
             return
         try:
             candidate = self._perceptor.prepare_weights(path, update.version)
-        except ValueError as error:
-            raise ValueError(f'weights version {update.version} ({path.name!r}) refused: {error}') from error
+        except Exception as error:
+            raise ValueError(f'weights version {update.version} ({path.name!r}) refused: {one_line(error)}') from error
         # Known before they are served: the next frame may already be answered by them.
         self._versions[update.version] = self._served(candidate.card, path.name, update.sha256)
         self._perceptor.serve(candidate)
