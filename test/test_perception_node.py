@@ -206,6 +206,9 @@ def test_a_fixed_scale_makes_depth_metric_and_multiplies_it(client, node, truth)
     np.testing.assert_allclose(depth[near], 2 * truth.depth[near], rtol=1e-5)
     info = client.answers(header, 'perception/model_info')[0]
     assert (info.metric, info.scale, info.scale_source, info.version) == (True, 2.0, 'fixed', 0)
+    header = client.send(CAMERA.scaled(640, 480))
+    assert not client.answers(header, 'perception/model_info')[0].metric
+    client.warned('not metric', 'no camera_info says its focal length')
     for name, value in (('scale_source', 'none'), ('max_range_m', 80.0)):
         set_parameter(node, name, value)
 

@@ -168,11 +168,11 @@ class Perceiving:
         self.weights.announce(camera.name, header, perception.model_version, perception.scale, kind,
                               (geometry.width, geometry.height))
         camera.metric = perception.scale.metric
-        if not camera.metric and (camera.name, kind) not in self._metric_told:
-            self._metric_told.add((camera.name, kind))
-            self._node.get_logger().warning(
-                f'{camera.input.image_topic}: depth is not metric on this camera (scale_source is {kind!r}); see '
-                'scale_source in the parameters')
+        why = f'scale_source is {kind!r}' if frame.camera else 'no camera_info says its focal length'
+        if not camera.metric and (camera.name, why) not in self._metric_told:
+            self._metric_told.add((camera.name, why))
+            self._node.get_logger().warning(f'{camera.input.image_topic}: depth is not metric on this camera ({why}); '
+                                            'see scale_source in the parameters')
 
     def _notice_changes(self, camera: CameraChannel, frame: Frame) -> None:
         size = (frame.width, frame.height)

@@ -107,10 +107,14 @@ class Perceptor:
         self._scale_source = GivenScale(source) if isinstance(source, Scale) else source
 
     def perceive(self, frame: Frame) -> Perception:
-        """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes."""
+        """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes.
+
+        Whatever the scale's source says, depth is not metric for a frame without a camera.
+        """
         source = self._scale_source
         with self._running:
-            geometry, card, scale = self._geometry(frame), self.card, source.scale
+            geometry, card = self._geometry(frame), self.card
+            scale = source.scale.on(geometry.source)
             multiplier = geometry.depth_factor(card.focal_px) * scale.value
             settings = [multiplier, card.sigma['floor'], card.sigma['gain'], self._max_range_m]
             block = self._pipeline(frame, geometry).run(frame, settings)
