@@ -92,6 +92,17 @@ def test_a_frame_is_said_to_be_of_the_version_that_answered_it_whatever_is_serve
     assert announced(channel, node, perceptor.perceive(FRAME)) == [(2, 'v2.safetensors')]
 
 
+def test_a_scale_that_changes_is_news_an_estimated_one_from_one_percent(channel, node, perceptor):
+    perception = perceptor.perceive(FRAME)
+
+    def said(source, *scales):
+        return [bool(announced(channel, node, perception, Scale(*s, True), source)) for s in scales]
+    assert said('fixed', (2.0, 0.0), (2.0, 0.0), (2.001, 0.0), (2.001, 0.0)) == [True, False, True, False]
+    assert said('camera_height', (2.0, 0.1), (2.015, 0.1), (2.03, 0.1), (2.03, 0.12), (2.03, 0.06)) == [
+        True, False, True, False, True]
+    assert node.infos[-1].scale == pytest.approx(2.03) and node.infos[-1].scale_sigma == pytest.approx(0.06 / 2.03)
+
+
 def test_a_refused_file_leaves_what_is_known_of_the_version_it_claims_to_be(channel, node, perceptor, models):
     node.listener(update(perceptor, models[1], 1))
     node.told('serving version 1')

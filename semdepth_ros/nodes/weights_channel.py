@@ -20,6 +20,7 @@ from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception import Perceptor, Scale
 
 UPDATE = 'semdepth_ros/msg/WeightsUpdate'
+_NOISE = 0.01  # of the scale: a smaller change of one that is estimated in every image is no news
 
 
 class WeightsChannel:
@@ -70,8 +71,9 @@ class WeightsChannel:
         :param camera: the camera's name; each is told of its own first image
         """
         news = (version, scale_source, scale.metric, input_size)
-        if self._announced.get(camera) != news:
-            self._announced[camera] = news
+        told, told_scale = self._announced.get(camera, (None, scale))
+        if news != told or _has_moved(told_scale, scale, 0.0 if scale_source == 'fixed' else _NOISE):
+            self._announced[camera] = news, scale
             self._publish(header, version, scale, scale_source, input_size)
 
     def rollback(self) -> str:
@@ -117,3 +119,8 @@ class WeightsChannel:
     def _publish(self, header: Any, version: int, scale: Scale, scale_source: str, input_size: tuple[int, int]) -> None:
         served = self._versions[version]
         self._publisher.publish(make_model_info(self._types, header, served, scale, scale_source, input_size))
+
+
+def _has_moved(told: Scale, scale: Scale, fraction: float) -> bool:
+    """Return whether the value or the deviation has changed by more than this fraction of the value told last."""
+    return max(abs(scale.value - told.value), abs(scale.sigma - told.sigma)) > fraction * told.value
