@@ -1,6 +1,7 @@
 """The perception node on a live graph: everything it is asked for, and everything that can be wrong with its input."""
 import hashlib
 import shutil
+import weakref
 
 import cv2
 import numpy as np
@@ -323,12 +324,17 @@ def transition(client, label):
     return client.call('change_state', ChangeState, transition=request.transition).success
 
 
-def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failure(client, node, models, tmp_path):
+def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failure(client, node, models, tmp_path,
+                                                                                   monkeypatch):
     client.listen('depth/image')
     assert not set_parameter(node, 'model', 'other').successful
     assert transition(client, 'deactivate') and node.state == 'inactive'
     wait_until(lambda: not client.images.get_subscription_count(), what='inactive')
-    assert transition(client, 'cleanup') and node.state == 'unconfigured'
+    model, left = weakref.ref(node._perceiving.perceptor), []
+    with monkeypatch.context() as patched:  # the device's memory is given back where there is such a device
+        patched.setattr(torch.cuda, 'is_available', lambda: left.append(model()) or False)
+        assert transition(client, 'cleanup') and node.state == 'unconfigured'
+    assert left == [None], 'the model was still there when its memory was to be given back'
     bad = tmp_path / 'bad.safetensors'
     shutil.copy(models[0], bad)
     bad.write_bytes(bad.read_bytes()[:-100])

@@ -1,6 +1,7 @@
 """What the perception node has between configure and cleanup: Perceptor, cameras, and a frame's way through."""
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,7 @@ class Perceiving:
             self.weights = WeightsChannel(node, types, self.perceptor, file, folder, log)
         except Exception:
             self._close_cameras()
+            del self.perceptor  # the error that is under way holds on to this object, and with it to the device's memory
             raise
 
     def activate(self) -> None:
@@ -95,7 +97,8 @@ class Perceiving:
         self.weights.end()
         self._heights.close()
         self._learner.update(wanted=False)
-        del self.perceptor
+        del self.perceptor, self.weights
+        gc.collect()  # what is left of the network in reference cycles, before its memory can go back
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
