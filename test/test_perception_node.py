@@ -10,6 +10,7 @@ import torch
 
 pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
@@ -346,6 +347,23 @@ def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failu
     assert transition(client, 'configure') and transition(client, 'activate') and node.state == 'active'
     wait_until(lambda: client.images.get_subscription_count() and client.infos.get_subscription_count())
     client.answers(client.send(), 'depth/image')
+
+
+@pytest.mark.parametrize('policy, value, words', [
+    ('reliability', 'rubbish', '`rubbish`'), ('reliability', 3, "'3'"), ('depth', -1, 'history depth')])
+def test_an_impossible_quality_of_an_output_is_a_failure_in_one_line_that_leaves_no_topic(graph, models, policy, value,
+                                                                                          words):
+    override = {f'qos_overrides./semantic/image.publisher.{policy}': value}
+    node = PerceptionNode('impossible', context=graph.context, parameter_overrides=[
+        Parameter(name, value=v) for name, v in {'model': str(models[0]), 'autostart': False, **override}.items()])
+    graph.nodes.append(node)
+    before = {publisher.topic for publisher in node.publishers}
+    for _ in range(2):
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert {publisher.topic for publisher in node.publishers} == before
+    assert node._failure.startswith('semantic/image cannot be published: ') and '\n' not in node._failure
+    assert words in node._failure
+    assert 'qos_overrides./semantic/image.publisher takes reliability (reliable, best_effort)' in node._failure
 
 
 @pytest.fixture(scope='module')

@@ -42,8 +42,8 @@ class WeightsChannel:
         self._subscription = None
         self._updates: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._load_all, name='load weights', daemon=True)
-        self._thread.start()
         self._publish(make_header(types, 0, ''), perceptor.version, Scale(), 'none', (0, 0))
+        self._thread.start()
 
     def open(self) -> None:
         """Listen to announcements; the newest one comes at once."""
