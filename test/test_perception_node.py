@@ -1,6 +1,7 @@
 """The perception node on a live graph: everything it is asked for, and everything that can be wrong with its input."""
 import hashlib
 import shutil
+import time
 import weakref
 
 import cv2
@@ -316,13 +317,25 @@ def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client
     again = client.call('rollback', Trigger)
     assert not again.success and 'no earlier weights' in again.message
     assert version_of(client) == 0
-    client.node.destroy_publisher(client.updates)
 
 
 def transition(client, label):
     request = ChangeState.Request()
     request.transition.label = label
     return client.call('change_state', ChangeState, transition=request.transition).success
+
+
+def test_what_was_rolled_back_from_is_refused_after_a_cleanup_too(client, node):
+    assert all(transition(client, label) for label in ('deactivate', 'cleanup', 'configure'))
+    start_s = time.monotonic()
+    assert transition(client, 'activate')
+
+    def last_trouble():  # the log itself says it once in five seconds only
+        text, ago_s = node._log.last()
+        return text if ago_s < time.monotonic() - start_s else ''
+    assert 'rolled back from' in wait_until(last_trouble, 20.0, 'the latched update to be refused')
+    assert node._perceiving.perceptor.version == 0
+    client.node.destroy_publisher(client.updates)
 
 
 def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failure(client, node, models, tmp_path,

@@ -63,7 +63,7 @@ def node():
 @pytest.fixture
 def channel(models, perceptor, node):
     log = ThrottledLog(node.get_logger(), period_s=0.0)
-    channel = WeightsChannel(node, TYPES, perceptor, models[0], models[0].parent, log)
+    channel = WeightsChannel(node, TYPES, perceptor, models[0], models[0].parent, set(), log)
     channel.open()
     yield channel
     channel.end()

@@ -48,10 +48,12 @@ class CameraChannel:
 class Perceiving:
     """Loads the model and makes topics; perceives between activate() and deactivate().
 
+    :param withdrawn: SHA-256 (hex) of weights that a person has rolled back from, which outlives this
     :raises ValueError: the model, the device or an overridden quality of service cannot be used
     """
 
-    def __init__(self, node: LifecycleNode, types: RclpyTypes, parameters: DeclaredParameters, log: ThrottledLog):
+    def __init__(self, node: LifecycleNode, types: RclpyTypes, parameters: DeclaredParameters, withdrawn: set[str],
+                 log: ThrottledLog):
         self._node, self._parameters, self._log = node, parameters, log
         self.is_active, self.fault = False, ''
         self._metric_told, self._segment_checked = set(), False
@@ -68,7 +70,7 @@ class Perceiving:
             for name in [n for n in parameters['cameras'] if n] or ['']:
                 self.cameras[name] = self._camera(types, name)
             folder = weights_folder(parameters['weights_dir'])
-            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, log)
+            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, withdrawn, log)
         except Exception:
             self._close_cameras()
             del self.perceptor  # the error that is under way holds on to this object, and with it to the device's memory

@@ -38,6 +38,7 @@ class PerceptionNode(LifecycleNode):
     def __init__(self, name: str = 'perception', **options: Any):
         super().__init__(name, **options)
         self._types, self._perceiving, self._enabled, self._failure = RclpyTypes(), None, True, ''
+        self._withdrawn: set[str] = set()
         self._forward = ForwardToRos(self.get_logger())
         self._log = ThrottledLog(self.get_logger())
         self._declared = DeclaredParameters(self, PERCEPTION, lambda: self._perceiving is not None)
@@ -56,7 +57,7 @@ class PerceptionNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and make the topics."""
         try:
-            self._perceiving = Perceiving(self, self._types, self._declared, self._log)
+            self._perceiving = Perceiving(self, self._types, self._declared, self._withdrawn, self._log)
         except Exception as error:
             self._failure = one_line(error)
             self.get_logger().error(f'cannot be configured: {self._failure}')

@@ -30,13 +30,14 @@ class WeightsChannel:
 
     :param file: what was loaded at first
     :param folder: where announced files lie
+    :param withdrawn: SHA-256 (hex) of files that a person has rolled back from; rollback() adds to it
     """
 
     def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path,
-                 log: ThrottledLog):
+                 withdrawn: set[str], log: ThrottledLog):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._versions = {perceptor.version: self._served(perceptor.card, file.name, sha256_of(file))}
-        self._withdrawn, self._announced = set(), {}
+        self._withdrawn, self._announced = withdrawn, {}
         self._changing = threading.Lock()
         self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
         self._subscription = None
