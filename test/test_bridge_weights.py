@@ -38,7 +38,8 @@ def test_a_rollback_may_name_an_older_version_and_one_that_was_withdrawn(update,
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'version': 3}, 'not newer than version 3'), ({'action': 0}, 'action is 0'),
+    ({'version': 3}, 'not newer than version 3'),
+    ({'version': 3, 'action': ROLLBACK}, 'another file of version 3'), ({'action': 0}, 'action is 0'),
     ({'factory_hash': 'a' * 64}, 'aaaa.*ffff'),
     ({'sha256': 'b' * 64}, 'bbbb'), ({'file': 'v5.safetensors'}, 'v5.safetensors.*cannot be read'),
     ({'file': ''}, 'without folders'),

@@ -92,6 +92,16 @@ def test_a_frame_is_said_to_be_of_the_version_that_answered_it_whatever_is_serve
     assert announced(channel, node, perceptor.perceive(FRAME)) == [(2, 'v2.safetensors')]
 
 
+def test_what_is_served_may_be_announced_again(channel, node, perceptor, models):
+    node.listener(update(perceptor, models[1], 1))
+    node.told('serving version 1')
+    for action in (1, 2):
+        node.listener(update(perceptor, models[1], 1, action))
+    node.listener(update(perceptor, models[2], 1, action=2))
+    node.told('refused', 'another file of version 1')
+    assert len(node.lines) == 2 and perceptor.version == 1
+
+
 def test_a_scale_that_changes_is_news_an_estimated_one_from_one_percent(channel, node, perceptor):
     perception = perceptor.perceive(FRAME)
 

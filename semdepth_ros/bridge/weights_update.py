@@ -38,6 +38,8 @@ def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Colle
                          f'{served.factory[:12]!r}')
     if update.action == PROMOTE and update.version <= served.version:
         raise ValueError(f'{what} refused: not newer than version {served.version}, which is served')
+    if update.version == served.version:
+        raise ValueError(f'{what} refused: another file of version {served.version} is served')
     if update.sha256 in withdrawn and update.action == PROMOTE:
         raise ValueError(f'{what} refused: they were rolled back from')
     path = _inside(folder, update.file, what)
