@@ -105,7 +105,7 @@ class WeightsChannel:
             return  # the latched announcement of what is served comes again with every activation
         path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn)
         try:
-            candidate = self._perceptor.prepare_weights(path, update.version)
+            candidate = self._perceptor.prepare_weights(path, update.version, update.sha256)
         except Exception as error:
             raise ValueError(f'weights version {update.version} ({path.name!r}) refused: {one_line(error)}') from error
         # Known before they are served: the next frame may already be answered by them.

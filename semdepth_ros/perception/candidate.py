@@ -34,16 +34,18 @@ class Candidate:
         return self.weights.card
 
 
-def read_candidate(path: str | os.PathLike, served: Weights, engine: Engine, version: int | None = None) -> Candidate:
+def read_candidate(path: str | os.PathLike, served: Weights, engine: Engine, version: int | None = None,
+                   sha256: str | None = None) -> Candidate:
     """Return the weights of a file, checked to be another version of those served.
 
     :param engine: the engine that serves; the probe frames run through a twin of it
     :param version: the version that the file must say it is; None for any
-    :raises ModelFileError: a file that cannot be read, is of another factory, architecture or version, or whose probes
-        come out wrong
+    :param sha256: what the file must have, in hex; None for any
+    :raises ModelFileError: a file that cannot be read, is of another factory, architecture, version or hash, or whose
+        probes come out wrong
     """
     path = find_model(path)
-    tensors, card = read_model(path)
+    tensors, card = read_model(path, sha256)
     try:
         if version not in (None, card.version):
             raise ModelFileError(f'model card has version {card.version}, expected {version}')

@@ -142,13 +142,15 @@ class Perceptor:
         self.serve(candidate)
         return candidate.card
 
-    def prepare_weights(self, path: str | os.PathLike, version: int | None = None) -> Candidate:
+    def prepare_weights(self, path: str | os.PathLike, version: int | None = None,
+                        sha256: str | None = None) -> Candidate:
         """Return another version of the same network, ready to be served; the first half of load_weights.
 
         :param version: the version that the file must say it is; None for any
-        :raises ModelFileError: as for load_weights, or a file of another version
+        :param sha256: what the file must have, in hex; None for any
+        :raises ModelFileError: as for load_weights, or a file of another version or hash
         """
-        return read_candidate(path, self._served, self.engine, version)
+        return read_candidate(path, self._served, self.engine, version, sha256)
 
     def serve(self, candidate: Candidate) -> None:
         """Serve prepared weights from the next frame on, and keep those served so far for rollback."""
