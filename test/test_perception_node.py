@@ -19,6 +19,7 @@ from perception_client import CAMERA, LATCHED, PIXELS, TYPES, Client  # noqa: E4
 from ros_graph import Graph, wait_until  # noqa: E402
 from tiny_model import write_models  # noqa: E402
 from semdepth_ros.bridge import POINT, camera_from_info, stamp_ns  # noqa: E402
+from semdepth_ros.bridge.diagnostics import ERROR  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS  # noqa: E402
 from semdepth_ros.frame import Frame  # noqa: E402
 from semdepth_ros.nodes.perception import PerceptionNode  # noqa: E402
@@ -66,6 +67,10 @@ def shared_client(graph, node):
 def client(shared_client):
     yield shared_client
     shared_client.unlisten()
+
+
+def no_room(*arguments):
+    raise torch.cuda.OutOfMemoryError('no room')
 
 
 def array(message, dtype=np.uint8):
@@ -237,6 +242,26 @@ def test_diagnostics_tell_rates_latencies_versions_and_the_last_error(client):
     assert float(model['device memory [MB]']) > 0 and 'last error' in model
 
 
+def test_frames_that_all_fail_are_an_error_until_one_is_perceived(client, node, monkeypatch):
+    client.listen('/diagnostics', name=DIAGNOSTICS)
+    client.listen('depth/image')
+    client.answers(client.send(), 'depth/image')
+    statistics = node._perceiving.cameras[''].statistics
+
+    def status():
+        found = [s for m in tuple(client.heard['/diagnostics']) for s in m.status if s.name == 'perception: camera']
+        return (found[-1].level, found[-1].message) if found else None
+    with monkeypatch.context() as patched:
+        patched.setattr(node._perceiving.perceptor, 'perceive', no_room)
+        for _ in range(10):
+            failed = statistics.total('failed')
+            client.send()
+            wait_until(lambda: statistics.total('failed') > failed, what='the frame to fail')
+        wait_until(lambda: status() == (bytes([ERROR]), 'the last 10 frames have all failed'), what=f'{status()}')
+    client.answers(client.send(), 'depth/image')
+    wait_until(lambda: status()[0] != bytes([ERROR]))
+
+
 def test_the_node_can_be_switched_off_and_on(client):
     client.listen('depth/image')
     assert client.call('enable', SetBool, data=False).success
@@ -294,10 +319,6 @@ def test_weights_change_between_frames_only_to_what_was_announced_and_fits(clien
     assert before[0].data != after[0].data
     assert (first.file, first.parent, first.name) == ('v2.safetensors', 1, 'tiny')
     assert first.sha256 == hashlib.sha256(models[2].read_bytes()).hexdigest()
-
-
-def no_room(*arguments):
-    raise torch.cuda.OutOfMemoryError('no room')
 
 
 def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client, node, models, monkeypatch):

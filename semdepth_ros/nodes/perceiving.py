@@ -43,6 +43,7 @@ class CameraChannel:
     size: tuple[int, int] | None = None
     stamp_ns: int = 0
     metric: bool | None = None
+    failed_in_a_row: int = 0
 
 
 class Perceiving:
@@ -138,11 +139,13 @@ class Perceiving:
         camera = self.cameras[name]
         try:
             self._perceive(camera, arrival)
+            camera.failed_in_a_row = 0
         except ValueError as error:
             camera.statistics.count('rejected')
             self._log.warn(f'{camera.input.image_topic}: {error}')
         except Exception as error:
             camera.statistics.count('failed')
+            camera.failed_in_a_row += 1
             self._log.warn(f'{camera.input.image_topic}: a frame failed with {one_line(error)}')
 
     def _perceive(self, camera: CameraChannel, arrival: Arrival) -> None:
