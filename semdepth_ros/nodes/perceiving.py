@@ -74,7 +74,7 @@ class Perceiving:
             self.weights = WeightsChannel(node, types, self.perceptor, file, folder, withdrawn, log)
         except Exception:
             self._close_cameras()
-            del self.perceptor  # the error that is under way holds on to this object, and with it to the device's memory
+            del self.perceptor  # the error under way holds on to this object, and so to the memory of the device
             raise
 
     def activate(self) -> None:
