@@ -6,14 +6,9 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from semdepth_ros.classes import CITYSCAPES, SemanticClass
+from semdepth_ros.model_card_checks import ModelFileError, check_card
 
 CARD_VERSION = 1
-KINDS = {'architecture': dict, 'name': str, 'factory': str, 'cameras': list, 'recipe': dict, 'metrics': dict, 'sigma': dict,
-         'metric': bool, 'created': str}
-
-
-class ModelFileError(ValueError):
-    """A model file that cannot be used; the message is one line that says why."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +47,7 @@ class ModelCard:
     :param sigma: relative sigma of depth = floor + gain * |ln d0 - ln d1|, of the depths of scales 0 and 1
     :param metric: whether depth is in metres on the cameras it was trained on
     :param created: date, ISO 8601
-    :raises ModelFileError: a field of the wrong kind; a focal length, depth range or version that cannot be
+    :raises ModelFileError: a field of the wrong kind, or with a value that cannot be; see model_card_checks
     """
 
     architecture: dict
@@ -73,17 +68,7 @@ class ModelCard:
     card_version: int = CARD_VERSION
 
     def __post_init__(self):
-        for name, kind in KINDS.items():
-            if not isinstance(getattr(self, name), kind):
-                raise ModelFileError(f'model card has {name} {getattr(self, name)!r}, expected a {kind.__name__}')
-        if not all(isinstance(self.sigma.get(part), (int, float)) for part in ('floor', 'gain')):
-            raise ModelFileError(f"model card has sigma {self.sigma}, expected numbers for 'floor' and 'gain'")
-        if not (isinstance(self.focal_px, (int, float)) and 0 < self.focal_px < float('inf')):
-            raise ModelFileError(f'model card has focal_px {self.focal_px!r}, expected a positive number')
-        if not 0 < self.depth_range_m[0] < self.depth_range_m[1] < float('inf'):
-            raise ModelFileError(f'model card has depth_range_m {self.depth_range_m}, expected 0 < nearest < farthest')
-        if not (isinstance(self.version, int) and self.version >= 0):
-            raise ModelFileError(f'model card has version {self.version!r}, expected a whole number from 0')
+        check_card(self)
 
     def to_json(self) -> str:
         """Return the card as one line of JSON; raises ModelFileError where it holds what JSON has not."""
@@ -111,7 +96,7 @@ class ModelCard:
             return cls(**values | _typed(values))
         except ModelFileError:
             raise
-        except (TypeError, ValueError, KeyError) as error:
+        except (TypeError, ValueError, KeyError, OverflowError) as error:
             raise ModelFileError(f'model card cannot be understood: {error}') from error
 
 

@@ -39,17 +39,21 @@ def save_model(path: str | os.PathLike, tensors: dict[str, Tensor], card: ModelC
     return card
 
 
-def read_model(path: str | os.PathLike) -> tuple[dict[str, Tensor], ModelCard]:
-    """Return the tensors, probes included, and the card of a file. Nothing is unpickled.
+def read_model(path: str | os.PathLike, sha256: str | None = None) -> tuple[dict[str, Tensor], ModelCard]:
+    """Return the tensors, probes included, and the card of a file, which is read once. Nothing is unpickled.
 
-    :raises ModelFileError: a file that is missing, foreign, truncated, damaged, not finite, or whose card cannot be
-        read
+    :param sha256: what the whole file must have, in hex; None for any
+    :raises ModelFileError: a file that is missing, foreign, truncated, damaged, not finite, of another sha256, or whose
+        card cannot be read
     """
     path = Path(path)
     try:
         data = path.read_bytes()
     except OSError as error:
         raise ModelFileError(f'{path}: cannot be read: {error.strerror}') from error
+    found = hashlib.sha256(data).hexdigest()
+    if sha256 not in (None, found):
+        raise ModelFileError(f'{path}: has sha256 {found[:12]}, expected {sha256[:12]}')
     metadata = _metadata(path, data)
     if 'card' not in metadata:
         raise ModelFileError(f'{path}: is a safetensors file without a model card, expected one written by semdepth')

@@ -1,6 +1,7 @@
 """Which announced weights may be served, and what is said about those that are."""
 from dataclasses import replace
 import json
+import os
 from types import SimpleNamespace as Fields
 
 import pytest
@@ -38,9 +39,10 @@ def test_a_rollback_may_name_an_older_version_and_one_that_was_withdrawn(update,
 
 
 @pytest.mark.parametrize('change, words', [
-    ({'version': 3}, 'not newer than version 3'), ({'action': 0}, 'action is 0'),
+    ({'version': 3}, 'not newer than version 3'),
+    ({'version': 3, 'action': ROLLBACK}, 'another file of version 3'), ({'action': 0}, 'action is 0'),
     ({'factory_hash': 'a' * 64}, 'aaaa.*ffff'),
-    ({'sha256': 'b' * 64}, 'bbbb'), ({'file': 'v5.safetensors'}, 'v5.safetensors.*cannot be read'),
+    ({'file': 'v5.safetensors'}, 'v5.safetensors.*cannot be read'),
     ({'file': ''}, 'without folders'),
     ({'file': '/etc/passwd'}, 'without folders'), ({'file': '..'}, 'without folders'),
     ({'file': '../v4'}, 'without folders')])
@@ -56,6 +58,13 @@ def test_a_link_out_of_the_folder_is_refused(update, tmp_path):
     (tmp_path / 'weights' / 'link').symlink_to(outside)
     update.file = 'link'
     with pytest.raises(ValueError, match='leads out'):
+        accepted(update, tmp_path)
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(update, tmp_path):
+    os.mkfifo(tmp_path / 'weights' / 'pipe')
+    update.file = 'pipe'
+    with pytest.raises(ValueError, match='pipe cannot be read: it is no file'):
         accepted(update, tmp_path)
 
 

@@ -181,6 +181,32 @@ def test_values_that_are_not_finite_in_half_precision_are_neither_written_nor_re
     (lambda c: c.update(metric=None), 'model card has metric None, expected a bool'),
     (lambda c: c.update(sigma={'floor': 1}), "model card has sigma {'floor': 1}, expected numbers"),
     (lambda c: c.update(version='x'), "model card has version 'x', expected a whole number from 0"),
+    (lambda c: c.update(version=True), 'model card has version True, expected a whole number from 0'),
+    (lambda c: c.update(version=2 ** 32), 'model card has version 4294967296, expected a whole number'),
+    (lambda c: c.update(parent='x'), "model card has parent 'x', expected nothing or a whole number from 0"),
+    (lambda c: c.update(parent=-1), 'model card has parent -1, expected nothing or a whole number from 0'),
+    (lambda c: c.update(focal_px=True), 'model card has focal_px True, expected a positive number'),
+    (lambda c: c.update(focal_px=10 ** 400), 'model card has focal_px 1000'),
+    (lambda c: c.update(depth_range_m=[1, 10 ** 400]), 'model card cannot be understood'),
+    (lambda c: c.update(depth_range_m=[1, 1e7]), 'model card has depth_range_m (1.0, 10000000.0), expected'),
+    (lambda c: c.update(sigma={'floor': -1, 'gain': 1}), "model card has sigma {'floor': -1, 'gain': 1}, exp"),
+    (lambda c: c.update(sigma={'floor': 1, 'gain': float('inf')}), "model card has sigma {'floor': 1, 'gain': inf}"),
+    (lambda c: c.update(name='\ud800'), "model card has name '\\ud800', expected Unicode text"),
+    (lambda c: c.update(recipe={'name': '\ud800'}), "model card has recipe {'name': '\\ud800'}, expected Unicode text"),
+    (lambda c: c['input'].update(pixels='a'), "model card has input.pixels 'a', expected a whole number from 1024"),
+    (lambda c: c['input'].update(pixels=10 ** 9), 'model card has input.pixels 1000000000, expected a whole number'),
+    (lambda c: c['input'].update(pixels=1000), 'model card has input.pixels 1000, expected a whole number from 1024'),
+    (lambda c: c['input'].update(multiple=0), 'model card has input.multiple 0, expected a multiple of 32'),
+    (lambda c: c['input'].update(max_anisotropy=0.5), 'model card has input.max_anisotropy 0.5, expected a number'),
+    (lambda c: c['input'].update(mean=None), 'model card has input.mean None, expected a number'),
+    (lambda c: c['input'].update(std=0), 'model card has input.std 0, expected a positive number'),
+    (lambda c: c['classes'][0].update(train_id=-1), "model card has train_id of 'road' -1, expected a whole number"),
+    (lambda c: c['classes'][0].update(train_id=255), "model card has train_id of 'road' 255, expected a whole number"),
+    (lambda c: c['classes'][0].update(train_id='1'), "model card has train_id of 'road' '1', expected a whole number"),
+    (lambda c: c['classes'][0].update(train_id=1), 'model card has train ids [1, 1, 2'),
+    (lambda c: c['classes'][0].update(name=7), 'model card has class name 7, expected Unicode text'),
+    (lambda c: c['classes'][0].update(colour=[1, 2, 256]), "model card has colour of 'road' (1, 2, 256), expected"),
+    (lambda c: c['classes'][0].update(ground=1), "model card has ground of 'road' 1, expected true or false"),
 ])
 def test_cards_that_cannot_be_used_are_refused(model, change, message):
     with_card(model, change)
@@ -304,8 +330,13 @@ def test_probes_that_are_missing_or_misshapen_are_refused(network):
     tensors = make_probes(network, images())
     with pytest.raises(ModelFileError, match='probe frame 1 is missing'):
         check_probes(network, {n: t for n, t in tensors.items() if n != 'probe.1.labels'})
-    with pytest.raises(ModelFileError, match='probe frame 0 has shapes'):
-        check_probes(network, tensors | {'probe.0.labels': torch.zeros(3, 3)})
+    for name, tensor, message in (
+            ('probe.0.labels', torch.zeros(3, 3, dtype=torch.uint8), 'probe frame 0 has shapes'),
+            ('probe.0.image', tensors['probe.0.image'][..., :1], r'probe frame 0 has shapes \[\[64, 96, 1\]'),
+            ('probe.1.image', tensors['probe.1.image'][0], r'probe frame 1 has shapes \[\[96, 3\]'),
+            ('probe.1.image', tensors['probe.1.image'].float(), r'probe frame 1 has types \[torch.float32')):
+        with pytest.raises(ModelFileError, match=message):
+            check_probes(network, tensors | {name: tensor})
     with pytest.raises(ValueError, match='1 probe images were given, expected 2'):
         make_probes(network, images()[:1])
 

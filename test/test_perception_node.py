@@ -1,13 +1,17 @@
 """The perception node on a live graph: everything it is asked for, and everything that can be wrong with its input."""
 import hashlib
 import shutil
+import time
+import weakref
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
@@ -15,6 +19,7 @@ from perception_client import CAMERA, LATCHED, PIXELS, TYPES, Client  # noqa: E4
 from ros_graph import Graph, wait_until  # noqa: E402
 from tiny_model import write_models  # noqa: E402
 from semdepth_ros.bridge import POINT, camera_from_info, stamp_ns  # noqa: E402
+from semdepth_ros.bridge.diagnostics import ERROR  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS  # noqa: E402
 from semdepth_ros.frame import Frame  # noqa: E402
 from semdepth_ros.nodes.perception import PerceptionNode  # noqa: E402
@@ -62,6 +67,10 @@ def shared_client(graph, node):
 def client(shared_client):
     yield shared_client
     shared_client.unlisten()
+
+
+def no_room(*arguments):
+    raise torch.cuda.OutOfMemoryError('no room')
 
 
 def array(message, dtype=np.uint8):
@@ -205,6 +214,9 @@ def test_a_fixed_scale_makes_depth_metric_and_multiplies_it(client, node, truth)
     np.testing.assert_allclose(depth[near], 2 * truth.depth[near], rtol=1e-5)
     info = client.answers(header, 'perception/model_info')[0]
     assert (info.metric, info.scale, info.scale_source, info.version) == (True, 2.0, 'fixed', 0)
+    header = client.send(CAMERA.scaled(640, 480))
+    assert not client.answers(header, 'perception/model_info')[0].metric
+    client.warned('not metric', 'no camera_info says its focal length')
     for name, value in (('scale_source', 'none'), ('max_range_m', 80.0)):
         set_parameter(node, name, value)
 
@@ -228,6 +240,26 @@ def test_diagnostics_tell_rates_latencies_versions_and_the_last_error(client):
     assert {'node p50 [ms]', 'node p95 [ms]', 'perceiving p50 [ms]', 'gaps'} <= set(camera)
     assert (model['model'], model['version'], model['device'], model['state']) == ('tiny', '0', 'cpu', 'active')
     assert float(model['device memory [MB]']) > 0 and 'last error' in model
+
+
+def test_frames_that_all_fail_are_an_error_until_one_is_perceived(client, node, monkeypatch):
+    client.listen('/diagnostics', name=DIAGNOSTICS)
+    client.listen('depth/image')
+    client.answers(client.send(), 'depth/image')
+    statistics = node._perceiving.cameras[''].statistics
+
+    def status():
+        found = [s for m in tuple(client.heard['/diagnostics']) for s in m.status if s.name == 'perception: camera']
+        return (found[-1].level, found[-1].message) if found else None
+    with monkeypatch.context() as patched:
+        patched.setattr(node._perceiving.perceptor, 'perceive', no_room)
+        for _ in range(10):
+            failed = statistics.total('failed')
+            client.send()
+            wait_until(lambda: statistics.total('failed') > failed, what='the frame to fail')
+        wait_until(lambda: status() == (bytes([ERROR]), 'the last 10 frames have all failed'), what=f'{status()}')
+    client.answers(client.send(), 'depth/image')
+    wait_until(lambda: status()[0] != bytes([ERROR]))
 
 
 def test_the_node_can_be_switched_off_and_on(client):
@@ -271,6 +303,7 @@ def test_weights_change_between_frames_only_to_what_was_announced_and_fits(clien
             (models[1], {'file': '../' + models[1].name}, ['without folders']),
             (models[1], {'factory_hash': 'e' * 64}, ['eeeeeeeeeeee', 'factory']),
             (models[1], {'version': 0}, ['not newer than version 0']),
+            (models[1], {'version': 7}, ['model card has version 1, expected 7']),
             (models[1], {'action': 9}, ['action is 9']),
             (models[1], {'file': 'gone.safetensors'}, ['gone.safetensors', 'cannot be read'])):
         announce(client, file, models[1], **changes)
@@ -285,11 +318,17 @@ def test_weights_change_between_frames_only_to_what_was_announced_and_fits(clien
     assert len({bytes(m.data) for m in before}) == 1 == len({bytes(m.data) for m in after})
     assert before[0].data != after[0].data
     assert (first.file, first.parent, first.name) == ('v2.safetensors', 1, 'tiny')
+    assert first.sha256 == hashlib.sha256(models[2].read_bytes()).hexdigest()
 
 
-def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client, models):
+def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client, node, models, monkeypatch):
     client.listen('perception/model_info', name=MODEL_INFO, qos=LATCHED)
     client.listen('depth/image')
+    assert version_of(client) == 2
+    with monkeypatch.context() as patched:
+        patched.setattr(node._perceiving.perceptor.engine, 'twin', no_room, raising=False)
+        response = client.call('rollback', Trigger)
+    assert not response.success and response.message == 'OutOfMemoryError: no room'
     assert version_of(client) == 2
     response = client.call('rollback', Trigger)
     assert response.success and '0' in response.message
@@ -299,7 +338,6 @@ def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client
     again = client.call('rollback', Trigger)
     assert not again.success and 'no earlier weights' in again.message
     assert version_of(client) == 0
-    client.node.destroy_publisher(client.updates)
 
 
 def transition(client, label):
@@ -308,12 +346,30 @@ def transition(client, label):
     return client.call('change_state', ChangeState, transition=request.transition).success
 
 
-def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failure(client, node, models, tmp_path):
+def test_what_was_rolled_back_from_is_refused_after_a_cleanup_too(client, node):
+    assert all(transition(client, label) for label in ('deactivate', 'cleanup', 'configure'))
+    start_s = time.monotonic()
+    assert transition(client, 'activate')
+
+    def last_trouble():  # the log itself says it once in five seconds only
+        text, ago_s = node._log.last()
+        return text if ago_s < time.monotonic() - start_s else ''
+    assert 'rolled back from' in wait_until(last_trouble, 20.0, 'the latched update to be refused')
+    assert node._perceiving.perceptor.version == 0
+    client.node.destroy_publisher(client.updates)
+
+
+def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failure(client, node, models, tmp_path,
+                                                                                   monkeypatch):
     client.listen('depth/image')
     assert not set_parameter(node, 'model', 'other').successful
     assert transition(client, 'deactivate') and node.state == 'inactive'
     wait_until(lambda: not client.images.get_subscription_count(), what='inactive')
-    assert transition(client, 'cleanup') and node.state == 'unconfigured'
+    model, left = weakref.ref(node._perceiving.perceptor), []
+    with monkeypatch.context() as patched:  # the device's memory is given back where there is such a device
+        patched.setattr(torch.cuda, 'is_available', lambda: left.append(model()) or False)
+        assert transition(client, 'cleanup') and node.state == 'unconfigured'
+    assert left == [None], 'the model was still there when its memory was to be given back'
     bad = tmp_path / 'bad.safetensors'
     shutil.copy(models[0], bad)
     bad.write_bytes(bad.read_bytes()[:-100])
@@ -325,6 +381,23 @@ def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failu
     assert transition(client, 'configure') and transition(client, 'activate') and node.state == 'active'
     wait_until(lambda: client.images.get_subscription_count() and client.infos.get_subscription_count())
     client.answers(client.send(), 'depth/image')
+
+
+@pytest.mark.parametrize('policy, value, words', [
+    ('reliability', 'rubbish', '`rubbish`'), ('reliability', 3, "'3'"), ('depth', -1, 'history depth')])
+def test_an_impossible_quality_of_an_output_is_a_failure_in_one_line_that_leaves_no_topic(graph, models, policy, value,
+                                                                                          words):
+    override = {f'qos_overrides./semantic/image.publisher.{policy}': value}
+    node = PerceptionNode('impossible', context=graph.context, parameter_overrides=[
+        Parameter(name, value=v) for name, v in {'model': str(models[0]), 'autostart': False, **override}.items()])
+    graph.nodes.append(node)
+    before = {publisher.topic for publisher in node.publishers}
+    for _ in range(2):
+        assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+        assert {publisher.topic for publisher in node.publishers} == before
+    assert node._failure.startswith('semantic/image cannot be published: ') and '\n' not in node._failure
+    assert words in node._failure
+    assert 'qos_overrides./semantic/image.publisher takes reliability (reliable, best_effort)' in node._failure
 
 
 @pytest.fixture(scope='module')

@@ -215,12 +215,22 @@ def test_the_range_may_change_between_frames(card):
 
 def test_scale_multiplies_depth_and_sigma_and_is_handed_on(card):
     perceptor = standing_in(card, everywhere(10.0))
-    plain = perceptor.perceive(Frame(picture(), 'rgb'))
+    image = picture()
+    frame = Frame(image, 'rgb', Camera.from_field_of_view(image.shape[1], image.shape[0], 80))
+    plain = perceptor.perceive(frame)
     perceptor.scale_source = Scale(1.5, 0.1, True)
-    scaled = perceptor.perceive(Frame(picture(), 'rgb'))
+    scaled = perceptor.perceive(frame)
     np.testing.assert_allclose(scaled.depth, 1.5 * plain.depth, rtol=1e-6)
     np.testing.assert_allclose(scaled.sigma, 1.5 * plain.sigma, rtol=1e-6)
     assert plain.scale == Scale() and scaled.scale == Scale(1.5, 0.1, True)
+
+
+def test_without_a_camera_depth_is_scaled_but_not_metric(card):
+    perceptor = standing_in(card, everywhere(10.0))
+    perceptor.scale_source = Scale(1.5, 0.1, True)
+    perception = perceptor.perceive(Frame(picture(), 'rgb'))
+    np.testing.assert_allclose(perception.depth, 15, rtol=1e-5)
+    assert perception.scale == Scale(1.5, 0.1, False)
 
 
 def test_sigma_grows_with_the_disagreement_of_the_two_scales(card):

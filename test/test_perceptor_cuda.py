@@ -79,3 +79,13 @@ def test_weights_are_exchanged_under_a_captured_graph(network, card, tmp_path):
     np.testing.assert_allclose(after.depth, alone.depth, rtol=0.02)
     perceptor.rollback()
     np.testing.assert_array_equal(perceptor.perceive(frame).depth, before)
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two CUDA devices')
+def test_the_second_device_runs_frames_while_the_first_one_is_current(network, card):
+    perceptor, frame = Perceptor(network, card, device='cuda:1'), Frame(picture(), 'rgb', CAMERA)
+    perceptor.perceive(frame)
+    held = torch.cuda.memory_allocated(0)
+    here = Perceptor(network, card, device='cpu', precision='float32').perceive(frame)
+    assert np.mean(perceptor.perceive(frame).labels == here.labels) > 0.97
+    assert torch.cuda.current_device() == 0 and torch.cuda.memory_allocated(0) == held

@@ -1,5 +1,6 @@
 """Weights that change while the Perceptor stands: checked before they serve, exchanged between frames, the way back."""
 from dataclasses import replace
+import hashlib
 import threading
 
 import numpy as np
@@ -102,6 +103,29 @@ def refuses(perceptor, path, message, expected):
     assert str(path) in str(caught.value) and '\n' not in str(caught.value)
     assert perceptor.version == 0
     np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[0])
+
+
+def test_weights_may_be_prepared_long_before_they_are_served(perceptor, files, expected):
+    candidate = perceptor.prepare_weights(files[1], version=1)
+    assert candidate.card.version == 1 and perceptor.version == 0
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[0])
+    perceptor.serve(candidate)
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[1])
+
+
+def test_weights_of_another_version_than_expected_are_not_prepared(perceptor, files):
+    with pytest.raises(ModelFileError, match='1.safetensors: model card has version 1, expected 7'):
+        perceptor.prepare_weights(files[1], version=7)
+
+
+def test_only_the_bytes_that_were_hashed_are_prepared(perceptor, files, tmp_path):
+    file = tmp_path / 'announced.safetensors'
+    file.write_bytes(files[1].read_bytes())
+    announced = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert perceptor.prepare_weights(file, sha256=announced).card.version == 1
+    file.write_bytes(files[2].read_bytes())
+    with pytest.raises(ModelFileError, match=f'announced.safetensors: has sha256 .*, expected {announced[:12]}'):
+        perceptor.prepare_weights(file, sha256=announced)
 
 
 def test_weights_of_another_factory_are_refused(perceptor, files, expected, tmp_path):

@@ -12,6 +12,7 @@ from semdepth_ros.networks.prediction import Prediction
 
 COUNT = 2
 FARTHEST = 1e-3
+_TYPES = [torch.uint8, torch.float16, torch.uint8]
 Predict = Callable[[Tensor], Prediction]
 
 
@@ -40,21 +41,29 @@ def check_probes(predict: Predict, tensors: dict[str, Tensor], tolerance: float 
     :param predict: as for make_probes; an engine that is about to serve these weights
     :param tensors: of read_model
     :param tolerance: largest mean relative difference of disparity, and largest share of pixels of another class
-    :raises ModelFileError: probes that are missing, or outputs that differ more
+    :raises ModelFileError: probes that are missing or of another form, or outputs that differ more
     """
     for i in range(COUNT):
         parts = [tensors.get(f'{PROBE}{i}.{part}') for part in ('image', 'disparity', 'labels')]
         if any(part is None for part in parts):
             raise ModelFileError(f'probe frame {i} is missing')
+        _check_form(i, *parts)
         image, disparity, labels = parts
-        if image.dim() != 3 or image.shape[:2] != disparity.shape or disparity.shape != labels.shape:
-            raise ModelFileError(f'probe frame {i} has shapes {[list(p.shape) for p in parts]}, expected one size')
         now_disparity, now_labels = _run(predict, image)
         apart = ((now_disparity + FARTHEST) / (disparity.float() + FARTHEST)).log().abs().mean().item()
         other = (now_labels != labels).float().mean().item()
         if not (apart <= tolerance and other <= tolerance):
             raise ModelFileError(f'probe frame {i} differs by {apart:.3g} in disparity and {other:.3g} in classes, '
                                  f'expected at most {tolerance}')
+
+
+def _check_form(i: int, image: Tensor, disparity: Tensor, labels: Tensor) -> None:
+    types = [tensor.dtype for tensor in (image, disparity, labels)]
+    if types != _TYPES:
+        raise ModelFileError(f'probe frame {i} has types {types}, expected {_TYPES}')
+    shapes = [list(tensor.shape) for tensor in (image, disparity, labels)]
+    if shapes != [[*labels.shape, 3], list(labels.shape), list(labels.shape)] or labels.dim() != 2:
+        raise ModelFileError(f'probe frame {i} has shapes {shapes}, expected [h, w, 3], [h, w] and [h, w]')
 
 
 @torch.inference_mode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -24,20 +25,29 @@ try:
 except ImportError:  # Humble
     from rclpy.qos_event import PublisherEventCallbacks
 
+_OVERRIDES = 'reliability (reliable, best_effort), history (keep_last, keep_all) and depth (from 1)'
+
 
 class CameraOutput:
     """The publishers of one camera: managed ones, silent until the node is active.
 
     :param prefix: the camera's name, empty for the only one
+    :raises ValueError: an overridden quality of service that cannot be; no publisher is left behind
     """
 
     def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Sequence[SemanticClass],
                  log: ThrottledLog):
         self._node, self._types, self._prefix, self._classes, self._log = node, types, prefix, classes, log
         self._maker = OutputMaker(types, classes)
-        self._publishers = {topic: self._publisher(topic, name, OUTPUT) for topic, name in TOPICS.items()}
-        self._labels = self._publisher('semantic/label_info', LABEL_INFO, LATCHED) if types.has(LABEL_INFO) else None
-        self._named = None
+        self._publishers, self._labels, self._named = {}, None, None
+        try:
+            for topic, name in TOPICS.items():
+                self._publishers[topic] = self._publisher(topic, name, OUTPUT)
+            if types.has(LABEL_INFO):
+                self._labels = self._publisher('semantic/label_info', LABEL_INFO, LATCHED)
+        except Exception:
+            self.close()
+            raise
 
     def wanted(self) -> set[str]:
         """Return the topics that somebody subscribes to."""
@@ -68,7 +78,11 @@ class CameraOutput:
             policy = qos_policy_name_from_kind(event.last_policy_kind).lower()
             self._log.warn(f'a subscriber of {name} asks for another {policy} than is offered: nothing will reach it')
 
-        return self._node.create_lifecycle_publisher(
-            self._types.message_class(message_name), name, qos_profile(qos),
-            event_callbacks=PublisherEventCallbacks(incompatible_qos=incompatible),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        try:
+            return self._node.create_lifecycle_publisher(
+                self._types.message_class(message_name), name, qos_profile(qos),
+                event_callbacks=PublisherEventCallbacks(incompatible_qos=incompatible),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies())
+        except (RuntimeError, ParameterException) as error:
+            raise ValueError(f'{name} cannot be published: {error}; qos_overrides.{self._node.resolve_topic_name(name)}'
+                             f'.publisher takes {_OVERRIDES}') from error

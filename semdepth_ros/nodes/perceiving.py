@@ -1,6 +1,7 @@
 """What the perception node has between configure and cleanup: Perceptor, cameras, and a frame's way through."""
 from __future__ import annotations
 
+import gc
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.camera_output import CameraOutput
 from semdepth_ros.nodes.camera_scale import CameraScale, LearnedScale
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.shared_memory_check import check_segment
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.nodes.transform_listener import CameraHeightListener
@@ -41,15 +43,18 @@ class CameraChannel:
     size: tuple[int, int] | None = None
     stamp_ns: int = 0
     metric: bool | None = None
+    failed_in_a_row: int = 0
 
 
 class Perceiving:
     """Loads the model and makes topics; perceives between activate() and deactivate().
 
+    :param withdrawn: SHA-256 (hex) of weights that a person has rolled back from, which outlives this
     :raises ValueError: the model, the device or an overridden quality of service cannot be used
     """
 
-    def __init__(self, node: LifecycleNode, types: RclpyTypes, parameters: DeclaredParameters, log: ThrottledLog):
+    def __init__(self, node: LifecycleNode, types: RclpyTypes, parameters: DeclaredParameters, withdrawn: set[str],
+                 log: ThrottledLog):
         self._node, self._parameters, self._log = node, parameters, log
         self.is_active, self.fault = False, ''
         self._metric_told, self._segment_checked = set(), False
@@ -66,9 +71,10 @@ class Perceiving:
             for name in [n for n in parameters['cameras'] if n] or ['']:
                 self.cameras[name] = self._camera(types, name)
             folder = weights_folder(parameters['weights_dir'])
-            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, log)
+            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, withdrawn, log)
         except Exception:
             self._close_cameras()
+            del self.perceptor  # the error under way holds on to this object, and so to the memory of the device
             raise
 
     def activate(self) -> None:
@@ -94,7 +100,8 @@ class Perceiving:
         self.weights.end()
         self._heights.close()
         self._learner.update(wanted=False)
-        del self.perceptor
+        del self.perceptor, self.weights
+        gc.collect()  # what is left of the network in reference cycles, before its memory can go back
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
@@ -132,13 +139,14 @@ class Perceiving:
         camera = self.cameras[name]
         try:
             self._perceive(camera, arrival)
+            camera.failed_in_a_row = 0
         except ValueError as error:
             camera.statistics.count('rejected')
             self._log.warn(f'{camera.input.image_topic}: {error}')
         except Exception as error:
             camera.statistics.count('failed')
-            self._log.warn(f'{camera.input.image_topic}: a frame failed with {type(error).__name__}: '
-                           f'{" ".join(str(error).split())}')
+            camera.failed_in_a_row += 1
+            self._log.warn(f'{camera.input.image_topic}: a frame failed with {one_line(error)}')
 
     def _perceive(self, camera: CameraChannel, arrival: Arrival) -> None:
         times = [arrival.at_s, time.monotonic()]
@@ -168,11 +176,11 @@ class Perceiving:
         self.weights.announce(camera.name, header, perception.model_version, perception.scale, kind,
                               (geometry.width, geometry.height))
         camera.metric = perception.scale.metric
-        if not camera.metric and (camera.name, kind) not in self._metric_told:
-            self._metric_told.add((camera.name, kind))
-            self._node.get_logger().warning(
-                f'{camera.input.image_topic}: depth is not metric on this camera (scale_source is {kind!r}); see '
-                'scale_source in the parameters')
+        why = f'scale_source is {kind!r}' if frame.camera else 'no camera_info says its focal length'
+        if not camera.metric and (camera.name, why) not in self._metric_told:
+            self._metric_told.add((camera.name, why))
+            self._node.get_logger().warning(f'{camera.input.image_topic}: depth is not metric on this camera ({why}); '
+                                            'see scale_source in the parameters')
 
     def _notice_changes(self, camera: CameraChannel, frame: Frame) -> None:
         size = (frame.width, frame.height)

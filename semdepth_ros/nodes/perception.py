@@ -18,6 +18,7 @@ from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.memory_keeping import keep_freed_memory
+from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.perceiving import Perceiving
 from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics
 from semdepth_ros.nodes.process import read_arguments, run_until_signal
@@ -39,6 +40,7 @@ class PerceptionNode(LifecycleNode):
     def __init__(self, name: str = 'perception', **options: Any):
         super().__init__(name, **options)
         self._types, self._perceiving, self._enabled, self._failure = RclpyTypes(), None, True, ''
+        self._withdrawn: set[str] = set()
         self._forward = ForwardToRos(self.get_logger())
         self._log = ThrottledLog(self.get_logger())
         self._declared = DeclaredParameters(self, PERCEPTION, lambda: self._perceiving is not None)
@@ -57,9 +59,9 @@ class PerceptionNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and make the topics."""
         try:
-            self._perceiving = Perceiving(self, self._types, self._declared, self._log)
+            self._perceiving = Perceiving(self, self._types, self._declared, self._withdrawn, self._log)
         except Exception as error:
-            self._failure = ' '.join(str(error).split())
+            self._failure = one_line(error)
             self.get_logger().error(f'cannot be configured: {self._failure}')
             if not isinstance(error, (ValueError, OSError)):
                 self.get_logger().error(traceback.format_exc())
@@ -134,8 +136,10 @@ class PerceptionNode(LifecycleNode):
                 raise ValueError('the node is not configured')
             response.success, response.message = True, self._perceiving.weights.rollback()
             self.get_logger().info(response.message)
-        except ValueError as error:
-            response.success, response.message = False, str(error)
+        except Exception as error:  # the device may have no room for the weights to go back to
+            response.success, response.message = False, one_line(error)
+            if not isinstance(error, ValueError):
+                self._log.warn(f'cannot roll back: {response.message}')
         return response
 
 

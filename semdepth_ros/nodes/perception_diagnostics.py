@@ -15,6 +15,7 @@ from semdepth_ros.nodes.perceiving import CameraChannel, Perceiving
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
 _RECENT_S = 10.0  # how long a problem colours the status
+_HOPELESS = 10    # failed frames in a row, after which the next ones are not expected to do better
 _COUNTERS = ('received', 'perceived', 'dropped', 'rejected', 'failed', 'not wanted', 'time jumps')
 
 
@@ -77,6 +78,8 @@ class PerceptionDiagnostics:
             level, message = WARN, f'{new_gaps} images did not come'
         if camera.input.is_open and camera.input.incompatible:
             level, message = WARN, camera.input.incompatible
+        if camera.failed_in_a_row >= _HOPELESS:
+            level, message = ERROR, f'the last {camera.failed_in_a_row} frames have all failed'
         return self._status(f'camera {camera.name}'.strip(), level, message, values)
 
     def _status(self, part: str, level: int, message: str, values: dict[str, Any]) -> Any:

@@ -14,10 +14,13 @@ from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
 from semdepth_ros.bridge.qos import LATCHED
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.weights_update import accepted_file
+from semdepth_ros.model_file import ModelCard
+from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception import Perceptor, Scale
 
 UPDATE = 'semdepth_ros/msg/WeightsUpdate'
+_NOISE = 0.01  # of the scale: a smaller change of one that is estimated in every image is no news
 
 
 class WeightsChannel:
@@ -27,20 +30,21 @@ class WeightsChannel:
 
     :param file: what was loaded at first
     :param folder: where announced files lie
+    :param withdrawn: SHA-256 (hex) of files that a person has rolled back from; rollback() adds to it
     """
 
     def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path,
-                 log: ThrottledLog):
+                 withdrawn: set[str], log: ThrottledLog):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
-        self._files = {perceptor.version: (file.name, sha256_of(file))}
-        self._cards = {perceptor.version: perceptor.card}
-        self._withdrawn, self._announced = set(), {}
+        self._versions = {perceptor.version: self._served(perceptor.card, file.name, sha256_of(file))}
+        self._withdrawn, self._announced = withdrawn, {}
+        self._changing = threading.Lock()
         self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
         self._subscription = None
         self._updates: queue.SimpleQueue = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._load_all, name='load weights', daemon=True)
-        self._thread.start()
         self._publish(make_header(types, 0, ''), perceptor.version, Scale(), 'none', (0, 0))
+        self._thread.start()
 
     def open(self) -> None:
         """Listen to announcements; the newest one comes at once."""
@@ -68,8 +72,9 @@ class WeightsChannel:
         :param camera: the camera's name; each is told of its own first image
         """
         news = (version, scale_source, scale.metric, input_size)
-        if self._announced.get(camera) != news:
-            self._announced[camera] = news
+        told, told_scale = self._announced.get(camera, (None, scale))
+        if news != told or _has_moved(told_scale, scale, 0.0 if scale_source == 'fixed' else _NOISE):
+            self._announced[camera] = news, scale
             self._publish(header, version, scale, scale_source, input_size)
 
     def rollback(self) -> str:
@@ -77,10 +82,11 @@ class WeightsChannel:
 
         :raises ValueError: there are no earlier ones
         """
-        from_version = self._perceptor.version
-        card = self._perceptor.rollback()
-        self._withdrawn.add(self._files[from_version][1])
-        return f'serving version {card.version} again instead of {from_version}'
+        with self._changing:
+            left = self._versions[self._perceptor.version]
+            card = self._perceptor.rollback()
+            self._withdrawn.add(left.sha256)
+        return f'serving version {card.version} again instead of {left.card.version}'
 
     def _load_all(self) -> None:
         while True:
@@ -88,26 +94,34 @@ class WeightsChannel:
             if update is None:
                 return
             try:
-                path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn)
-                if update.version != self._perceptor.version:
-                    self._load(update, path)
-            except (ValueError, OSError) as error:
-                self._log.warn(str(error))
+                with self._changing:
+                    self._take(update)
+            except Exception as error:  # whatever one file does, the next announcement must be heard
+                self._log.warn(one_line(error))
 
-    def _load(self, update: Any, path: Path) -> None:
+    def _take(self, update: Any) -> None:
         before = self._perceptor.version
-        self._files[update.version] = (path.name, update.sha256)
+        if update.sha256 == self._versions[before].sha256:
+            return  # the latched announcement of what is served comes again with every activation
+        path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn)
         try:
-            card = self._perceptor.load_weights(path)
-        except ValueError as error:
-            raise ValueError(f'weights version {update.version} ({path.name!r}) refused: {error}') from error
-        self._node.get_logger().info(f'serving version {card.version} of {card.name or path.name} instead of {before}: '
-                                     f'{update.reason or "no reason given"}')
+            candidate = self._perceptor.prepare_weights(path, update.version, update.sha256)
+        except Exception as error:
+            raise ValueError(f'weights version {update.version} ({path.name!r}) refused: {one_line(error)}') from error
+        # Known before they are served: the next frame may already be answered by them.
+        self._versions[update.version] = self._served(candidate.card, path.name, update.sha256)
+        self._perceptor.serve(candidate)
+        self._node.get_logger().info(f'serving version {update.version} of {candidate.card.name or path.name} instead '
+                                     f'of {before}: {update.reason or "no reason given"}')
+
+    def _served(self, card: ModelCard, file: str, sha256: str) -> Served:
+        return Served(card, file, sha256, str(self._perceptor.device), self._perceptor.precision)
 
     def _publish(self, header: Any, version: int, scale: Scale, scale_source: str, input_size: tuple[int, int]) -> None:
-        current = self._perceptor.card
-        self._cards[current.version] = current
-        card = self._cards.get(version, current)  # weights may have changed since this frame was perceived
-        served = Served(card, *self._files.get(card.version, ('', '')), str(self._perceptor.device),
-                        self._perceptor.precision)
+        served = self._versions[version]
         self._publisher.publish(make_model_info(self._types, header, served, scale, scale_source, input_size))
+
+
+def _has_moved(told: Scale, scale: Scale, fraction: float) -> bool:
+    """Return whether the value or the deviation has changed by more than this fraction of the value told last."""
+    return max(abs(scale.value - told.value), abs(scale.sigma - told.sigma)) > fraction * told.value

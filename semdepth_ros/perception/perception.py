@@ -1,7 +1,7 @@
 """What one frame is perceived as: the only thing handed upwards."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,10 @@ class Scale:
     sigma: float = 0.0
     metric: bool = False
 
+    def on(self, camera: Camera | None) -> Scale:
+        """Return the scale of depth in images of a camera: not metric where its focal length had to be assumed."""
+        return self if camera is not None else replace(self, metric=False)
+
 
 @dataclass(frozen=True)
 class Perception:
@@ -25,7 +29,7 @@ class Perception:
     :param sigma: standard deviation of depth, float32 [H, W] m; NaN where depth is not finite
     :param labels: uint8 [H, W] train ids, 255 unlabelled
     :param confidence: uint8 [H, W], 255 x the probability of the label
-    :param scale: the scale that depth has been multiplied by
+    :param scale: the scale that depth has been multiplied by; never metric without a camera
     :param model_version: version of the weights this frame was run with
     :param camera: intrinsics of the output image, rectified; None where the input had none
     :param stamp_ns, frame_id: copied from the input

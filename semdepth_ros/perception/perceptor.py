@@ -1,20 +1,19 @@
 """One frame in, one Perception out."""
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import torch
 
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
-from semdepth_ros.model_file import ModelCard, ModelFileError, find_model, read_model, tensor_hash
-from semdepth_ros.networks import JointNetwork, check_probes, load_network, network_of
+from semdepth_ros.model_file import ModelCard, tensor_hash
+from semdepth_ros.networks import JointNetwork, load_network
+from semdepth_ros.perception.candidate import Candidate, Weights, read_candidate
 from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.device import choose_device, choose_precision
 from semdepth_ros.perception.engine import Engine, FoldedEngine
@@ -25,13 +24,6 @@ from semdepth_ros.perception.scale import GivenScale, ScaleSource
 
 OUTPUTS = ('input', 'network')
 _PIPELINES = 8
-_MUST_AGREE = ('factory', 'architecture', 'input', 'classes', 'depth_range_m')
-
-
-@dataclass(frozen=True)
-class _Weights:
-    network: JointNetwork
-    card: ModelCard
 
 
 class Perceptor:
@@ -62,8 +54,8 @@ class Perceptor:
         self.device = choose_device(device)
         self.dtype = choose_precision(self.device, precision)
         self.engine = engine or FoldedEngine(network, self.device, self.dtype)
-        self._served = _Weights(network, _of_a_factory(card, network))
-        self._previous: _Weights | None = None
+        self._served = Weights(network, _of_a_factory(card, network))
+        self._previous: Weights | None = None
         self._pipelines: OrderedDict[tuple, Pipeline] = OrderedDict()
         self._geometries: OrderedDict[tuple, InputGeometry] = OrderedDict()
         self._stream = torch.cuda.Stream(self.device, priority=-1) if self.device.type == 'cuda' else None
@@ -115,10 +107,14 @@ class Perceptor:
         self._scale_source = GivenScale(source) if isinstance(source, Scale) else source
 
     def perceive(self, frame: Frame) -> Perception:
-        """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes."""
+        """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes.
+
+        Whatever the scale's source says, depth is not metric for a frame without a camera.
+        """
         source = self._scale_source
         with self._running:
-            geometry, card, scale = self._geometry(frame), self.card, source.scale
+            geometry, card = self._geometry(frame), self.card
+            scale = source.scale.on(geometry.source)
             multiplier = geometry.depth_factor(card.focal_px) * scale.value
             settings = [multiplier, card.sigma['floor'], card.sigma['gain'], self._max_range_m]
             block = self._pipeline(frame, geometry).run(frame, settings)
@@ -142,18 +138,24 @@ class Perceptor:
         :raises ModelFileError: a file that cannot be read, is of another factory or architecture, or whose probes come
             out wrong; what is served then stays
         """
-        path = find_model(path)
+        candidate = self.prepare_weights(path)
+        self.serve(candidate)
+        return candidate.card
+
+    def prepare_weights(self, path: str | os.PathLike, version: int | None = None,
+                        sha256: str | None = None) -> Candidate:
+        """Return another version of the same network, ready to be served; the first half of load_weights.
+
+        :param version: the version that the file must say it is; None for any
+        :param sha256: what the file must have, in hex; None for any
+        :raises ModelFileError: as for load_weights, or a file of another version or hash
+        """
+        return read_candidate(path, self._served, self.engine, version, sha256)
+
+    def serve(self, candidate: Candidate) -> None:
+        """Serve prepared weights from the next frame on, and keep those served so far for rollback."""
         with self._swapping:
-            tensors, card = read_model(path)
-            try:
-                self._expect_relative(card)
-                network = network_of(tensors, card)
-                twin = self.engine.twin(network)
-                check_probes(twin, tensors)
-            except ModelFileError as error:
-                raise ModelFileError(f'{Path(path)}: {error}') from error
-            self._serve(_Weights(network, card), twin)
-        return card
+            self._serve(candidate.weights, candidate.engine)
 
     def rollback(self) -> ModelCard:
         """Serve the weights that were served before the last load_weights; return their card.
@@ -167,18 +169,10 @@ class Perceptor:
             self._previous = None
         return self.card
 
-    def _serve(self, weights: _Weights, twin: Engine) -> None:
+    def _serve(self, weights: Weights, twin: Engine) -> None:
         with self._running:
             self.engine.take(twin)
             self._previous, self._served = self._served, weights
-
-    def _expect_relative(self, card: ModelCard) -> None:
-        mine, theirs = asdict(self.card), asdict(card)
-        mine['architecture'] = self._served.network.architecture
-        for name in _MUST_AGREE:
-            if _plain(mine[name]) != _plain(theirs[name]):
-                raise ModelFileError(f'{name} is {_short(theirs[name])}, '
-                                     f'expected that of the weights being served, {_short(mine[name])}')
 
     def _geometry(self, frame: Frame) -> InputGeometry:
         key = frame.camera or (frame.width, frame.height)
@@ -220,12 +214,3 @@ def _recent(cache: OrderedDict, key: tuple | Camera):
     while len(cache) > _PIPELINES:
         cache.popitem(last=False)
     return cache[key]
-
-
-def _plain(value) -> str:
-    return json.dumps(value, sort_keys=True, default=str)
-
-
-def _short(value) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else f'{text[:57]}...'

@@ -59,7 +59,8 @@ class CudaPipeline:
         self.type = torch.uint16 if size == 2 else torch.uint8
         header = 4 * len(SETTINGS)
         total = header + size * math.prod(self.shape)
-        self.staging = torch.zeros(total, dtype=torch.uint8, pin_memory=True)
+        with torch.cuda.device(engine.device):  # whose driver pins the memory
+            self.staging = torch.zeros(total, dtype=torch.uint8, pin_memory=True)
         self.raw = torch.zeros(total, dtype=torch.uint8, device=engine.device)
         self.block = torch.zeros(packed_size(decoder.width, decoder.height), dtype=torch.uint8, device=engine.device)
         self.staged_settings = self.staging[:header].view(torch.float32)
@@ -71,12 +72,12 @@ class CudaPipeline:
         """Return the packed outputs of a frame in pinned memory of its own."""
         np.copyto(self.staged_image, frame.image.reshape(self.shape) if frame.image.ndim == 2 else frame.image)
         self.staged_settings.copy_(torch.tensor(settings))
-        # Pinned blocks come from torch's cache of them and go back to it with the Perception.
-        outputs = torch.empty(self.block.shape, dtype=torch.uint8, pin_memory=True)
-        with torch.inference_mode(), torch.cuda.stream(self.stream):
+        with torch.inference_mode(), torch.cuda.device(self.engine.device), torch.cuda.stream(self.stream):
+            # Pinned blocks come from torch's cache of them and go back to it with the Perception.
+            outputs = torch.empty(self.block.shape, dtype=torch.uint8, pin_memory=True)
             self.graph.replay()
             outputs.copy_(self.block, non_blocking=True)
-        self.stream.synchronize()
+            self.stream.synchronize()
         return outputs
 
     def _captured(self, header: int) -> torch.cuda.CUDAGraph:
