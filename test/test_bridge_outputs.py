@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from bridge_messages import header
-from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
+from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings, output_bytes
 from semdepth_ros.bridge.rosbags_types import rosbags_types
 from semdepth_ros.classes import CITYSCAPES, palette
 from semdepth_ros.frame import Frame
@@ -47,6 +47,14 @@ def test_stride_thins_mask_confidence_and_cloud_alike_and_leaves_depth_whole():
     assert all(size == ((3, 5) if topic in small else (6, 9)) for topic, size in sizes.items())
     np.testing.assert_array_equal(pixels(made['semantic/image']), SEEN.labels[::2, ::2])
     np.testing.assert_array_equal(pixels(made['semantic/confidence']), SEEN.confidence[::2, ::2])
+
+
+@pytest.mark.parametrize('settings', [{}, {'stride': 2}, {'stride': 4, 'depth_encoding': '16UC1'}])
+def test_the_bytes_of_a_frame_are_known_before_it_is_made(settings):
+    sizes = output_bytes(TOPICS, 9, 6, OutputSettings(**settings))
+    made = {topic: len(bytes(getattr(m, 'data', b''))) for topic, m in outputs(**settings).items()}
+    assert sizes == made
+    assert output_bytes({'points'}, 9, 6, OutputSettings()) == {'points': 9 * 6 * 20}
 
 
 def test_labels_that_are_not_sure_enough_are_unlabelled_everywhere():

@@ -52,6 +52,25 @@ def test_a_profile_with_another_segment_differs_in_nothing_else_but_its_largest_
     assert (after['segment_size'], after['maxMessageSize']) == (str(8 * MB), str(4 * MB))
 
 
+def test_the_largest_message_grows_with_the_segment():
+    text = shared_memory.with_segment(PROFILE.read_text(), 128 * MB)
+    found = {e.tag.split('}')[-1]: e.text for e in ElementTree.fromstring(text).iter()}
+    assert (found['segment_size'], found['maxMessageSize']) == (str(128 * MB), str(64 * MB))
+    assert shared_memory.LARGEST_MESSAGE == 16 * MB
+    assert shared_memory.largest_message({'FASTDDS_DEFAULT_PROFILES_FILE': str(PROFILE)}) == 16 * MB
+    assert shared_memory.largest_message({}) < 1 << 16
+
+
+def test_outputs_that_do_not_pass_at_once_are_told_in_numbers_with_what_mends_it():
+    assert shared_memory.lateness({'depth/image': 8_000_000, 'points': 15_000_000}, 32 * MB, 16 * MB) is None
+    text = shared_memory.lateness({'depth/image': 8_388_608, 'points': 41_943_040}, 32 * MB, 16 * MB)
+    assert 'one frame are 50 MB, points alone 42 MB' in text and '34 MB for messages of up to 17 MB' in text
+    assert 'stride' in text and f'segment_size to {128 * MB} and maxMessageSize to {64 * MB}' in text
+    crowd = {f'{i}/image': 8_388_608 for i in range(5)}
+    assert 'are 42 MB' in shared_memory.lateness(crowd, 32 * MB, 16 * MB)
+    assert shared_memory.lateness(crowd, 64 * MB, 16 * MB) is None
+
+
 def test_room_is_that_of_the_file_system():
     size, free = shared_memory.room(str(Path(__file__).parent))
     assert size >= free > 0

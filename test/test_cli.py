@@ -129,6 +129,13 @@ def test_the_profile_fits_four_processes_into_shared_memory(size):
     assert ElementTree.fromstring(text).tag.endswith('dds')
 
 
+@pytest.mark.parametrize('size, segment', [(None, 128 << 20), ((8 << 30, 8 << 30), 128 << 20),
+                                           ((256 << 20, 256 << 20), 60 << 20)], ids=['none', '8GB', '256MB'])
+def test_more_room_is_given_as_far_as_there_is(size, segment):
+    text = large_message_profile(size, 128 << 20).read_text()
+    assert f'<segment_size>{segment}<' in text and f'<maxMessageSize>{segment // 2}<' in text
+
+
 @pytest.mark.parametrize('arguments', [('world', '--help'), ('--version',)])
 def test_a_reader_that_closes_its_pipe_is_no_error(arguments):
     reader, writer = os.pipe()

@@ -22,6 +22,7 @@ from semdepth_ros.bridge import POINT, camera_from_info, stamp_ns  # noqa: E402
 from semdepth_ros.bridge.diagnostics import ERROR  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS  # noqa: E402
 from semdepth_ros.frame import Frame  # noqa: E402
+from semdepth_ros.nodes import perceiving  # noqa: E402
 from semdepth_ros.nodes.perception import PerceptionNode  # noqa: E402
 from semdepth_ros.perception import Perceptor  # noqa: E402
 
@@ -97,6 +98,19 @@ def test_every_output_comes_with_the_header_of_its_image_and_what_the_perceptor_
     np.testing.assert_allclose(points['x'], (np.arange(96) - CAMERA.cx) / CAMERA.fx * points['z'], atol=1e-4)
     assert [heard[t].encoding for t in TOPICS if t.endswith(('image', 'confidence', 'sigma'))] == [
         '32FC1', 'mono8', 'mono8', '32FC1', 'rgb8']
+
+
+def test_what_is_sent_for_a_frame_is_held_against_the_segment_again_only_when_it_is_more(client, node, monkeypatch):
+    checked = []
+    monkeypatch.setattr(perceiving, 'check_segment', lambda logger, outputs: checked.append(outputs))
+    monkeypatch.setattr(node._perceiving, '_bytes_checked', 0)
+    client.listen('semantic/image')
+    for _ in range(2):
+        client.answers(client.send(), 'semantic/image')
+    client.listen('points')
+    for _ in range(2):
+        client.answers(client.send(), 'points')
+    assert checked[0] == {'semantic/image': 96 * 64} and checked[-1]['points'] == 20 * 96 * 64 and len(checked) == 2
 
 
 def test_without_a_subscriber_there_is_no_subscription_and_no_work(client, node):

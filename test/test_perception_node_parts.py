@@ -16,13 +16,16 @@ from ros_graph import Graph, wait_until  # noqa: E402
 from semdepth_ros.bridge.diagnostics import Statistics  # noqa: E402
 from semdepth_ros.bridge.info_matcher import InfoMatcher  # noqa: E402
 from semdepth_ros.bridge.messages import make_header, stamp_ns  # noqa: E402
+from semdepth_ros.bridge.middleware import PROFILE_VARIABLES  # noqa: E402
 from semdepth_ros.bridge.perception_parameters import PERCEPTION  # noqa: E402
 from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
 from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
 from semdepth_ros.nodes.following_subscription import FollowingSubscription  # noqa: E402
+from semdepth_ros.nodes.shared_memory_check import check_segment  # noqa: E402
 from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog  # noqa: E402
 from semdepth_ros.nodes.worker import NewestFirstWorker  # noqa: E402
+from semdepth_ros.share import shared_file  # noqa: E402
 
 TYPES = RclpyTypes()
 IMAGE = TYPES.message_class('sensor_msgs/msg/Image')
@@ -84,6 +87,18 @@ def test_what_is_read_when_configuring_cannot_change_after_it(graph):
     assert not result.successful and 'clean it up' in result.reason
     assert node.set_parameters([RosParameter('model', value='default')])[0].successful
     assert node.set_parameters([RosParameter('stride', value=2)])[0].successful and values['stride'] == 2
+
+
+def test_a_large_cloud_is_warned_of_with_the_profile_in_use(monkeypatch):
+    for variable in PROFILE_VARIABLES:
+        monkeypatch.setenv(variable, str(shared_file('config', 'fastdds_large_messages.xml')))
+    listener, pixels = Listener(), 2048 * 1024
+    for outputs in ({'depth/image': 4 * pixels}, {'depth/image': 4 * pixels, 'points': 20 * pixels // 4}):
+        check_segment(listener, outputs)
+    assert listener.lines == []
+    check_segment(listener, {'depth/image': 4 * pixels, 'points': 20 * pixels})
+    (level, text), = listener.lines
+    assert level == 'warning' and 'points alone 42 MB' in text
 
 
 def publisher(node, topic, reliable):

@@ -11,7 +11,7 @@ from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.colours import ColourSampler, paint
 from semdepth_ros.bridge.images import make_depth_image, make_image
 from semdepth_ros.bridge.messages import MessageTypes
-from semdepth_ros.bridge.point_cloud import CloudMaker
+from semdepth_ros.bridge.point_cloud import POINT, CloudMaker
 from semdepth_ros.classes import UNLABELLED, SemanticClass, palette
 from semdepth_ros.frame import Frame
 from semdepth_ros.perception.perception import Perception
@@ -83,6 +83,15 @@ class OutputMaker:
         behind = self._overlay.sample(frame, perception.camera, width, height)
         painted = paint(perception.labels, self._palette, behind, settings.overlay_alpha)
         return make_image(self._types, header, painted, 'rgb8')
+
+
+def output_bytes(wanted: Collection[str], width: int, height: int, settings: OutputSettings) -> dict[str, int]:
+    """Return what the pixels and points of one frame take, by topic [bytes], for those of TOPICS that are wanted."""
+    whole, thinned = width * height, -(-width // settings.stride) * -(-height // settings.stride)
+    sizes = {'depth/image': whole * (2 if settings.depth_encoding == '16UC1' else 4), 'semantic/image': thinned,
+             'semantic/confidence': thinned, 'depth/sigma': 4 * whole, 'points': POINT.itemsize * thinned,
+             'semantic_color/image': 3 * whole}
+    return {topic: sizes.get(topic, 0) for topic in TOPICS if topic in wanted}
 
 
 def is_possible(topic: str, perception: Perception) -> bool:

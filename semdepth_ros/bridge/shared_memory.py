@@ -1,8 +1,10 @@
 """Room for images in the middleware's shared memory: how much is needed, how much there is, and a profile that fits.
 
 Fast DDS gives every process a segment of its own for what it publishes, 512 KB unless a profile says otherwise.
-Best-effort messages that do not fit are lost between processes, reliable ones come late. The segment is taken from
-/dev/shm when the process starts; where there is too little left, Fast DDS goes on without shared memory.
+Best-effort messages that do not fit are lost between processes, reliable ones come late. A message larger than the
+profile's maxMessageSize goes in pieces of 64 KB, and a receiver's queue holds 512 of those: of a larger one some are
+lost and sent again seconds later. The segment is taken from /dev/shm when the process starts; where there is too little
+left, Fast DDS goes on without shared memory.
 """
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from pathlib import Path
 
 DEFAULT_SEGMENT = 32 << 20
 FOLDER = '/dev/shm'
-_DEFAULT_OF_FAST_DDS = 512 << 10
+_DEFAULT_OF_FAST_DDS, _PIECE_OF_FAST_DDS = 512 << 10, 65_500
+LARGEST_MESSAGE = DEFAULT_SEGMENT // 2  # that goes in one piece
 _PROCESSES = 4  # a driver, perception, a viewer and one more
 _MEGABYTE = 1 << 20
 
@@ -45,12 +48,12 @@ def segment_that_fits(size: int, wanted: int = DEFAULT_SEGMENT, processes: int =
 
 def segment_in_use(environ: Mapping[str, str]) -> int:
     """Return the segment [bytes] that the Fast DDS profile named in the environment asks for."""
-    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
-        path = Path(environ.get(name) or os.devnull)
-        found = re.search(r'<segment_size>\s*(\d+)\s*<', path.read_text()) if path.is_file() else None
-        if found:
-            return int(found[1])
-    return _DEFAULT_OF_FAST_DDS
+    return _in_profile(environ, 'segment_size') or _DEFAULT_OF_FAST_DDS
+
+
+def largest_message(environ: Mapping[str, str]) -> int:
+    """Return the largest message [bytes] that goes in one piece by the profile named in the environment."""
+    return _in_profile(environ, 'maxMessageSize') or _PIECE_OF_FAST_DDS
 
 
 def complaint(free: int, segment: int, image_bytes: int, depth: int = 5, size: int | None = None) -> str | None:
@@ -75,7 +78,32 @@ def complaint(free: int, segment: int, image_bytes: int, depth: int = 5, size: i
     return None
 
 
+def lateness(outputs: Mapping[str, int], segment: int, largest: int) -> str | None:
+    """Return one line if what is sent for one frame does not pass at once, None if it does.
+
+    :param outputs: bytes by topic
+    :param segment, largest: bytes of the segment, and of the largest message that goes in one piece
+    """
+    total, topic = sum(outputs.values()), max(outputs, key=outputs.get)
+    if total <= segment and outputs[topic] <= largest:
+        return None
+    needed = segment_for(max(total, 2 * outputs[topic]), 1)
+    return (f'the outputs of one frame are {total / 1e6:.0f} MB, {topic} alone {outputs[topic] / 1e6:.0f} MB, but the '
+            f'Fast DDS profile has a segment of {segment / 1e6:.0f} MB for messages of up to {largest / 1e6:.0f} MB: '
+            'they will come seconds late to other processes; set a larger stride, or in a copy of the profile '
+            f'segment_size to {needed} and maxMessageSize to {needed // 2}')
+
+
 def with_segment(profile: str, segment: int) -> str:
     """Return a Fast DDS profile's text with another segment size, and messages of at most half of it."""
     text = re.sub(r'(<segment_size>)[^<]*', rf'\g<1>{segment}', profile)
-    return re.sub(r'(<maxMessageSize>)[^<]*', rf'\g<1>{min(16 << 20, segment // 2)}', text)
+    return re.sub(r'(<maxMessageSize>)[^<]*', rf'\g<1>{segment // 2}', text)
+
+
+def _in_profile(environ: Mapping[str, str], element: str) -> int | None:
+    for name in ('FASTDDS_DEFAULT_PROFILES_FILE', 'FASTRTPS_DEFAULT_PROFILES_FILE'):
+        path = Path(environ.get(name) or os.devnull)
+        found = re.search(rf'<{element}>\s*(\d+)\s*<', path.read_text()) if path.is_file() else None
+        if found:
+            return int(found[1])
+    return None

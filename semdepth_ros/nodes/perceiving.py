@@ -10,7 +10,7 @@ import torch
 from rclpy.lifecycle import LifecycleNode
 
 from semdepth_ros.bridge.diagnostics import Statistics
-from semdepth_ros.bridge.outputs import OutputSettings, is_possible
+from semdepth_ros.bridge.outputs import OutputSettings, is_possible, output_bytes
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.bridge.weights_update import weights_folder
 from semdepth_ros.frame import Frame
@@ -28,7 +28,6 @@ from semdepth_ros.nodes.worker import NewestFirstWorker
 from semdepth_ros.perception import Perception, Perceptor
 
 _SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'min_confidence', 'overlay_alpha')
-_DEPTH_BYTES = 4  # a pixel of depth, the largest of the images that are sent
 
 
 @dataclass
@@ -57,7 +56,7 @@ class Perceiving:
                  log: ThrottledLog):
         self._node, self._parameters, self._log = node, parameters, log
         self.is_active, self.fault = False, ''
-        self._metric_told, self._segment_checked = set(), False
+        self._metric_told, self._bytes_checked = set(), 0
         if parameters['threads']:
             torch.set_num_threads(parameters['threads'])
         file = find_model(parameters['model'])
@@ -165,6 +164,7 @@ class Perceiving:
         if 'points' in wanted and not is_possible('points', perception):
             self._log.warn(f'{camera.input.image_topic}: no cloud without a camera_info of a rectified camera')
         settings = OutputSettings(**{name: self._parameters[name] for name in _SETTINGS})
+        self._check_segment(wanted, perception, settings)
         camera.output.publish(wanted, arrival.message.header, frame, perception, settings)
         times.append(time.monotonic())
         camera.statistics.count('perceived', times[-1])
@@ -188,12 +188,18 @@ class Perceiving:
             self._log.warn(f'{camera.input.image_topic}: image size changed from {camera.size[0]}x{camera.size[1]} to '
                            f'{size[0]}x{size[1]}')
         camera.size = size
-        if not self._segment_checked:
-            self._segment_checked = True
-            check_segment(self._node.get_logger(), _DEPTH_BYTES * size[0] * size[1])
         if frame.stamp_ns < camera.stamp_ns:
             camera.scale.reset()
         camera.stamp_ns = frame.stamp_ns
+
+    def _check_segment(self, wanted: set[str], perception: Perception, settings: OutputSettings) -> None:
+        """Warn of what is sent for a frame, again only when it has become more."""
+        height, width = perception.depth.shape
+        possible = [topic for topic in wanted if is_possible(topic, perception)]
+        outputs = output_bytes(possible, width, height, settings)
+        if sum(outputs.values()) > self._bytes_checked:
+            self._bytes_checked = sum(outputs.values())
+            check_segment(self._node.get_logger(), outputs)
 
     def _worker_failed(self, error: BaseException) -> None:
         self.fault = f'{type(error).__name__}: {error}'

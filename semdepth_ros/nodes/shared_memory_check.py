@@ -1,6 +1,7 @@
 """Says what is wrong with the middleware's shared memory, where the middleware is Fast DDS."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 import os
 from typing import Any
 
@@ -19,9 +20,15 @@ def check_room(logger: Any) -> None:
             logger.error(complaint)
 
 
-def check_segment(logger: Any, largest_bytes: int) -> None:
-    """Log a warning if this process's segment is too small for messages of this size."""
-    complaint = shared_memory.complaint(1 << 62, shared_memory.segment_in_use(os.environ), largest_bytes)
+def check_segment(logger: Any, outputs: Mapping[str, int]) -> None:
+    """Log a warning if this process's segment is too small for the images, or for all that is sent for one frame.
+
+    :param outputs: bytes by topic
+    """
+    segment, largest = shared_memory.segment_in_use(os.environ), shared_memory.largest_message(os.environ)
+    image_bytes = max((size for topic, size in outputs.items() if topic != 'points'), default=0)
+    complaint = (shared_memory.complaint(1 << 62, segment, image_bytes)
+                 or shared_memory.lateness(outputs, segment, largest))
     if uses_fast_dds() and complaint:
         logger.warning(complaint)
 
