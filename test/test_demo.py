@@ -3,6 +3,7 @@ from dataclasses import replace
 import json
 import os
 from pathlib import Path
+import time
 
 import cv2
 import numpy as np
@@ -16,10 +17,14 @@ from random_model import write_random_model  # noqa: E402
 from semdepth_ros.bridge.bag_file import BagReader  # noqa: E402
 from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
 from semdepth_ros.bridge.drive_source import bring_drive  # noqa: E402
+from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes  # noqa: E402
+from semdepth_ros.bridge.shared_memory import lateness  # noqa: E402
 from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
 from semdepth_ros.cli.main import main  # noqa: E402
 from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
+from semdepth_ros.nodes.demo import fitting_stride, room_for  # noqa: E402
+from semdepth_ros.nodes.live_run import NEEDED, Arrivals  # noqa: E402
 
 LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))
 HERE = Path(__file__).resolve().parent
@@ -131,6 +136,27 @@ def test_what_cannot_be_used_is_said_before_anything_starts(model, tmp_path, pro
                                  tmp_path / 'drive.mcap', *arguments)
         assert child.wait(60) == 2 and message in child.output and 'Traceback' not in child.output
     assert (tmp_path / 'drive.mcap').is_file()
+
+
+def test_large_images_get_a_larger_segment_and_a_thinner_cloud():
+    assert [fitting_stride(*size) for size in ((640, 192), (960, 600), (2048, 1024), (3840, 2160))] == [1, 1, 2, 4]
+    assert room_for(640, 192) == 32 << 20
+    for size in ((1280, 720), (2048, 1024), (3840, 2160)):
+        outputs = output_bytes(TOPICS, *size, OutputSettings(stride=fitting_stride(*size)))
+        assert lateness({'all': 2 * sum(outputs.values())}, room_for(*size), 1 << 40) is None
+        assert lateness(outputs, room_for(*size), room_for(*size) // 2) is None
+
+
+def test_the_pace_is_that_of_the_outputs_that_are_needed():
+    arrivals = Arrivals()
+    arrivals.note('depth/image', 5)
+    assert arrivals.wait_for(NEEDED, 5, 0) is None
+    arrivals.wait_until_past(5, 0)
+    arrivals.note('semantic/image', 5)
+    assert arrivals.wait_for(NEEDED, 5, 0) == arrivals.complete()[5]
+    began = time.monotonic()
+    arrivals.wait_until_past(5, 60)
+    assert time.monotonic() - began < 30
 
 
 def test_arguments_that_cannot_be_are_named(capsys):

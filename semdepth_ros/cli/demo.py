@@ -11,7 +11,6 @@ import sys
 import threading
 
 from semdepth_ros.bridge.drive_source import WorldDrive
-from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.cli.progress import Progress
 
 DEFAULT = WorldDrive()
@@ -42,17 +41,14 @@ def run(args: argparse.Namespace) -> int:
     if args.frames is not None and args.frames < 1:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
-    os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
-                      ROS_DOMAIN_ID=str(free_domain()))
+    os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
     from semdepth_ros.nodes.demo import Demo, Stopped, run_demo
-    from semdepth_ros.nodes.graph import on_graph
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.model, args.device)
     try:
-        with on_graph():
-            return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
+        return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
     except Stopped:
         return 130
     except RuntimeError as error:

@@ -35,6 +35,7 @@ class BagSequence:
 
     The bag is read through once when opened, for the stamps of its messages, and then frame by frame. Poses come from
     odometry (interpolated) and the static transforms between vehicle and camera; the camera from the first camera_info.
+    `size` is width and height [px] of the first image that can be read.
 
     :param path: a .mcap or .db3 file, or rosbag2's folder
     :param image_topic: which camera; by default the first that has a camera_info beside it
@@ -57,6 +58,7 @@ class BagSequence:
             raise ValueError(f'{path}: {error}') from None
         self._truth = {part: topic for part, topic in self.topics.truth.items() if part in tuple(parts)}
         self._read_stamps()
+        self.size = self._read_size()
         self._read_camera()
         self._track = self._read_motion()
         self._close()
@@ -148,14 +150,24 @@ class BagSequence:
             median_ns = float(np.median(np.diff(self._frames)))
             self.rate_hz = 1e9 / median_ns if median_ns > 0 else None
 
+    def _read_size(self) -> tuple[int, int]:
+        """Return width and height [px] of the first image that can be read."""
+        first_error = None
+        for stamp_ns in self._frames:
+            try:
+                height, width = self._image(self._messages_of(stamp_ns)[self.topics.image]).shape[:2]
+                return width, height
+            except ValueError as error:
+                first_error = first_error or error
+        raise first_error
+
     def _read_camera(self) -> None:
         self.camera: Camera | None = None
         if self.topics.camera_info is None:
             return
         _, _, data = next(self._messages([self.topics.camera_info]))
-        height, width = self._image(self._messages_of(self._frames[0])[self.topics.image]).shape[:2]
         try:
-            self.camera = camera_from_info(self._deserialized(self.topics.camera_info, data), width, height,
+            self.camera = camera_from_info(self._deserialized(self.topics.camera_info, data), *self.size,
                                            is_rectified(self.topics.image))
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from None

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import itertools
 import json
 import os
 from pathlib import Path
@@ -11,10 +12,14 @@ import threading
 from semdepth_ros.bridge.bag_evaluation import evaluate_bags
 from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive
+from semdepth_ros.bridge.middleware import with_large_messages
+from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes
+from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, LARGEST_MESSAGE, segment_for
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation import Album, write_report
 from semdepth_ros.evaluation.film import Film, write_preview
 from semdepth_ros.model_file import find_model, read_model
+from semdepth_ros.nodes.graph import on_graph
 from semdepth_ros.nodes.live_run import LiveRun, NoAnswer, Stopped, run_live
 from semdepth_ros.nodes.node_process import NodeProcess
 
@@ -49,7 +54,8 @@ class Demo:
 def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], progress: Callable[[str], Progress]) -> int:
     """Make the drive, let the node perceive it, measure and draw; return 0, or 1 if most frames were not perceived.
 
-    The environment decides about the ROS graph; rclpy must be running.
+    The environment decides about the ROS graph, and is given a Fast DDS profile unless it has one; rclpy must not be
+    running yet.
 
     :param say: told every step in one line
     :param progress: returns what is called with (done, total), given what is counted
@@ -62,13 +68,7 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
     _make_drive(demo, drive, stop, say, progress)
     sequence = BagSequence(drive)
-    say(f'starting the perception node (log: {demo.out / "node.log"}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
-    with NodeProcess(PERCEPTION, node_arguments(demo, sequence), demo.out / 'node.log', os.environ) as node:
-        try:
-            run = run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop,
-                           say, progress('images played'))
-        except NoAnswer as error:
-            raise RuntimeError(f'{error}; the node said: {node.last_words()}') from None
+    run = _perceive(demo, drive, perceived, sequence, stop, say, progress('images played'))
     say('comparing with the truth and drawing')
     result = _measure_and_draw(demo, drive, perceived, sequence, run, stop, progress('frames drawn'))
     for line in summary(result, run, demo.out):
@@ -76,11 +76,23 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     return 0 if result['frames_perceived'] >= LEAST_COVERAGE * result['frames_in'] else 1
 
 
+def fitting_stride(width: int, height: int) -> int:
+    """Return the least stride at which a cloud of images of this size is one message for the middleware."""
+    return next(s for s in itertools.count(1)
+                if output_bytes(['points'], width, height, OutputSettings(stride=s))['points'] <= LARGEST_MESSAGE)
+
+
+def room_for(width: int, height: int) -> int:
+    """Return the segment [bytes] in which two frames of this size have room with all that is sent for them."""
+    outputs = output_bytes(TOPICS, width, height, OutputSettings(stride=fitting_stride(width, height)))
+    return max(DEFAULT_SEGMENT, segment_for(sum(outputs.values()), depth=2))
+
+
 def node_arguments(demo: Demo, sequence: BagSequence) -> list[str]:
     """Return the perception node's arguments for the camera of a bag."""
     image, info = sequence.topics.image, sequence.topics.camera_info
     raw = image.removesuffix('/compressed')
-    parameters = {'model': demo.model, 'device': demo.device,
+    parameters = {'model': demo.model, 'device': demo.device, 'stride': fitting_stride(*sequence.size),
                   'image_transport': 'raw' if raw == image else 'compressed'}
     remaps = {'image': raw, 'camera_info': info or '/camera_info'}
     arguments = ['--ros-args']
@@ -135,6 +147,24 @@ def _make_drive(demo: Demo, drive: Path, stop: threading.Event, say: Callable[[s
     report = inspect_bag(drive)
     for line in (*report['problems'], *report['warnings']):
         say(f'{drive}: {line}')
+
+
+def _perceive(demo: Demo, drive: Path, perceived: Path, sequence: BagSequence, stop: threading.Event,
+              say: Callable[[str], None], progress: Progress) -> LiveRun:
+    """Play the drive to a node of its own, in a graph with room for its images."""
+    stride = fitting_stride(*sequence.size)
+    if stride > 1:
+        say(f'the images are {sequence.size[0]}x{sequence.size[1]}, so mask, confidence and cloud are sent at stride '
+            f'{stride}')
+    os.environ.update(with_large_messages(os.environ, segment=room_for(*sequence.size)))
+    log = demo.out / 'node.log'
+    say(f'starting the perception node (log: {log}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
+    with on_graph(), NodeProcess(PERCEPTION, node_arguments(demo, sequence), log, os.environ) as node:
+        try:
+            return run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop,
+                            say, progress)
+        except NoAnswer as error:
+            raise RuntimeError(f'{error}; the node said: {node.last_words()}') from None
 
 
 def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSequence, run: LiveRun,

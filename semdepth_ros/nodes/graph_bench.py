@@ -166,8 +166,8 @@ class _Sink:
     def wait_for_all(self, stamps: list[int], timeout_s: float) -> bool:
         """Return whether all outputs of these frames came within the time."""
         end = time.monotonic() + timeout_s
-        return all(self.arrivals.wait_for(topic, stamp, max(0.0, end - time.monotonic())) is not None
-                   for stamp in stamps for topic in self.topics)
+        return all(self.arrivals.wait_for(self.topics, stamp, max(0.0, end - time.monotonic())) is not None
+                   for stamp in stamps)
 
     def complete(self) -> dict[int, float]:
         """Return, by stamp, when the last of its outputs arrived, for frames that have all."""
