@@ -1,4 +1,6 @@
 """Replay: the outputs of a recording, every frame, the same bytes every time, without ROS."""
+from contextlib import closing
+import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,7 +12,8 @@ import pytest
 from plane_world import Corridor
 from random_model import write_random_model
 from semdepth_ros.bridge.bag_evaluation import evaluate_bags
-from semdepth_ros.bridge.bag_file import BagError, BagReader, BagWriter
+from semdepth_ros.bridge.bag_excerpt import announce, copy_beginning
+from semdepth_ros.bridge.bag_file import BagError, BagReader, BagWriter, Topic
 from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
@@ -121,6 +124,24 @@ def test_the_input_is_copied_when_asked_and_outputs_of_an_earlier_run_are_not(dr
     with BagReader(tmp_path / 'first.mcap') as reader:
         assert reader.topics['/tf_static'].qos.durability == 'transient_local'
     assert len(open_data(tmp_path / 'first.mcap')[0]) == FRAMES
+
+
+def test_a_topic_that_nobody_defines_is_left_out_by_name_and_the_rest_is_copied(drive, tmp_path, caplog):
+    with BagReader(drive) as reader, BagWriter(tmp_path / 'old.db3') as writer:
+        announce(reader, writer)
+        writer.add_topic(Topic('/odd', 'my_pkg/msg/Odd', definition='uint8 x', digest='RIHS01_' + 64 * '0'))
+        for topic, stamp_ns, data in reader.messages():
+            writer.write_bytes(topic.name, data, stamp_ns)
+            writer.write_bytes('/odd', b'\0\1\0\0\5', stamp_ns)
+    with closing(sqlite3.connect(tmp_path / 'old.db3')) as database, database:  # as Humble records
+        database.execute('DELETE FROM message_definitions')
+        database.execute("UPDATE topics SET type_description_hash = ''")
+    done = replay(tmp_path / 'old.db3', tmp_path / 'out.mcap', truth, CITYSCAPES, wanted=['depth/image'],
+                  with_input=True)
+    assert done.perceived == FRAMES and copy_beginning(tmp_path / 'old.db3', tmp_path / 'drive.mcap') == FRAMES
+    assert set(messages(tmp_path / 'drive.mcap')) == set(messages(drive))
+    lines = [r.getMessage() for r in caplog.records]
+    assert len(lines) == 2 and all("/odd is left out: message type 'my_pkg/msg/Odd' is unknown" in t for t in lines)
 
 
 def test_an_image_takes_the_camera_info_of_its_own_stamp_else_the_last_before(tmp_path):

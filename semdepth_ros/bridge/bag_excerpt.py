@@ -2,11 +2,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+import logging
 from pathlib import Path
 
 from semdepth_ros.bridge.bag_file import BagReader, BagWriter, Topic
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.data.bag_topics import choose_topics
+
+LOGGER = logging.getLogger(__name__)
 
 
 def copy_beginning(source: str | Path, target: str | Path, images: int | None = None, image_topic: str | None = None,
@@ -34,9 +37,19 @@ def copy_beginning(source: str | Path, target: str | Path, images: int | None = 
 
 
 def announce(reader: BagReader, writer: BagWriter) -> list[str]:
-    """Announce a recording's topics in another bag; return them, without those that perception publishes."""
-    kept = [t for t in reader.topics.values() if t.name.removeprefix('/') not in TOPICS]
-    for topic in kept:
+    """Announce a recording's topics in another bag; return them.
+
+    Left out, with a warning that names them: topics whose type nobody defines.
+    """
+    kept = []
+    for topic in reader.topics.values():
+        if topic.name.removeprefix('/') in TOPICS:
+            continue
         definition, digest = reader.definition(topic)
-        writer.add_topic(Topic(topic.name, topic.type, topic.qos, definition=definition, digest=digest))
-    return [t.name for t in kept]
+        try:
+            writer.add_topic(Topic(topic.name, topic.type, topic.qos, definition=definition, digest=digest))
+        except ValueError as error:
+            LOGGER.warning('%s is left out: %s', topic.name, error)
+            continue
+        kept.append(topic.name)
+    return kept
