@@ -20,7 +20,7 @@ from semdepth_ros.evaluation import Album, write_report
 from semdepth_ros.evaluation.film import Film, write_preview
 from semdepth_ros.model_file import find_model, read_model
 from semdepth_ros.nodes.graph import on_graph
-from semdepth_ros.nodes.live_run import LiveRun, NoAnswer, Stopped, run_live
+from semdepth_ros.nodes.live_run import USUAL_HZ, LiveRun, NoAnswer, Stopped, run_live
 from semdepth_ros.nodes.node_process import NodeProcess
 
 PERCEPTION = 'semdepth_ros.nodes.perception'
@@ -68,7 +68,7 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
     _make_drive(demo, drive, stop, say, progress)
     sequence = BagSequence(drive)
-    run = _perceive(demo, drive, perceived, sequence, stop, say, progress('images played'))
+    run = _perceive(demo, perceived, sequence, stop, say, progress('images played'))
     say('comparing with the truth and drawing')
     result = _measure_and_draw(demo, drive, perceived, sequence, run, stop, progress('frames drawn'))
     for line in summary(result, run, demo.out):
@@ -149,8 +149,8 @@ def _make_drive(demo: Demo, drive: Path, stop: threading.Event, say: Callable[[s
         say(f'{drive}: {line}')
 
 
-def _perceive(demo: Demo, drive: Path, perceived: Path, sequence: BagSequence, stop: threading.Event,
-              say: Callable[[str], None], progress: Progress) -> LiveRun:
+def _perceive(demo: Demo, perceived: Path, sequence: BagSequence, stop: threading.Event, say: Callable[[str], None],
+              progress: Progress) -> LiveRun:
     """Play the drive to a node of its own, in a graph with room for its images."""
     stride = fitting_stride(*sequence.size)
     if stride > 1:
@@ -161,8 +161,7 @@ def _perceive(demo: Demo, drive: Path, perceived: Path, sequence: BagSequence, s
     say(f'starting the perception node (log: {log}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
     with on_graph(), NodeProcess(PERCEPTION, node_arguments(demo, sequence), log, os.environ) as node:
         try:
-            return run_live(drive, perceived, sequence.topics, 1 / (sequence.rate_hz or 10), node.expect_alive, stop,
-                            say, progress)
+            return run_live(sequence, perceived, node.expect_alive, stop, say, progress)
         except NoAnswer as error:
             raise RuntimeError(f'{error}; the node said: {node.last_words()}') from None
 
@@ -171,7 +170,7 @@ def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSeq
                       stop: threading.Event, progress: Progress) -> dict:
     album, pictures, advance = Album(), {}, _interruptible(progress, stop)
     chosen = {round((i + 0.5) * len(sequence) / PREVIEW_FRAMES) for i in range(PREVIEW_FRAMES)}
-    with Film(demo.out / 'preview.mp4', sequence.rate_hz or 10) as film:
+    with Film(demo.out / 'preview.mp4', sequence.rate_hz or USUAL_HZ) as film:
         def see(index, total, sample, perception):
             picture = film.add(sample, perception)
             if index in chosen or not pictures:

@@ -18,7 +18,7 @@ from semdepth_ros.bridge.bag_file import BagReader, BagWriter
 from semdepth_ros.bridge.cdr import with_stamp
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.bridge.qos import LATCHED
-from semdepth_ros.data.bag import stamp_of
+from semdepth_ros.data.bag import BagSequence, stamp_of
 from semdepth_ros.data.bag_topics import BagTopics
 from semdepth_ros.nodes.player import BagPlayer
 from semdepth_ros.nodes.recorder import BagRecorder
@@ -26,6 +26,7 @@ from semdepth_ros.nodes.recorder import BagRecorder
 NEEDED = ('depth/image', 'semantic/image')  # a frame that has both counts as perceived
 LAST = list(TOPICS)[-1]  # to be sent, and sent for every frame
 CLOUDS_KEPT = 5     # one of so many
+USUAL_HZ = 10       # of a drive that does not say
 WARM_UP = 8         # frames, of which the first few are not counted
 HEADROOM = 1.25     # between the time a frame takes and the time between frames
 NOTABLE_S = 0.2     # of standing still in all
@@ -61,49 +62,47 @@ class Arrivals:
     """When which output of which frame arrived."""
 
     def __init__(self):
-        self._changed, self._times, self._newest_ns = threading.Condition(), {}, 0
+        self._changed, self._times = threading.Condition(), {}
 
     def note(self, topic: str, stamp_ns: int) -> None:
         """Remember that this output has arrived now."""
         with self._changed:
-            times = self._times.setdefault(stamp_ns, {})
-            times.setdefault(topic, time.monotonic())
-            self._newest_ns = max(self._newest_ns, stamp_ns if all(t in times for t in NEEDED) else 0)
+            self._times.setdefault(stamp_ns, {}).setdefault(topic, time.monotonic())
             self._changed.notify_all()
 
     def wait_for(self, topics: Collection[str], stamp_ns: int, timeout_s: float) -> float | None:
         """Return when the last of these outputs of a frame arrived, None if one did not within the time."""
         with self._changed:
-            self._changed.wait_for(lambda: set(topics) <= self._times.get(stamp_ns, {}).keys(), timeout_s)
-            times = self._times.get(stamp_ns, {})
-            return max(times[t] for t in topics) if set(topics) <= times.keys() else None
+            self._changed.wait_for(lambda: self._has(topics, stamp_ns), timeout_s)
+            return max(self._times[stamp_ns][t] for t in topics) if self._has(topics, stamp_ns) else None
 
-    def wait_until_past(self, stamp_ns: int, timeout_s: float) -> None:
-        """Wait until the needed outputs of this frame or of a later one have arrived."""
+    def wait_for_one(self, stamps_ns: Collection[int], timeout_s: float) -> None:
+        """Wait until the needed outputs of one of these frames have arrived."""
         with self._changed:
-            self._changed.wait_for(lambda: self._newest_ns >= stamp_ns, timeout_s)
+            self._changed.wait_for(lambda: any(self._has(NEEDED, s) for s in stamps_ns), timeout_s)
 
     def complete(self, topics: Collection[str] = NEEDED) -> dict[int, float]:
         """Return, by stamp, when the last of these outputs arrived."""
         with self._changed:
             return {stamp: max(times[t] for t in topics) for stamp, times in self._times.items()
-                    if all(t in times for t in topics)}
+                    if self._has(topics, stamp)}
+
+    def _has(self, topics: Collection[str], stamp_ns: int) -> bool:
+        return set(topics) <= self._times.get(stamp_ns, {}).keys()
 
 
-def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, check: Callable[[], None],
-             stop: threading.Event, say: Callable[[str], None], progress: Callable[[int, int], None]) -> LiveRun:
+def run_live(sequence: BagSequence, perceived: Path, check: Callable[[], None], stop: threading.Event,
+             say: Callable[[str], None], progress: Callable[[int, int], None]) -> LiveRun:
     """Play a drive to the node that runs in this ROS graph and record what it publishes.
 
-    :param drive, perceived: bags to read and to write
-    :param topics: the camera in the drive
-    :param period_s: time between two images of the drive
+    :param sequence: the camera in the drive
+    :param perceived: bag to write
     :param check: raises if the node has ended
     :raises Stopped: stop was set
     :raises NoAnswer: the node does not subscribe, or does not send anything back
     """
-    arrivals = Arrivals()
+    drive, topics, start_ns, arrivals = sequence.path, sequence.topics, sequence.stamps_ns[0], Arrivals()
     with spinning_node('demo') as node, BagWriter(perceived, replace=True) as bag:
-        start_ns = first_stamp(drive, topics.image)
         recorder = BagRecorder(node, bag, by_stamp=True, since_ns=start_ns)
         for name, type_name in TOPICS.items():
             recorder.record(f'/{name}', type_name, every=CLOUDS_KEPT if name == 'points' else 1,
@@ -112,7 +111,7 @@ def run_live(drive: Path, perceived: Path, topics: BagTopics, period_s: float, c
         player = BagPlayer(node, str(drive))
         wait_for_node(player, [t for t in (topics.image, topics.camera_info) if t], check, stop)
         latency_s = warm_up(player, drive, topics, start_ns, arrivals, check, stop)
-        run = LiveRun(rate=min(1.0, period_s / (HEADROOM * latency_s)))
+        run = LiveRun(rate=min(1.0, 1 / (sequence.rate_hz or USUAL_HZ) / (HEADROOM * latency_s)))
         if run.rate < 1:
             say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {run.rate:.2f} of its rate')
         play(player, drive, topics, run, arrivals, check, stop, progress)
@@ -133,7 +132,7 @@ def wait_for_node(player: BagPlayer, topics: list[str], check: Callable[[], None
 
 def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, arrivals: Arrivals,
             check: Callable[[], None], stop: threading.Event) -> float:
-    """Send the first images one by one, stamped before the drive begins; return the time one takes [s].
+    """Send the first images one by one, stamped before the earliest of the drive; return the time one takes [s].
 
     An image is sent as soon as the needed outputs of the one before have come, so that what the node still does for
     that one is part of the time.
@@ -168,7 +167,7 @@ def play(player: BagPlayer, drive: Path, topics: BagTopics, run: LiveRun, arriva
             check()
             before = time.monotonic()
             if len(sent) >= 2:
-                arrivals.wait_until_past(list(sent)[-2], HOLD_S)
+                arrivals.wait_for_one(list(sent)[-2:], HOLD_S)
             sent[stamp_of(data)] = time.monotonic()
             run.held_s += time.monotonic() - before
             progress(len(sent), total)
@@ -177,7 +176,7 @@ def play(player: BagPlayer, drive: Path, topics: BagTopics, run: LiveRun, arriva
     if not player.play(run.rate, stop, sending):
         raise Stopped('stopped by a signal')
     played_s = time.monotonic() - began
-    arrivals.wait_for([LAST], max(sent), FRAME_S / 4)
+    arrivals.wait_for([LAST], list(sent)[-1], FRAME_S / 4)
     run.images, run.rate = len(sent), run.rate * (1 - run.held_s / played_s) if played_s > 0 else run.rate
     run.latencies_ms = {stamp: 1e3 * (arrived - sent[stamp]) for stamp, arrived in arrivals.complete().items()
                         if stamp in sent}
@@ -191,12 +190,6 @@ def camera_messages(drive: Path, topics: BagTopics) -> Iterator[list[tuple[str, 
         info = first_info and first_info[2]
         for topic, _, data in reader.messages([topics.image]):
             yield [*([(topics.camera_info, info)] if info else []), (topic.name, data)]
-
-
-def first_stamp(drive: Path, topic: str) -> int:
-    """Return the header's stamp [ns] of a topic's first message."""
-    with BagReader(drive) as reader:
-        return stamp_of(next(reader.messages([topic]))[2])
 
 
 def count(drive: Path, topic: str) -> int:
