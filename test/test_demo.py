@@ -18,7 +18,7 @@ from semdepth_ros.bridge.bag_excerpt import announce  # noqa: E402
 from semdepth_ros.bridge.bag_file import BagReader, BagWriter  # noqa: E402
 from semdepth_ros.bridge.cdr import with_stamp  # noqa: E402
 from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
-from semdepth_ros.bridge.drive_source import bring_drive  # noqa: E402
+from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes  # noqa: E402
 from semdepth_ros.bridge.shared_memory import lateness  # noqa: E402
 from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
@@ -28,6 +28,7 @@ from semdepth_ros.data.bag import stamp_of  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
 from semdepth_ros.nodes.demo import fitting_stride, room_for  # noqa: E402
 from semdepth_ros.nodes.live_run import NEEDED, Arrivals  # noqa: E402
+from semdepth_ros.world import find_preset  # noqa: E402
 
 LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))
 HERE = Path(__file__).resolve().parent
@@ -151,6 +152,14 @@ def test_what_cannot_be_used_is_said_before_anything_starts(model, tmp_path, pro
                                  tmp_path / 'drive.mcap', *arguments)
         assert child.wait(60) == 2 and message in child.output and 'Traceback' not in child.output
     assert (tmp_path / 'drive.mcap').is_file()
+
+
+def test_the_worlds_pixels_are_square_at_every_size(tmp_path):
+    for preset in ('day', 'other_camera'):
+        render_drive(tmp_path / f'{preset}.mcap', WorldDrive(preset, frames=1, size=(96, 32)))
+        camera = open_data(tmp_path / f'{preset}.mcap')[0].camera
+        assert (camera.width, camera.height) == (96, 32) and camera.fx == camera.fy
+        assert np.degrees(2 * np.arctan(camera.width / 2 / camera.fx)) == pytest.approx(find_preset(preset).fov_deg)
 
 
 def test_large_images_get_a_larger_segment_and_a_thinner_cloud():

@@ -30,7 +30,7 @@ class WorldDrive:
 def render_drive(target: str | Path, drive: WorldDrive, device: str = 'cpu', progress: Progress | None = None) -> None:
     """Render a drive through a test town as a bag."""
     from semdepth_ros.world import Drive, default_camera
-    camera = default_camera(drive.preset).scaled(*drive.size)
+    camera = default_camera(drive.preset, drive.size)
     write_drive_bag(target, Drive(drive.preset, drive.seed, drive.frames, camera, drive.rate_hz, device=device),
                     progress=progress)
 

@@ -12,7 +12,7 @@ import numpy as np
 from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera, find_preset
+from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera
 from semdepth_ros.world.fleet import fleet
 
 BATCH, PREVIEW_ROWS = 8, 6
@@ -52,11 +52,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def camera_of(args: argparse.Namespace) -> Camera:
     """Return the preset's camera with what the arguments change."""
-    camera, (width, height) = default_camera(args.preset), args.size or (0, 0)
-    fov = find_preset(args.preset).fov_deg if args.fov is None else args.fov
-    if args.size or args.fov is not None:
-        camera = Camera.from_field_of_view(width or camera.width, height or camera.height, fov,
-                                           height_m=camera.height_m)
+    camera = default_camera(args.preset, args.size, args.fov)
     return camera if args.height is None else replace(camera, height_m=args.height)
 
 

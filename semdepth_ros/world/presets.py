@@ -65,10 +65,15 @@ def find_preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def default_camera(preset: str) -> Camera:
-    """Return the camera a preset is seen through unless another is given."""
+def default_camera(preset: str, size: tuple[int, int] | None = None, fov_deg: float | None = None) -> Camera:
+    """Return the camera a preset is seen through unless another is given; its pixels are square at every size.
+
+    :param size: width and height [px] instead of the preset's
+    :param fov_deg: horizontal field of view instead of the preset's
+    """
     p = find_preset(preset)
-    return Camera.from_field_of_view(p.width, p.height, p.fov_deg, height_m=p.height_m)
+    width, height = size or (p.width, p.height)
+    return Camera.from_field_of_view(width, height, p.fov_deg if fov_deg is None else fov_deg, height_m=p.height_m)
 
 
 def light_of(preset: Preset, town: Town, rng: np.random.Generator) -> Light:
