@@ -26,8 +26,8 @@ from semdepth_ros.cli.main import main  # noqa: E402
 from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
 from semdepth_ros.data.bag import stamp_of  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
-from semdepth_ros.nodes.demo import fitting_stride, room_for  # noqa: E402
-from semdepth_ros.nodes.live_run import NEEDED, Arrivals  # noqa: E402
+from semdepth_ros.nodes.demo import fitting_stride, room_for, summary  # noqa: E402
+from semdepth_ros.nodes.live_run import NEEDED, Arrivals, LiveRun  # noqa: E402
 from semdepth_ros.world import find_preset  # noqa: E402
 
 LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))
@@ -160,6 +160,15 @@ def test_the_worlds_pixels_are_square_at_every_size(tmp_path):
         camera = open_data(tmp_path / f'{preset}.mcap')[0].camera
         assert (camera.width, camera.height) == (96, 32) and camera.fx == camera.fy
         assert np.degrees(2 * np.arctan(camera.width / 2 / camera.fx)) == pytest.approx(find_preset(preset).fov_deg)
+
+
+def test_figures_say_how_many_frames_they_stand_on():
+    scores = {'abs_rel': 0.1}
+    sequence = {'depth': {'median_scaled': scores, 'unscaled': scores, 'coverage': 1.0, 'frames': 1},
+                'semantics': {'miou': 0.5, 'pixel_accuracy': 0.9, 'frames': 2}}
+    result = {'sequences': [sequence], 'frames_in': 20, 'frames_perceived': 20, 'frames_dropped': 0}
+    lines = summary(result, LiveRun(1.0), Path('out'))
+    assert lines[1].endswith('(1 frame with truth)') and lines[2].endswith('(2 frames with truth)')
 
 
 def test_large_images_get_a_larger_segment_and_a_thinner_cloud():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from semdepth_ros.classes import TRAIN_ID
+from semdepth_ros.cli.evaluate import summary
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import FolderSequence, Sample, write_folder_sequence
 from semdepth_ros.evaluation import SequenceEvaluation, evaluate, evaluate_sequence, fit_baseline
@@ -74,7 +75,8 @@ def test_the_truth_itself_has_no_error():
     for scaling in ('median_scaled', 'one_scale', 'unscaled'):
         assert result['depth'][scaling] == perfect
     assert result['depth']['scale_ratio'] == {'median': 1.0, 'std_over_mean': 0.0}
-    assert result['semantics'] == {'miou': 1.0, 'pixel_accuracy': 1.0, 'per_class': {'road': 1, 'sky': 1, 'car': 1}}
+    assert result['semantics'] == {'miou': 1.0, 'pixel_accuracy': 1.0, 'per_class': {'road': 1, 'sky': 1, 'car': 1},
+                                   'frames': 1}
 
 
 def test_a_wrong_scale_is_forgiven_by_scaling_and_only_by_scaling():
@@ -167,7 +169,7 @@ def test_the_result_keeps_the_contract():
     for scaling in ('median_scaled', 'one_scale', 'unscaled'):
         assert set(sequence['depth'][scaling]) == {'abs_rel', 'sq_rel', 'rmse', 'rmse_log', 'd1', 'd2', 'd3'}
     assert set(sequence['depth']['scale_ratio']) == {'median', 'std_over_mean'}
-    assert set(sequence['semantics']) == {'miou', 'pixel_accuracy', 'per_class'}
+    assert set(sequence['semantics']) == {'miou', 'pixel_accuracy', 'per_class', 'frames'}
     assert set(sequence['latency_ms']) == {'p50', 'p95', 'p99'}
     assert [int(f.image.max()) for f in oracle.frames] == [0, 0, 1], 'one frame to warm up, then each once'
     assert oracle.frames[-1].camera == CAMERA and oracle.frames[-1].layout == 'rgb'
@@ -260,6 +262,16 @@ def test_the_command_writes_figures_and_report_and_says_where(folders, tmp_path,
     assert [(s['name'], s['frames']) for s in result['sequences']] == [('drive', 2), ('drive_2', 2)]
     assert (tmp_path / 'out' / 'report.html').exists() and list((tmp_path / 'out' / 'pictures').glob('drive_2_*.png'))
     assert 'report.html' in capsys.readouterr().out
+
+
+def test_figures_of_few_frames_say_so(tmp_path, capsys):
+    few = [sample(i, depth=TRUTH if i == 0 else None, labels=LABELS if i < 2 else None) for i in range(3)]
+    sequence = Drive(few)
+    result = evaluate(fit_baseline('constant', [sequence]), [sequence])
+    part, = result['sequences']
+    assert (part['frames'], part['depth']['frames'], part['semantics']['frames']) == (3, 1, 2)
+    assert 'depth (1 frame with truth), classes (2 frames with truth)' in summary(result)
+    assert 'with truth' not in summary(evaluate(fit_baseline('constant', [sequence]), [Drive(few[:1])]))
 
 
 def test_the_command_evaluates_a_model_file_without_cutting_its_depth_off(folders, tmp_path):

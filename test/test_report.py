@@ -92,6 +92,14 @@ def test_a_report_shows_every_figure_with_its_protocol(report):
     assert re.search(r'unscaled</td><td>0\.200</td>', text)
 
 
+def test_a_report_counts_the_frames_that_its_figures_stand_on(report):
+    text = report.read_text(encoding='utf-8')
+    summary = text[text.index('id="summary"'):text.index('</section>', text.index('id="summary"'))]
+    rows = dict(re.findall(r'<h3>(\w+)</h3>.*?street &lt;1&gt;</a></td><td>(\d)</td>', summary))
+    assert rows == {'Depth': '3', 'Classes': '3', 'Latency': '5'}
+    assert '3 frames with true depth' in text and '3 frames: mIoU' in text
+
+
 def test_pictures_lie_beside_the_report(report):
     files = sorted(p.name for p in (report.parent / 'pictures').iterdir())
     assert files == [f'street__1__{page}.png' for page in ('cloud', 'frame_00', 'frame_01', 'frame_03')]

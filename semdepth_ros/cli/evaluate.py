@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 
 from semdepth_ros.data import is_bag, open_data
-from semdepth_ros.evaluation import Album, evaluate, evaluate_sequence, fit_baseline, write_report
+from semdepth_ros.evaluation import Album, evaluate, evaluate_sequence, fit_baseline, with_truth, write_report
 from semdepth_ros.evaluation.protocol import PROTOCOL
 
 BASELINE = 'baseline:'
@@ -61,9 +61,11 @@ def summary(result: dict) -> str:
     for sequence in result['sequences']:
         depth, classes = sequence.get('depth', {}), sequence.get('semantics', {})
         figures = [depth.get(name, {}).get('abs_rel') for name in ('unscaled', 'one_scale', 'median_scaled')]
+        remarks = [f' {word}{with_truth(part)}' for word, part in (('depth', depth), ('classes', classes))
+                   if part.get('frames', sequence['frames']) < sequence['frames']]
         cells = [_cell(value, width) for value, width in zip([*figures, classes.get('miou')], (17, 9, 7, 6))]
         lines.append(f'{sequence["name"]:36} {sequence["frames"]:6}  {" ".join(cells)} '
-                     f'{sequence["latency_ms"]["p50"]:8.1f}')
+                     f'{sequence["latency_ms"]["p50"]:8.1f}' + ','.join(remarks))
     return '\n'.join(lines)
 
 

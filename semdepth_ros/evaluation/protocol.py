@@ -58,7 +58,7 @@ class SequenceEvaluation:
         self.name = name
         self._frames, self._latencies_ms, self._class_source = 0, [], set()
         self._depth = DepthEvaluation()
-        self._confusion = {'labels': 0, 'noisy_labels': 0}
+        self._confusion, self._labelled = {'labels': 0, 'noisy_labels': 0}, {'labels': 0, 'noisy_labels': 0}
         self._predicted_any = False
 
     def add(self, sample: Sample, perception: Perceived, latency_ms: float | None = None) -> None:
@@ -77,6 +77,7 @@ class SequenceEvaluation:
                 predicted = resized_nearest(perception.labels, truth.shape)
                 matrix = confusion_matrix(predicted, truth)
                 self._confusion[part] = self._confusion[part] + matrix
+                self._labelled[part] += bool(matrix.any())
                 self._predicted_any |= bool(matrix[:, :-1].any())
 
     def result(self) -> dict:
@@ -88,7 +89,7 @@ class SequenceEvaluation:
         if self._predicted_any:
             for part, key in (('labels', 'semantics'), ('noisy_labels', 'agreement_with_noisy_labels')):
                 if np.any(self._confusion[part]):
-                    result[key] = semantic_scores(self._confusion[part])
+                    result[key] = {**semantic_scores(self._confusion[part]), 'frames': self._labelled[part]}
         if self._latencies_ms:
             p50, p95, p99 = np.percentile(self._latencies_ms, (50, 95, 99))
             result['latency_ms'] = {'p50': float(p50), 'p95': float(p95), 'p99': float(p99)}
@@ -126,6 +127,11 @@ def evaluate_sequence(perceptor: FramePerceptor, sequence: Sequence, max_frames:
         if progress:
             progress(sequence.name, done + 1, len(indices))
     return evaluation.result()
+
+
+def with_truth(part: dict) -> str:
+    """Return how many frames a part of a result stands on, such as ' (2 frames with truth)'."""
+    return f' ({part["frames"]} frame{"s" if part["frames"] != 1 else ""} with truth)'
 
 
 def spread(sequence: Sequence, most: int | None) -> list[int]:

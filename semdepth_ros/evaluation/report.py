@@ -61,21 +61,21 @@ semdepth_ros {__version__}.</p></header>
 
 
 def _summary(sequences: list[dict]) -> str:
-    depth = [[_link(s['name']), s['frames'], *(_number(s['depth'][k]['abs_rel']) for k in SCALINGS),
+    depth = [[_link(s['name']), s['depth']['frames'], *(_number(s['depth'][k]['abs_rel']) for k in SCALINGS),
               _number(s['depth']['median_scaled']['rmse'], 2), _number(s['depth']['median_scaled']['d1']),
               _number(s['depth']['scale_ratio']['median']), _percent(s['depth']['scale_ratio']['std_over_mean'])]
              for s in sequences if 'unscaled' in s.get('depth', {})]
-    classes = [[_link(s['name']), s['frames'], _number(s['semantics']['miou']),
+    classes = [[_link(s['name']), s['semantics']['frames'], _number(s['semantics']['miou']),
                 _percent(s['semantics']['pixel_accuracy'])] for s in sequences if 'semantics' in s]
     latency = [[_link(s['name']), s['frames'], *(_number(s['latency_ms'][p], 1) for p in ('p50', 'p95', 'p99'))]
                for s in sequences if 'latency_ms' in s]
-    heads = ['Sequence', 'Frames']
+    heads = ['Sequence', 'Frames<br>with truth']
     return '<section id="summary"><h2>Summary</h2>' + ''.join([
         _table([*heads, 'Abs Rel<br>unscaled', 'Abs Rel<br>one scale', 'Abs Rel<br>median-scaled',
                 'RMSE [m]<br>median-scaled', 'δ &lt; 1.25<br>median-scaled', 'true / perceived<br>scale',
                 'scale<br>flicker'], depth, 'Depth'),
         _table([*heads, 'mIoU', 'Pixel accuracy'], classes, 'Classes'),
-        _table([*heads, 'p50 [ms]', 'p95 [ms]', 'p99 [ms]'], latency, 'Latency')]) + '</section>'
+        _table(['Sequence', 'Frames', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]'], latency, 'Latency')]) + '</section>'
 
 
 def _section(sequence: dict, pictures: Mapping[str, np.ndarray]) -> str:
@@ -88,7 +88,7 @@ def _section(sequence: dict, pictures: Mapping[str, np.ndarray]) -> str:
 def _depth(depth: dict) -> str:
     if not depth:
         return ''
-    note = (f'<p>{depth["frames"]} frames with true depth, {_percent(depth["coverage"])} of their evaluated pixels '
+    note = (f'<p>{_frames(depth["frames"])} with true depth, {_percent(depth["coverage"])} of their evaluated pixels '
             f'perceived as valid.</p>')
     rows = [[WORDS[k], *(_number(depth[k][m]) for m in METRICS)] for k in SCALINGS if k in depth]
     return _table(['Scaling', *HEADINGS.values()], rows, 'Depth', note)
@@ -101,7 +101,8 @@ def _semantics(sequence: dict) -> str:
         scores = sequence.get(key)
         if scores:
             rows = [[_chip(name), _bar(iou, 1)] for name, iou in scores['per_class'].items()]
-            note = f'<p>mIoU {_number(scores["miou"])}, pixel accuracy {_percent(scores["pixel_accuracy"])}.</p>'
+            note = (f'<p>{_frames(scores["frames"])}: mIoU {_number(scores["miou"])}, pixel accuracy '
+                    f'{_percent(scores["pixel_accuracy"])}.</p>')
             html += _table(['Class', 'IoU'], rows, title, note)
     return html
 
@@ -176,6 +177,10 @@ def _words(name: str) -> str:
 
 def _anchor(name: str) -> str:
     return ''.join(c if c.isalnum() or c in '-_.' else '_' for c in name)
+
+
+def _frames(count: int) -> str:
+    return f'{count} frame' + ('s' if count != 1 else '')
 
 
 def _number(value: float, digits: int = 3) -> str:

@@ -16,7 +16,7 @@ from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes
 from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, LARGEST_MESSAGE, segment_for
 from semdepth_ros.data.bag import BagSequence
-from semdepth_ros.evaluation import Album, write_report
+from semdepth_ros.evaluation import Album, with_truth, write_report
 from semdepth_ros.evaluation.film import Film, write_preview
 from semdepth_ros.model_file import find_model, read_model
 from semdepth_ros.nodes.graph import on_graph
@@ -114,13 +114,14 @@ def summary(result: dict, run: LiveRun, out: Path) -> list[str]:
         latency = sequence['latency_ms']
         lines.append(f'from image to depth and classes: {latency["p50"]:.0f} ms (half of the frames), '
                      f'{latency["p95"]:.0f} ms (95 %), the drive played at {run.rate:.2f} of its rate')
-    if 'depth' in sequence:
+    if 'unscaled' in sequence.get('depth', {}):
         depth = sequence['depth']
         lines.append(f'depth: Abs Rel {depth["median_scaled"]["abs_rel"]:.3f} median-scaled, '
-                     f'{depth["unscaled"]["abs_rel"]:.3f} in metres as published')
+                     f'{depth["unscaled"]["abs_rel"]:.3f} in metres as published{with_truth(depth)}')
     if 'semantics' in sequence:
         scores = sequence['semantics']
-        lines.append(f'classes: mIoU {scores["miou"]:.3f}, {100 * scores["pixel_accuracy"]:.1f} % of the pixels right')
+        lines.append(f'classes: mIoU {scores["miou"]:.3f}, {100 * scores["pixel_accuracy"]:.1f} % of the pixels right'
+                     + with_truth(scores))
     return [*lines, f'look at {out / "report.html"}; beside it preview.mp4 and preview.png, and drive.mcap and '
                     'perceived.mcap for Foxglove or RViz']
 
