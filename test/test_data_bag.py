@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from semdepth_ros.bridge.bag_file import BagWriter
+from semdepth_ros.bridge.bag_excerpt import announce
+from semdepth_ros.bridge.bag_file import BagReader, BagWriter
 from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.transforms import make_odometry, make_transforms
@@ -172,6 +173,23 @@ def test_camera_info_of_another_size_is_refused_with_both_sizes(tmp_path):
     sequence = BagSequence(tmp_path / 'a.mcap')
     sequence.camera = Camera(4, 3, 5.0, 5.0, 2, 1)
     with pytest.raises(ValueError, match='8x6.*4x3'):
+        sequence[0]
+
+
+def test_a_damaged_first_image_does_not_hide_the_camera(tmp_path):
+    write_sequence_bag(tmp_path / 'whole.mcap', Drive(), compressed=True)
+    with BagReader(tmp_path / 'whole.mcap') as reader, BagWriter(tmp_path / 'a.mcap') as writer:
+        announce(reader, writer)
+        first = True
+        for topic, stamp_ns, data in reader.messages():
+            if first and topic.name == '/image/compressed':
+                message = reader.deserialize(data, topic.type)
+                message.data, first = message.data[:100], False
+                data = writer.types.serialize(message)
+            writer.write_bytes(topic.name, data, stamp_ns)
+    sequence = BagSequence(tmp_path / 'a.mcap')
+    assert (sequence.camera, sequence.size, sequence[1].image.shape) == (CAMERA, (8, 6), (6, 8, 3))
+    with pytest.raises(ValueError, match='cut off'):
         sequence[0]
 
 

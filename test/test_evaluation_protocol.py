@@ -9,7 +9,7 @@ from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.cli.evaluate import summary
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import FolderSequence, Sample, write_folder_sequence
-from semdepth_ros.evaluation import SequenceEvaluation, evaluate, evaluate_sequence, fit_baseline
+from semdepth_ros.evaluation import SequenceEvaluation, evaluate, evaluate_sequence, fit_baseline, write_report
 from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.evaluation.protocol import spread
 from semdepth_ros.geometry.camera import Camera
@@ -262,6 +262,27 @@ def test_the_command_writes_figures_and_report_and_says_where(folders, tmp_path,
     assert [(s['name'], s['frames']) for s in result['sequences']] == [('drive', 2), ('drive_2', 2)]
     assert (tmp_path / 'out' / 'report.html').exists() and list((tmp_path / 'out' / 'pictures').glob('drive_2_*.png'))
     assert 'report.html' in capsys.readouterr().out
+
+
+class Damaged(Drive):
+    """A sequence of which some samples cannot be read."""
+
+    def __getitem__(self, index):
+        if self.samples[index] is None:
+            raise ValueError('image is cut off')
+        return self.samples[index]
+
+
+def test_a_frame_that_cannot_be_read_is_left_out_counted_and_named(tmp_path, capsys):
+    damaged = Damaged([None, sample(1), None, sample(3)])
+    result = evaluate(Oracle(1.0), [damaged])
+    sequence, = result['sequences']
+    assert (sequence['frames'], sequence['left_out']) == (2, {'image is cut off': 2})
+    assert sequence['latency_ms']['p50'] >= 0 and sequence['depth']['frames'] == 2
+    assert '2 left out: image is cut off' in summary(result)
+    assert '2 frames left out: image is cut off' in write_report(tmp_path, result).read_text()
+    with pytest.raises(ValueError, match='drive: not one of 2 frames can be read: image is cut off'):
+        evaluate(Oracle(1.0), [Damaged([None, None])])
 
 
 def test_figures_of_few_frames_say_so(tmp_path, capsys):

@@ -34,7 +34,11 @@ def evaluate_bags(drive: str | Path, perceived: str | Path, model: str, image_to
         if index is None:
             continue
         seen += 1
-        sample = sequence[index]
+        try:
+            sample = sequence[index]
+        except ValueError as error:
+            evaluation.leave_out(error)
+            continue
         evaluation.add(sample, perception, (latencies_ms or {}).get(perception.stamp_ns))
         if see:
             see(index, len(sequence), sample, perception)

@@ -66,6 +66,7 @@ def summary(result: dict) -> str:
         cells = [_cell(value, width) for value, width in zip([*figures, classes.get('miou')], (17, 9, 7, 6))]
         lines.append(f'{sequence["name"]:36} {sequence["frames"]:6}  {" ".join(cells)} '
                      f'{sequence["latency_ms"]["p50"]:8.1f}' + ','.join(remarks))
+        lines += [f'  {count} left out: {reason}' for reason, count in sequence.get('left_out', {}).items()]
     return '\n'.join(lines)
 
 

@@ -82,8 +82,8 @@ class BagSequence:
         found = self._messages_of(stamp_ns)
         image = self._image(found[self.topics.image])
         if self.camera and image.shape[:2] != (self.camera.height, self.camera.width):
-            raise ValueError(f'{self.path}: image at {stamp_ns} ns is {image.shape[1]}x{image.shape[0]}, but its '
-                             f'camera_info is for {self.camera.width}x{self.camera.height}')
+            raise ValueError(f'{self.path}: an image is {image.shape[1]}x{image.shape[0]}, but the camera_info is for '
+                             f'{self.camera.width}x{self.camera.height}')
         truth = {part: self._part(part, found[topic], image.shape[:2])
                  for part, topic in self._truth.items() if topic in found}
         pose = self._track.at(stamp_ns) if self._track else None

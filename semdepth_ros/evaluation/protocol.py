@@ -1,7 +1,9 @@
 """Whole sequences through a perceptor, and everything that is measured on the way."""
 from __future__ import annotations
 
+import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -26,6 +28,7 @@ PROTOCOL = {
     'sizes': 'Outputs of another size than the truth take the nearest pixel; distorted frames are rectified first.',
     'latency': 'Wall-clock time of one frame through the perceptor, image in memory, after one that is not timed.',
 }
+LOGGER = logging.getLogger(__name__)
 Progress = Callable[[str, int, int], None]
 
 
@@ -59,7 +62,7 @@ class SequenceEvaluation:
         self._frames, self._latencies_ms, self._class_source = 0, [], set()
         self._depth = DepthEvaluation()
         self._confusion, self._labelled = {'labels': 0, 'noisy_labels': 0}, {'labels': 0, 'noisy_labels': 0}
-        self._predicted_any = False
+        self._predicted_any, self._left_out = False, Counter()
 
     def add(self, sample: Sample, perception: Perceived, latency_ms: float | None = None) -> None:
         """Compare one frame with whatever truth its sample has."""
@@ -80,9 +83,18 @@ class SequenceEvaluation:
                 self._labelled[part] += bool(matrix.any())
                 self._predicted_any |= bool(matrix[:, :-1].any())
 
+    def leave_out(self, reason: object) -> None:
+        """Count a frame that cannot be compared, by the reason."""
+        reason = str(reason)
+        if reason not in self._left_out:
+            LOGGER.warning('%s: a frame is left out: %s', self.name, reason)
+        self._left_out[reason] += 1
+
     def result(self) -> dict:
         """Return the sequence's part of the JSON contract; parts without truth are left out."""
         result = {'name': self.name, 'frames': self._frames, **self._depth.result()}
+        if self._left_out:
+            result['left_out'] = dict(self._left_out)
         if 'depth_by_class' in result:
             source = ' and '.join(sorted(self._class_source))
             result['depth_by_class'] = {'classes_from': source, **result['depth_by_class']}
@@ -111,14 +123,22 @@ def evaluate(perceptor: FramePerceptor, sequences: Iterable[Sequence], model: st
 
 def evaluate_sequence(perceptor: FramePerceptor, sequence: Sequence, max_frames: int | None = None,
                       keeper: Keeper | None = None, progress: Progress | None = None) -> dict:
-    """Perceive one sequence and return its part of the JSON contract; see evaluate."""
-    sequence, evaluation = rectified(sequence), SequenceEvaluation(sequence.name)
+    """Perceive one sequence and return its part of the JSON contract; see evaluate.
+
+    :raises ValueError: not one frame can be read; single ones that cannot are left out and counted
+    """
+    sequence, evaluation, warm = rectified(sequence), SequenceEvaluation(sequence.name), False
     indices = spread(sequence, max_frames)
     for done, index in enumerate(indices):
-        sample = sequence[index]
+        try:
+            sample = sequence[index]
+        except ValueError as error:
+            evaluation.leave_out(error)
+            continue
         frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
-        if done == 0:
+        if not warm:
             perceptor.perceive(frame)
+            warm = True
         started = time.perf_counter()
         perception = perceptor.perceive(frame)
         evaluation.add(sample, perception, 1e3 * (time.perf_counter() - started))
@@ -126,7 +146,11 @@ def evaluate_sequence(perceptor: FramePerceptor, sequence: Sequence, max_frames:
             keeper.offer(sequence.name, done, len(indices), sample, perception)
         if progress:
             progress(sequence.name, done + 1, len(indices))
-    return evaluation.result()
+    result = evaluation.result()
+    if not result['frames'] and result.get('left_out'):
+        reason = next(iter(result['left_out']))
+        raise ValueError(f'{sequence.name}: not one of {len(indices)} frames can be read: {reason}')
+    return result
 
 
 def with_truth(part: dict) -> str:

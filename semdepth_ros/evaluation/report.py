@@ -80,9 +80,12 @@ def _summary(sequences: list[dict]) -> str:
 
 def _section(sequence: dict, pictures: Mapping[str, np.ndarray]) -> str:
     parts = [_by_range(sequence), _semantics(sequence), _by_class(sequence)]
+    left_out = ''.join(f'<p>{_frames(count)} left out: {escape(reason)}</p>'
+                       for reason, count in sequence.get('left_out', {}).items())
     figures = ''.join(_figure(caption, picture) for caption, picture in pictures.items())
     return (f'<section id="{_anchor(sequence["name"])}"><h2>{escape(sequence["name"])}</h2>'
-            f'{_depth(sequence.get("depth", {}))}{figures}<div class="parts">{"".join(parts)}</div></section>')
+            f'{left_out}{_depth(sequence.get("depth", {}))}{figures}'
+            f'<div class="parts">{"".join(parts)}</div></section>')
 
 
 def _depth(depth: dict) -> str:
