@@ -11,8 +11,10 @@ from semdepth_ros.bridge.camera_info import camera_from_info
 from semdepth_ros.bridge.cdr import begins_with_header
 from semdepth_ros.data.bag import stamp_of
 from semdepth_ros.data.bag_topics import CAMERA_INFO, COMPRESSED, IMAGE, BagTopics, choose_topics, is_rectified
+from semdepth_ros.data.compressed_size import compressed_size
 from semdepth_ros.image_encodings import SUPPORTED
 
+_UNCALIBRATED = 'no cloud, no metric geometry'
 GAP = 1.5  # intervals longer than so many of the usual ones are gaps
 
 
@@ -35,7 +37,8 @@ def inspect_bag(path: str | Path) -> dict[str, Any]:
 
 
 def _read_topics(reader: BagReader) -> dict[str, dict[str, Any]]:
-    topics = {name: {'type': t.type, 'qos': t.qos, 'recorded': [], 'stamps': [], 'bytes': 0, 'forms': {}, 'info': None}
+    topics = {name: {'type': t.type, 'qos': t.qos, 'recorded': [], 'stamps': [], 'bytes': 0, 'forms': {}, 'info': None,
+                     'damaged': []}
               for name, t in reader.topics.items()}
     headed = {name for name, t in reader.topics.items() if begins_with_header(reader.store, t.type)}
     for topic, recorded_ns, data in reader.messages():
@@ -43,12 +46,19 @@ def _read_topics(reader: BagReader) -> dict[str, dict[str, Any]]:
         entry['recorded'].append(recorded_ns)
         entry['stamps'].append(stamp_of(data) if topic.name in headed else recorded_ns)
         entry['bytes'] += len(data)
-        if topic.type in (IMAGE, CAMERA_INFO) or (topic.type == COMPRESSED and not entry['forms']):
-            message = reader.deserialize(data, topic.type)
-            form = _form(message, topic.type)
-            entry['forms'][form] = entry['forms'].get(form, 0) + 1
-            entry['info'] = message if topic.type == CAMERA_INFO else None
+        if topic.type in (IMAGE, COMPRESSED, CAMERA_INFO):
+            _note_form(entry, reader.deserialize(data, topic.type))
     return topics
+
+
+def _note_form(entry: dict[str, Any], message: Any) -> None:
+    try:
+        form = _form(message, entry['type'])
+    except ValueError as error:
+        entry['damaged'].append(str(error))
+        return
+    entry['forms'][form] = entry['forms'].get(form, 0) + 1
+    entry['info'] = message if entry['type'] == CAMERA_INFO else None
 
 
 def _form(message: Any, type_name: str) -> str:
@@ -56,7 +66,8 @@ def _form(message: Any, type_name: str) -> str:
         return f'{message.encoding} {message.width}x{message.height}'
     if type_name == CAMERA_INFO:
         return f'{message.distortion_model or "no distortion"} {message.width}x{message.height}'
-    return message.format
+    width, height = compressed_size(message.data)
+    return f'{message.format} {width}x{height}'
 
 
 def _summary(name: str, entry: dict[str, Any]) -> dict[str, Any]:
@@ -80,34 +91,51 @@ def _verdict(topics: dict[str, dict[str, Any]]) -> dict[str, Any]:
         chosen = choose_topics(types)
     except ValueError as error:
         return {'usable': False, 'image': None, 'camera_info': None, 'problems': [str(error)], 'warnings': []}
-    image, problems, warnings = topics[chosen.image], [], []
-    forms, summary = list(image['forms']), _summary(chosen.image, image)
-    raw = types[chosen.image] == IMAGE
-    if len(forms) > 1:
-        warnings.append(f'{chosen.image} changes its size or encoding: {", ".join(forms)}')
-    if raw and forms[0].split()[0] not in SUPPORTED:
-        problems.append(f'{chosen.image} has encoding {forms[0].split()[0]!r}, which no camera image has')
-    if summary['steps_back']:
-        problems.append(f'stamps of {chosen.image} go backwards {summary["steps_back"]} times')
-    if summary['repeated_stamps']:
-        warnings.append(f'{summary["repeated_stamps"]} images of {chosen.image} repeat the stamp before them')
-    if summary['gaps']:
-        warnings.append(f'{chosen.image} has {summary["gaps"]} gaps, the longest {summary["longest_gap_s"]:.2f} s')
-    if chosen.camera_info is None:
-        problems.append(f'no camera_info beside {chosen.image}')
-    else:
-        problems += _mismatch(topics[chosen.camera_info]['info'], forms[0] if raw else None, chosen)
+    image = topics[chosen.image]
+    problems = _problems(chosen.image, image)
+    warnings = _oddities(chosen.image, image)
+    if image['forms']:
+        warnings += _mismatch(topics, chosen, next(iter(image['forms'])))
     return {'usable': not problems, 'image': chosen.image, 'camera_info': chosen.camera_info, 'problems': problems,
             'warnings': warnings}
 
 
-def _mismatch(info: Any, form: str | None, chosen: BagTopics) -> list[str]:
-    """Return what keeps a camera_info from fitting images of this form, or of any form if None."""
-    width, height = (int(n) for n in form.split()[1].split('x')) if form else (info.width, info.height)
+def _problems(name: str, image: dict[str, Any]) -> list[str]:
+    """Return why not one image can be perceived."""
+    forms = list(image['forms'])
+    if not forms:
+        return [f'no image of {name} can be read: {image["damaged"][0]}']
+    encodings = [form.split()[0] for form in forms] if image['type'] == IMAGE else []
+    if encodings and not set(encodings) & set(SUPPORTED):
+        return [f'{name} has encoding {encodings[0]!r}, which no camera image has']
+    return []
+
+
+def _oddities(name: str, image: dict[str, Any]) -> list[str]:
+    """Return what makes a recording worse, in its images and their times."""
+    summary, damaged, found = _summary(name, image), image['damaged'], []
+    if damaged and image['forms']:
+        found.append(f'{len(damaged)} images of {name} cannot be read: {damaged[0]}')
+    if len(image['forms']) > 1:
+        found.append(f'{name} changes its size or encoding: {", ".join(image["forms"])}')
+    if summary['steps_back']:
+        found.append(f'stamps of {name} go backwards {summary["steps_back"]} times')
+    if summary['repeated_stamps']:
+        found.append(f'{summary["repeated_stamps"]} images of {name} repeat the stamp before them')
+    if summary['gaps']:
+        found.append(f'{name} has {summary["gaps"]} gaps, the longest {summary["longest_gap_s"]:.2f} s')
+    return found
+
+
+def _mismatch(topics: dict[str, dict[str, Any]], chosen: BagTopics, form: str) -> list[str]:
+    """Return what keeps the calibration from fitting images of this form."""
+    if chosen.camera_info is None:
+        return [f'no camera_info beside {chosen.image}: {_UNCALIBRATED}']
+    width, height = (int(n) for n in form.split()[-1].split('x'))
     try:
-        camera_from_info(info, width, height, is_rectified(chosen.image))
+        camera_from_info(topics[chosen.camera_info]['info'], width, height, is_rectified(chosen.image))
     except ValueError as error:
-        return [f'{chosen.camera_info}: {error}']
+        return [f'{chosen.camera_info}: {error}: {_UNCALIBRATED}']
     return []
 
 

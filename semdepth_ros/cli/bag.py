@@ -87,5 +87,6 @@ def render(report: dict) -> str:
               .rstrip() for row in rows]
     lines += [f'problem: {text}' for text in report['problems']] + [f'warning: {text}' for text in report['warnings']]
     if report['usable']:
-        lines.append(f'usable: images on {report["image"]}, calibration on {report["camera_info"]}')
+        lines.append(f'usable: images on {report["image"]}, '
+                     + (f'calibration on {report["camera_info"]}' if report['camera_info'] else 'no calibration'))
     return '\n'.join(lines)
