@@ -116,11 +116,13 @@ def test_settings_and_topics_are_the_nodes(drive, tmp_path):
         replay(drive, tmp_path / 'x.mcap', truth, CITYSCAPES, wanted=['cloud'])
 
 
-def test_the_input_is_copied_when_asked_and_outputs_of_an_earlier_run_are_not(drive, tmp_path):
+def test_the_input_is_copied_when_asked_and_outputs_of_an_earlier_run_are_not(drive, tmp_path, caplog):
     replay(drive, tmp_path / 'first.mcap', truth, CITYSCAPES, with_input=True)
     replay(tmp_path / 'first.mcap', tmp_path / 'second.mcap', truth, CITYSCAPES, with_input=True)
     first, second = messages(tmp_path / 'first.mcap'), messages(tmp_path / 'second.mcap')
     assert set(first) == set(second) >= set(messages(drive))
+    lines = [r.getMessage() for r in caplog.records]
+    assert len(lines) == 1 and 'written anew' in lines[0] and '/points' in lines[0] and '/depth/image' in lines[0]
     with BagReader(tmp_path / 'first.mcap') as reader:
         assert reader.topics['/tf_static'].qos.durability == 'transient_local'
     assert len(open_data(tmp_path / 'first.mcap')[0]) == FRAMES
@@ -142,6 +144,28 @@ def test_a_topic_that_nobody_defines_is_left_out_by_name_and_the_rest_is_copied(
     assert set(messages(tmp_path / 'drive.mcap')) == set(messages(drive))
     lines = [r.getMessage() for r in caplog.records]
     assert len(lines) == 2 and all("/odd is left out: message type 'my_pkg/msg/Odd' is unknown" in t for t in lines)
+
+
+def test_what_a_node_sends_once_is_not_copied_into_a_replay_either(drive, model, tmp_path):
+    first, second = tmp_path / 'first.mcap', tmp_path / 'second.mcap'
+    for source, target in ((drive, first), (first, second)):
+        assert main(['replay', str(source), '--out', str(target), '--model', str(model), '--with-input']) == 0
+    with BagReader(second) as reader:
+        counts = {topic.name: topic.count for topic in reader.topics.values()}
+    assert counts['/perception/model_info'] == counts['/semantic/label_info'] == 1
+
+
+def test_a_compressed_camera_gets_the_name_that_nodes_look_for(tmp_path, caplog):
+    jpeg = np.frombuffer(cv2.imencode('.jpg', np.zeros((64, 96, 3), np.uint8))[1].tobytes(), np.uint8)
+    with BagWriter(tmp_path / 'in.mcap') as writer:
+        header = make_header(writer.types, 10**9, 'lens')
+        writer.write('/cam/camera_info', make_camera_info(writer.types, header, Corridor().camera), 0)
+        writer.write('/cam/jpeg', writer.types.make('sensor_msgs/msg/CompressedImage', header=header, format='jpeg',
+                                                    data=jpeg), 1)
+    copy_beginning(tmp_path / 'in.mcap', tmp_path / 'out.mcap')
+    sequence, = open_data(tmp_path / 'out.mcap')
+    assert (sequence.topics.image, sequence.topics.camera_info) == ('/cam/jpeg/compressed', '/cam/camera_info')
+    assert sequence.camera == Corridor().camera and '/cam/jpeg holds compressed images' in caplog.text
 
 
 def test_an_image_takes_the_camera_info_of_its_own_stamp_else_the_last_before(tmp_path):

@@ -109,6 +109,8 @@ def run_live(sequence: BagSequence, perceived: Path, check: Callable[[], None], 
                             arrived=lambda stamp_ns, name=name: arrivals.note(name, stamp_ns))
         recorder.record('/perception/model_info', 'semdepth_ros/msg/ModelInfo', LATCHED)
         player = BagPlayer(node, str(drive))
+        if player.left_out:
+            say(f'not played, since their messages are not installed: {", ".join(player.left_out)}')
         wait_for_node(player, [t for t in (topics.image, topics.camera_info) if t], check, stop)
         latency_s = warm_up(player, drive, topics, start_ns, arrivals, check, stop)
         run = LiveRun(rate=min(1.0, 1 / (sequence.rate_hz or USUAL_HZ) / (HEADROOM * latency_s)))
