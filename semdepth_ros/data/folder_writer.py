@@ -22,7 +22,8 @@ def write_folder_sequence(path: str | Path, samples: Iterable[Sample], camera: C
                           units_per_metre: float = UNITS_PER_METRE) -> int:
     """Write samples in the layout that FolderSequence reads; return how many.
 
-    Everything goes to PATH.partial, which becomes PATH when the last sample is written: PATH is whole or absent.
+    Everything goes to PATH.partial, which becomes PATH when the last sample is written and is removed when something
+    breaks it off: PATH is whole or absent.
     Depth is kept as uint16: sky and what is beyond 65535 / units_per_metre is written as 0, no truth.
 
     :param samples: a sequence or any iterator; read once, one at a time
@@ -37,10 +38,14 @@ def write_folder_sequence(path: str | Path, samples: Iterable[Sample], camera: C
         raise ValueError(f'{path} is in use, expected a new or empty folder')
     partial = path.with_name(path.name + '.partial')
     shutil.rmtree(partial, ignore_errors=True)
-    writer = _Writer(partial, camera, image_format, units_per_metre)
-    for sample in samples:
-        writer.add(sample)
-    writer.finish(rate_hz)
+    try:
+        writer = _Writer(partial, camera, image_format, units_per_metre)
+        for sample in samples:
+            writer.add(sample)
+        writer.finish(rate_hz)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     if path.exists():
         path.rmdir()
     partial.rename(path)
