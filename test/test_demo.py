@@ -169,6 +169,9 @@ def test_figures_say_how_many_frames_they_stand_on():
     result = {'sequences': [sequence], 'frames_in': 20, 'frames_perceived': 20, 'frames_dropped': 0}
     lines = summary(result, LiveRun(1.0), Path('out'))
     assert lines[1].endswith('(1 frame with truth)') and lines[2].endswith('(2 frames with truth)')
+    sequence['depth'] = {'coverage': 0.0, 'frames': 3}
+    assert summary(result, LiveRun(1.0), Path('out'))[1] == (
+        'depth: not one pixel with true depth was perceived (3 frames with truth)')
 
 
 def test_large_images_get_a_larger_segment_and_a_thinner_cloud():
@@ -193,6 +196,7 @@ def test_the_pace_is_that_of_the_outputs_that_are_needed():
 
 def test_arguments_that_cannot_be_are_named(capsys):
     for arguments, message in ((['--size', 'big'], "--size is 'big', expected WxH"),
+                               (['--seed', '-1'], '--seed is -1, expected zero or a positive number'),
                                (['--frames', '0'], '--frames is 0, expected at least 1')):
         assert main(['demo', *arguments]) == 2
         assert message in capsys.readouterr().err

@@ -311,6 +311,13 @@ def test_the_command_evaluates_a_model_file_without_cutting_its_depth_off(folder
     assert sequence['depth']['median_scaled']['abs_rel'] < sequence['depth']['unscaled']['abs_rel']
 
 
+@pytest.mark.parametrize('option, value', [('--pictures', '-2'), ('--max-frames', '0')])
+def test_numbers_that_cannot_be_are_refused_by_the_options_name(option, value, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(['evaluate', '--data', 'A', option, value])
+    assert end.value.code == 2 and option in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('arguments, words', [
     (['--model', 'baseline:row', '--data', 'A'], '--fit'), (['--data', 'nowhere'], "'nowhere'"),
     (['--model', 'baseline:best', '--data', 'A', 'B'], "'best'"),

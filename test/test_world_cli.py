@@ -36,6 +36,10 @@ def test_a_preview_shows_colour_depth_and_classes(tmp_path):
 
 @pytest.mark.parametrize('arguments, words', [(['--preset', 'noon', '--preview', 'x.png'], "preset is 'noon'"),
                                               ([], 'nothing to write'),
+                                              (['--seed', '-1', '--preview', 'x.png'], 'seed is -1, expected zero'),
+                                              (['--fleet', '1', '--seed', '-1', '--out', 'x'], 'seed is -1, expected'),
+                                              (['--height', '-1', '--preview', 'x.png'], 'camera height is -1.0 m'),
+                                              (['--height', '0', '--preview', 'x.png'], 'camera height is 0.0 m'),
                                               (['--split', 'dev', '--preview', 'x.png'], "split is 'dev'"),
                                               (['--preview', '/nowhere/x.png', *SMALL], '/nowhere/x.png cannot')])
 def test_errors_are_one_line(arguments, words, capsys):

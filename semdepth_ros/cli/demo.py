@@ -40,6 +40,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.frames is not None and args.frames < 1:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
+    if args.seed < 0:
+        raise ValueError(f'--seed is {args.seed}, expected zero or a positive number')
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
     os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
     from semdepth_ros.nodes.demo import Demo, Stopped, run_demo

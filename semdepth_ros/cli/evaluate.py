@@ -31,7 +31,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--image-topic', metavar='TOPIC', help='which camera of a bag that has several')
     parser.add_argument('--fit', nargs='+', action='extend', metavar='SPEC',
                         help='data that a baseline is fitted on; without it, on all the other --data')
-    parser.add_argument('--pictures', type=int, default=3, metavar='N', help='frames a sequence in the report')
+    parser.add_argument('--pictures', type=_not_negative, default=3, metavar='N',
+                        help='frames a sequence in the report')
     parser.set_defaults(run=run)
 
 
@@ -104,6 +105,12 @@ def _show_progress(name: str, done: int, total: int) -> None:
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f'{text!r} is not a positive number')
+    return int(text)
+
+
+def _not_negative(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f'{text!r} is not zero or a positive number')
     return int(text)
 
 

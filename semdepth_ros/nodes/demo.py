@@ -118,6 +118,8 @@ def summary(result: dict, run: LiveRun, out: Path) -> list[str]:
         depth = sequence['depth']
         lines.append(f'depth: Abs Rel {depth["median_scaled"]["abs_rel"]:.3f} median-scaled, '
                      f'{depth["unscaled"]["abs_rel"]:.3f} in metres as published{with_truth(depth)}')
+    elif 'depth' in sequence:
+        lines.append(f'depth: not one pixel with true depth was perceived{with_truth(sequence["depth"])}')
     if 'semantics' in sequence:
         scores = sequence['semantics']
         lines.append(f'classes: mIoU {scores["miou"]:.3f}, {100 * scores["pixel_accuracy"]:.1f} % of the pixels right'
@@ -183,7 +185,7 @@ def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSeq
     if pictures:
         write_preview(demo.out / 'preview.png', [pictures[i] for i in sorted(pictures)][-PREVIEW_FRAMES:])
     result['playback_rate'] = run.rate
-    (demo.out / 'metrics.json').write_text(json.dumps(result, indent=1) + '\n', encoding='utf-8')
+    (demo.out / 'metrics.json').write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
     write_report(demo.out / 'report.html', result, album.pages, 'A drive, as the node perceived it')
     return result
 

@@ -72,6 +72,10 @@ class Drive:
         for name, value in (('frames', frames), ('rate_hz', rate_hz), ('rays', rays)):
             if not value > 0:
                 raise ValueError(f'{name} is {value}, expected a positive number')
+        if seed < 0:
+            raise ValueError(f'seed is {seed}, expected zero or a positive number')
+        if camera and camera.height_m is not None and not camera.height_m > 0:
+            raise ValueError(f'camera height is {camera.height_m} m, expected a positive number: above the road')
         self.preset, self.seed, self.frames, self.rate_hz, self.split = preset, seed, int(frames), float(rate_hz), split
         self.camera, self.device, self.rays = camera or default_camera(preset), usable_device(device), int(rays)
         self.name = f'{preset}_{split}_{seed}'

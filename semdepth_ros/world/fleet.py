@@ -18,7 +18,11 @@ def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train
     """Yield drives whose town, light, field of view, camera height and pitch are drawn at random.
 
     Drive n is the same whatever the number of drives: a pure function of (split, seed, n).
+
+    :raises ValueError: seed is negative
     """
+    if seed < 0:
+        raise ValueError(f'seed is {seed}, expected zero or a positive number')
     for number in range(drives):
         rng = np.random.default_rng([seed, number, {'train': 0, 'val': 1, 'test': 2}[split]])
         preset = str(rng.choice(list(SHARES), p=list(SHARES.values())))
