@@ -25,14 +25,25 @@ class Corridor:
     def __len__(self) -> int:
         return self.frames
 
+    @property
+    def stamps_ns(self) -> list[int]:
+        return [index * 10 ** 8 for index in range(self.frames)]
+
+    @property
+    def poses(self) -> list[np.ndarray] | None:
+        return [self._pose(index) for index in range(self.frames)] if self.known_poses else None
+
+    def _pose(self, index: int) -> np.ndarray:
+        pose = np.eye(4)
+        pose[2, 3] = index * self.step_m
+        return pose
+
     def __getitem__(self, index: int) -> Sample:
         if not 0 <= index < self.frames:
             raise IndexError(index)
-        pose = np.eye(4)
-        pose[2, 3] = index * self.step_m
-        image, depth, labels = view(self.camera, pose[2, 3])
-        return Sample(f'{index:04d}', image, self.camera, index * 10 ** 8, depth=depth, labels=labels,
-                      pose=pose if self.known_poses else None)
+        image, depth, labels = view(self.camera, index * self.step_m)
+        return Sample(f'{index:04d}', image, self.camera, self.stamps_ns[index], depth=depth, labels=labels,
+                      pose=self._pose(index) if self.known_poses else None)
 
 
 def view(camera: Camera, travelled_m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -60,6 +60,7 @@ def test_a_bag_returns_what_was_written_bit_for_bit(bag):
 def test_motion_between_frames_survives_odometry_and_tf(bag):
     read, wrote = BagSequence(bag), Drive()
     np.testing.assert_allclose(relative_pose(read[1], read[3]), relative_pose(wrote[1], wrote[3]), atol=1e-9)
+    np.testing.assert_array_equal(read.poses[2], read[2].pose)
 
 
 def test_frames_are_read_in_any_order_and_in_other_processes(bag):

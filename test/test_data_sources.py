@@ -138,6 +138,7 @@ def test_a_video_is_read_in_any_order(video):
 def test_a_video_takes_its_calibration_from_a_file(video, tmp_path):
     (tmp_path / 'camera.json').write_text(str(camera_to_dict(LENS)).replace("'", '"'))
     assert open_data(str(video), camera=tmp_path / 'camera.json')[0][0].camera == LENS
+    assert open_data(str(video), camera=LENS)[0].stamps_ns == open_data(str(video))[0].stamps_ns
     with pytest.raises(ValueError, match='64x48.*32x24'):
         open_data(str(video), camera=LENS.scaled(32, 24))
 
@@ -191,3 +192,9 @@ def test_a_world_is_a_sequence_with_truth_and_wanted_noise(drive):
     with pytest.raises(IndexError):
         sequence[5]
     assert open_data('world:fog', camera=LENS)[0].camera == LENS
+
+
+def test_a_world_knows_stamps_and_poses_of_frames_it_has_not_rendered():
+    sequence, = open_data('world:day:1:3', camera=Camera(16, 12, 12.0, 12.0, 7.5, 5.5))
+    assert sequence.stamps_ns == [0, 10 ** 8, 2 * 10 ** 8]
+    np.testing.assert_allclose(sequence.poses[2], sequence[2].pose)

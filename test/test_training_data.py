@@ -128,6 +128,42 @@ def test_standing_frames_are_left_out_where_motion_is_known():
     assert len(source.targets) == 8
 
 
+class Broken(Corridor):
+    """Ten frames between whose fifth and sixth 2 s are missing, or 20 m of odometry."""
+
+    def __init__(self, seconds=0, metres=0, known_poses=True):
+        super().__init__(known_poses=known_poses)
+        self.seconds, self.metres = seconds, metres
+
+    @property
+    def stamps_ns(self):
+        return [stamp + 10 ** 9 * self.seconds * (i > 4) for i, stamp in enumerate(super().stamps_ns)]
+
+    def _pose(self, index):
+        pose = super()._pose(index)
+        pose[2, 3] += self.metres * (index > 4)
+        return pose
+
+
+@pytest.mark.parametrize('cache', ['ram', 'none'])
+@pytest.mark.parametrize('how, reason', [
+    ({'seconds': 2}, 'across gaps in time'), ({'seconds': 2, 'known_poses': False}, 'across gaps in time'),
+    ({'seconds': -1}, 'across gaps in time'), ({'metres': 20}, 'faster than 70 m/s')])
+def test_no_triplet_reaches_across_a_gap_in_time_or_a_jump_of_the_pose(how, reason, cache):
+    source = triplet_source(DataEntry('c', strides=(1, 2), cache=cache), [Broken(**how)])
+    assert source.targets[:, 1:].tolist() == [[f, 1] for f in (1, 2, 3, 6, 7, 8)] + [[2, 2], [7, 2]]
+    assert source.left_out == {reason: 6}
+    assert source.said_of_left_out() == f'c: of 14 triplets are left out 6 {reason}'
+
+
+def test_standing_frames_are_left_out_without_reading_images_that_are_not_cached():
+    class Unread(Corridor):
+        def __getitem__(self, index):
+            raise AssertionError('an image was read')
+    with pytest.raises(RecipeError, match='no frame with moving neighbours .* left out: 8 closer than 0.05 m'):
+        triplet_source(DataEntry('standing', cache='none'), [Unread(step_m=0.0)])
+
+
 def test_distances_are_nan_without_poses():
     assert dataset(Corridor(known_poses=False))[0]['distance'].isnan().all()
 

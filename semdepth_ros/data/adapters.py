@@ -58,6 +58,14 @@ class _Adapted:
     def __len__(self) -> int:
         return len(self.sequence)
 
+    @property
+    def stamps_ns(self) -> list[int] | np.ndarray:
+        return self.sequence.stamps_ns
+
+    @property
+    def poses(self) -> list[np.ndarray | None] | np.ndarray | None:
+        return self.sequence.poses
+
     def __getitem__(self, index: int) -> Sample:
         return self._adapt(self.sequence[index])
 

@@ -90,6 +90,11 @@ class BagSequence:
         return Sample(f'{index:06d}', image, self.camera, stamp_ns, pose=pose, **truth)
 
     @property
+    def poses(self) -> list[np.ndarray | None]:
+        """The camera's poses [4, 4] m at the images, in the odometry's frame; None where it says nothing."""
+        return [self._track.at(stamp_ns) if self._track else None for stamp_ns in self._frames]
+
+    @property
     def frames_with_truth(self) -> list[int]:
         """The frames that have true depth or true labels."""
         topics = {self._truth[part] for part in ('depth', 'labels') if part in self._truth}

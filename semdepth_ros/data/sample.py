@@ -35,10 +35,16 @@ class Sample:
 
 
 class Sequence(Protocol):
-    """Consecutive frames of one camera, in the order of time."""
+    """Consecutive frames of one camera, in the order of time.
+
+    :param stamps_ns: time of each frame [ns], known without reading it
+    :param poses: camera-to-world [4, 4] m of each frame, likewise; None, or None for a frame, where it is not known
+    """
 
     name: str
     camera: Camera | None
+    stamps_ns: list[int] | np.ndarray
+    poses: list[np.ndarray | None] | np.ndarray | None
 
     def __len__(self) -> int:
         """Return the number of frames."""

@@ -22,6 +22,8 @@ class VideoSequence:
     :raises ValueError: no video, or a calibration of another size
     """
 
+    poses = None
+
     def __init__(self, path: str | Path, camera: Camera | str | Path | None = None, first_stamp_ns: int = 0):
         self.path, self.first_stamp_ns = Path(path), first_stamp_ns
         self.name = self.path.stem
@@ -49,12 +51,19 @@ class VideoSequence:
         image = self._decoded(index)
         if image is None:
             raise ValueError(f'{self.path}: frame {index} cannot be decoded')
-        stamp_ns = self.first_stamp_ns + round(index * 1e9 / self.rate_hz)
-        return Sample(f'{index:06d}', as_rgb(image, 'bgr'), self.camera, stamp_ns)
+        return Sample(f'{index:06d}', as_rgb(image, 'bgr'), self.camera, self._stamp(index))
+
+    @property
+    def stamps_ns(self) -> list[int]:
+        """The stamps of the frames [ns]."""
+        return [self._stamp(index) for index in range(len(self))]
 
     def __getstate__(self) -> dict:
         """Leave the decoder behind: it belongs to one process."""
         return {**self.__dict__, '_capture': None, '_owner': None}
+
+    def _stamp(self, index: int) -> int:
+        return self.first_stamp_ns + round(index * 1e9 / self.rate_hz)
 
     def _opened(self) -> cv2.VideoCapture:
         if self._capture is None or self._owner != os.getpid():

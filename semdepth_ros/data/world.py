@@ -4,6 +4,8 @@ from __future__ import annotations
 from collections.abc import Sequence as Indices
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
 
@@ -40,6 +42,16 @@ class WorldSequence:
         if not 0 <= index < len(self.drive):
             raise IndexError(f'frame {index} of a drive of {len(self.drive)}')
         return self.read([index])[0]
+
+    @property
+    def stamps_ns(self) -> list[int]:
+        """The stamps of the frames [ns]."""
+        return [round(index * 1e9 / self.rate_hz) for index in range(len(self))]
+
+    @property
+    def poses(self) -> list[np.ndarray]:
+        """The camera-to-world poses of the frames [4, 4] m."""
+        return [self.drive.pose(index) for index in range(len(self))]
 
     def read(self, indices: Indices[int]) -> list[Sample]:
         """Render several frames at once, which is quicker than one after the other."""

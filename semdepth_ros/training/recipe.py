@@ -34,7 +34,7 @@ class DataEntry:
     :param weight: how often it is drawn, relative to the others
     :param labels: which labels teach the classes: 'true', 'noisy' or 'none'
     :param strides: frames between a target and its neighbours; one is drawn for every triplet
-    :param min_distance_m: triplets whose camera moved less, where that is known, are left out
+    :param min_distance_m: triplets whose camera moved less to either side, where that is known, are left out
     :param cache: 'ram' reads every frame once at the start; 'none' reads them again every time
     :param options: further keyword arguments of `open_data`
     """

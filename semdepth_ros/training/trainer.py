@@ -1,6 +1,7 @@
 """The training loop."""
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ from semdepth_ros.training.triplets import TripletDataset, open_entry, triplet_s
 from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
 
 _STEP_DRAW = 3
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -158,6 +160,9 @@ def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Se
         return tqdm(frames, desc='reading', unit='frame', leave=False, disable=not fabric.is_global_zero)
 
     sources = [triplet_source(entry, open_entry(entry, opener), progress) for entry in recipe.data]
+    for source in sources:
+        if fabric.is_global_zero and source.left_out:
+            _LOG.warning(source.said_of_left_out())
     step_size = recipe.batch * fabric.world_size
     return TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size, recipe.steps * step_size)
 

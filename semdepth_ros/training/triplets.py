@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from semdepth_ros.data import rectified_sample
 from semdepth_ros.data.sample import Sample, Sequence
 from semdepth_ros.training.augmentation import draw_colour, draw_window
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
+from semdepth_ros.training.targets import find_targets
 
 # what a random draw is for: keeps the streams of a run apart
 _SIZE_DRAW, _TRIPLET_DRAW = 1, 2
@@ -25,6 +27,7 @@ class CachedSequence:
 
     def __init__(self, sequence: Sequence, progress: Callable[[Iterable], Iterable] = iter):
         self.name, self.camera = sequence.name, sequence.camera
+        self.stamps_ns, self.poses = sequence.stamps_ns, sequence.poses
         self._samples = [replace(sequence[i], depth=None) for i in progress(range(len(sequence)))]
 
     def __len__(self) -> int:
@@ -39,11 +42,20 @@ class TripletSource:
     """The sequences of one data entry, and the targets in them that have neighbours on both sides.
 
     :param targets: int [N, 3]: sequence, frame, stride
+    :param left_out: how many were left out, by reason
+    :param travel_known: whether the length of the camera's way is known in some triplet
     """
 
     entry: DataEntry
     sequences: list[Sequence]
     targets: np.ndarray
+    left_out: dict[str, int]
+    travel_known: bool
+
+    def said_of_left_out(self) -> str:
+        """Return how many triplets were left out and why, in one line; '' where none was."""
+        total = len(self.targets) + sum(self.left_out.values())
+        return _said(self.left_out) and f'{self.entry.source}: of {total} triplets are left out {_said(self.left_out)}'
 
 
 def open_entry(entry: DataEntry, open_data: Callable[..., list[Sequence]]) -> list[Sequence]:
@@ -55,17 +67,20 @@ def open_entry(entry: DataEntry, open_data: Callable[..., list[Sequence]]) -> li
 
 
 def triplet_source(entry: DataEntry, sequences: list[Sequence], progress: Callable = iter) -> TripletSource:
-    """Cache the sequences as the entry says and list the targets that can be trained on.
+    """Cache the sequences as the entry says and list the targets that can be trained on (see find_targets).
 
-    :raises RecipeError: no frame has neighbours on both sides and a camera
+    :raises RecipeError: there are none
     """
     if entry.cache == 'ram':
         sequences = [CachedSequence(sequence, progress) for sequence in sequences]
-    targets = [(s, frame, stride) for s, sequence in enumerate(sequences) for stride in entry.strides
-               for frame in _moving(sequence, stride, entry.min_distance_m)]
-    if not targets:
-        raise RecipeError(f'{entry.source!r} has no frame with moving neighbours {list(entry.strides)} frames away')
-    return TripletSource(entry, sequences, np.array(targets))
+    found = [(s, stride, find_targets(sequence, stride, entry.min_distance_m))
+             for s, sequence in enumerate(sequences) for stride in entry.strides]
+    left_out = sum((Counter(targets.left_out) for _, _, targets in found), Counter())
+    numbers = [(s, frame, stride) for s, stride, targets in found for frame in targets.frames.tolist()]
+    if not numbers:
+        raise RecipeError(f'{entry.source!r} has no frame with moving neighbours {list(entry.strides)} frames away'
+                          + (left_out and f'; left out: {_said(left_out)}' or ''))
+    return TripletSource(entry, sequences, np.array(numbers), dict(left_out), any(t.travel_known for _, _, t in found))
 
 
 class TripletDataset(Dataset):
@@ -111,16 +126,8 @@ class TripletDataset(Dataset):
         }
 
 
-def _moving(sequence: Sequence, stride: int, min_distance_m: float) -> Iterable[int]:
-    """Yield the frames with neighbours a stride away, unless a known motion to either is too small."""
-    if not isinstance(sequence, CachedSequence):
-        yield from range(stride, len(sequence) - stride)
-        return
-    for frame in range(stride, len(sequence) - stride):
-        steps = (_distance(sequence[frame - stride], sequence[frame]),
-                 _distance(sequence[frame], sequence[frame + stride]))
-        if not any(distance < min_distance_m for distance in steps):
-            yield frame
+def _said(counts: dict[str, int]) -> str:
+    return ', '.join(f'{count} {reason}' for reason, count in counts.items())
 
 
 def _distance(first: Sample, second: Sample) -> float:
