@@ -1,4 +1,5 @@
 """The training loop: it learns, continues bit for bit, stops where it should, and leaves what it says."""
+import contextlib
 import json
 import os
 import signal
@@ -137,6 +138,15 @@ def test_ctrl_c_saves_between_steps_and_the_run_continues(tmp_path, monkeypatch)
     assert run(tmp_path, resume=True).step == 4
 
 
+def test_a_ctrl_c_after_the_step_was_looked_at_ends_the_next_one_and_saves_it(tmp_path, monkeypatch):
+    class Late(trainer.Interruption):
+        requested = property(lambda self: self.looks.append(0) or len(self.looks) > 2, lambda self, value: None)
+        looks = []
+    monkeypatch.setattr(trainer, 'Interruption', Late)
+    result = run(tmp_path)
+    assert result.interrupted and result.step == torch.load(result.checkpoint, weights_only=True)['step']
+
+
 def test_a_second_ctrl_c_acts_at_once(tmp_path, monkeypatch):
     def twice(*arguments):
         signal.raise_signal(signal.SIGINT)
@@ -264,19 +274,27 @@ def test_the_command_says_mistakes_in_one_line(tmp_path, drive, capsys):
         assert message in error[-1] and not any('Traceback' in line for line in error)
 
 
-def test_ctrl_c_on_the_command_says_how_to_continue(tmp_path, drive):
+TWO_PROCESSES = ['--devices', '2', '--strategy', 'ddp']
+
+
+@pytest.mark.parametrize('more, send', [
+    ([], os.kill), (['--set', 'workers=2'], os.killpg), (TWO_PROCESSES, os.kill), (TWO_PROCESSES, os.killpg)])
+def test_ctrl_c_on_the_command_says_how_to_continue(tmp_path, drive, more, send):
     arguments = ['train', written_recipe(tmp_path), '--data', str(drive), '--out', str(tmp_path / 'run'),
-                 '--steps', '100000', '--device', 'cpu']
+                 '--steps', '100000', '--device', 'cpu', *more]
     process = subprocess.Popen([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], stdout=subprocess.PIPE,
-                               text=True, stderr=subprocess.DEVNULL, env=os.environ | {'OMP_NUM_THREADS': '1'})
+                               text=True, stderr=subprocess.DEVNULL, env=os.environ | {'OMP_NUM_THREADS': '1'},
+                               start_new_session=True)
     try:
         while not (tmp_path / 'run' / 'log.jsonl').exists():
             assert process.poll() is None
             time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        send(process.pid, signal.SIGINT)
         said, _ = process.communicate(timeout=60)
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     assert process.returncode == 130
     assert 'continue with: semdepth train' in said and said.rstrip().endswith('--resume')
     assert (tmp_path / 'run' / 'last.ckpt').exists()

@@ -21,7 +21,7 @@ from semdepth_ros.networks import JointNetwork
 from semdepth_ros.training.augmentation import change_colours
 from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLossError, load_checkpoint,
                                               save_broken_batch, save_checkpoint)
-from semdepth_ros.training.interruption import Interruption
+from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals
 from semdepth_ros.training.log import TrainingLog
 from semdepth_ros.training.objective import image_pairs, joint_losses
 from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, learning_rate, set_learning_rate
@@ -83,9 +83,9 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     metrics: dict[str, float] = {}
     loader = iter(_loader(dataset, recipe, fabric, first, steps))
     model.train()
-    folder = out if fabric.is_global_zero else None
+    folder, stopping = out if fabric.is_global_zero else None, False
     with TrainingLog(folder, first, steps, recipe.log_every) as log, Interruption() as interruption:
-        while state['step'] < steps and not interruption.requested:
+        while state['step'] < steps and not stopping:
             step = state['step']
             rate = learning_rate(recipe.optimisation, step, recipe.steps)
             set_learning_rate(optimiser, rate)
@@ -111,15 +111,15 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
 
             heading = {'ahead': ahead(prediction.extras['translation'])}
             log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate)
-            last = state['step'] == steps
+            last, stopping = state['step'] == steps, any_process(fabric, interruption.requested)
             if frames and (last or state['step'] % recipe.validate_every == 0):
                 metrics = validate(average.network, frames, recipe.focal_px)
                 log.write(state['step'], 'validation', metrics)
                 log.say(f'step {state["step"]}: ' + ' '.join(f'{k} {v:.3f}' for k, v in metrics.items()))
                 log.restart_clock()
-            if last or interruption.requested or state['step'] % recipe.checkpoint_every == 0:
+            if last or stopping or state['step'] % recipe.checkpoint_every == 0:
                 save_checkpoint(fabric, out, state)
-    return TrainingResult(average.network, state['step'], out / LAST, interruption.requested, metrics, frames)
+    return TrainingResult(average.network, state['step'], out / LAST, stopping, metrics, frames)
 
 
 def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, nodes: int = 1,
@@ -177,7 +177,8 @@ def _loader(dataset: TripletDataset, recipe: Recipe, fabric: Fabric, first: int,
     numbers = [[(step * fabric.world_size + fabric.global_rank) * recipe.batch + i for i in range(recipe.batch)]
                for step in range(first, last)]
     return DataLoader(dataset, batch_sampler=numbers, num_workers=recipe.workers,
-                      pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0)
+                      pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0,
+                      worker_init_fn=ignore_signals)
 
 
 def _laid_out(images: Tensor, recipe: Recipe) -> Tensor:
