@@ -22,9 +22,11 @@ from semdepth_ros.training import objective, trainer
 from semdepth_ros.training.checkpoint import CheckpointError, NonFiniteLossError
 from semdepth_ros.training.export import export_model
 from semdepth_ros.training.recipe import Optimisation, RecipeError
-from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, learning_rate
+from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, freeze_untrained, learning_rate
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.trainer import ahead, build_fabric, step_seed, train
+from semdepth_ros.training.triplets import TripletDataset, triplet_source
+from torch.utils.data import default_collate
 
 TINY = {
     'architecture': {'encoder': 'small', 'initial_depth': 10.0}, 'focal_px': 60, 'sizes': [[64, 32], [32, 32]],
@@ -216,6 +218,29 @@ def test_learning_rate_rises_then_falls_along_half_a_cosine():
     assert learning_rate(settings, 110, 110) == pytest.approx(0.1)
 
 
+OFF = {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}
+
+
+@pytest.mark.parametrize('encoder', ['small', 'resnet18'])
+@pytest.mark.parametrize('change', [
+    {}, {'losses': {'semantic': 0}}, {'scales': 1}, {'scales': 2, 'losses': {'velocity': 0}},
+    {'losses': {'photometric': 0, 'smoothness': 0}}, {'losses': OFF | {'velocity': 1}},
+    {'losses': OFF | {'smoothness': 1}}, {'losses': OFF | {'semantic': 1}}])
+def test_exactly_what_the_loss_reaches_is_trained(encoder, change):
+    recipe = recipe_from(TINY | {'architecture': {'encoder': encoder}, 'sizes': [[64, 64]]} | change)
+    network = build_network(recipe.architecture).train()
+    network.returned_scales = recipe.scales
+    freeze_untrained(network, recipe.losses, recipe.scales)
+    source = triplet_source(recipe.data[0], [Corridor(4)])
+    dataset = TripletDataset([source], recipe.sizes, recipe.augmentation, 1, 2, 2)
+    batch = default_collate([dataset[0], dataset[1]])
+    images = batch['images'].float() / 255
+    prediction = network(images[:, 0], pairs=objective.image_pairs(images))
+    objective.joint_losses(prediction, images, batch, recipe.losses, (0.1, 100.0), recipe.focal_px)['total'].backward()
+    reached = {name for name, p in network.named_parameters() if p.grad is not None}
+    assert reached == {name for name, p in network.named_parameters() if p.requires_grad}
+
+
 def test_only_kernels_decay():
     network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
     kernels, others = build_optimiser(network, Optimisation(weight_decay=0.3)).param_groups
@@ -300,10 +325,11 @@ def test_ctrl_c_on_the_command_says_how_to_continue(tmp_path, drive, more, send)
     assert (tmp_path / 'run' / 'last.ckpt').exists()
 
 
-def test_two_processes_train_one_network(tmp_path, drive):
+@pytest.mark.parametrize('settings', [[], ['--set', 'losses.semantic=0', 'scales=1']])
+def test_two_processes_train_one_network(tmp_path, drive, settings):
     arguments = ['train', written_recipe(tmp_path), '--data', str(drive), '--val', str(drive),
                  '--out', str(tmp_path / 'run'), '--device', 'cpu', '--devices', '2', '--strategy', 'ddp',
-                 '--export', str(tmp_path / 'm.safetensors')]
+                 '--export', str(tmp_path / 'm.safetensors'), *settings]
     done = subprocess.run([sys.executable, '-m', 'semdepth_ros.cli.main', *arguments], capture_output=True, text=True,
                           env=os.environ | {'OMP_NUM_THREADS': '1'}, timeout=120)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -93,7 +93,11 @@ class DepthDecoder(nn.Module):
     """Monodepth2's depth decoder: 3,152,724 parameters on ResNet-18 (Godard et al. 2019).
 
     :param initial_disparity: sigmoid output to start near; None leaves Monodepth2's start, near 0.5
+
+    `fewest_heads` is how many of the heads the finest disparity needs.
     """
+
+    fewest_heads = 1
 
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()
@@ -130,7 +134,11 @@ class SmallDepthDecoder(nn.Module):
     the others: after 100 steps the sky still lay where training had started.
 
     :param initial_disparity: sigmoid output to start near; None is 0.5
+
+    `fewest_heads` is how many of the heads the finest disparity needs.
     """
+
+    fewest_heads = 2
 
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()

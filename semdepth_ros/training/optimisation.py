@@ -8,9 +8,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from semdepth_ros.training.recipe import Optimisation
+from semdepth_ros.networks import JointNetwork
+from semdepth_ros.training.recipe import LossWeights, Optimisation
 
 OPTIMISER_CLASSES = {'adam': torch.optim.Adam, 'adamw': torch.optim.AdamW}
+
+
+def freeze_untrained(network: JointNetwork, losses: LossWeights, scales: int) -> None:
+    """Switch off the gradients of the parts that no term of the loss reaches.
+
+    DistributedDataParallel waits for the gradient of every part that has not said so.
+    """
+    decoder, depth = network.depth_decoder, losses.photometric or losses.smoothness
+    reached = {network.encoder: depth or losses.semantic, network.semantic_decoder: losses.semantic, decoder: depth,
+               network.guidance: depth, network.pose_network: losses.photometric or losses.velocity}
+    for part, is_reached in reached.items():
+        part.requires_grad_(bool(is_reached))
+    decoder.heads[max(scales, decoder.fewest_heads):].requires_grad_(False)
 
 
 def build_optimiser(network: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:

@@ -24,7 +24,8 @@ from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLo
 from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals
 from semdepth_ros.training.log import TrainingLog
 from semdepth_ros.training.objective import image_pairs, joint_losses
-from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, learning_rate, set_learning_rate
+from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_untrained, learning_rate,
+                                                set_learning_rate)
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.triplets import TripletDataset, open_entry, triplet_source
 from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
@@ -72,6 +73,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     network.returned_scales = recipe.scales
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)
+    freeze_untrained(network, recipe.losses, recipe.scales)
     optimiser = build_optimiser(network, recipe.optimisation)
     model, optimiser = fabric.setup(network, optimiser)
     average = WeightAverage(network, recipe.optimisation.ema)
