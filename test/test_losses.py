@@ -104,6 +104,15 @@ def test_smoothness_ignores_the_scale_of_disparity_and_has_the_right_gradient():
     assert gradcheck(edge_aware_smoothness, (disparity, image))
 
 
+def test_smoothness_within_a_mask_is_that_of_the_part_alone():
+    disparity, image = drawn(2, 1, 5, 7), drawn(2, 3, 5, 7, seed=1)
+    mask = torch.zeros(2, 1, 5, 7, dtype=torch.bool)
+    mask[..., 1:4, 2:6] = True
+    part = edge_aware_smoothness(disparity[..., 1:4, 2:6], image[..., 1:4, 2:6])
+    torch.testing.assert_close(edge_aware_smoothness(disparity, image, mask), part)
+    assert edge_aware_smoothness(disparity, image, torch.zeros_like(mask)) == 0
+
+
 def test_cross_entropy_equals_the_librarys_and_ignores_255():
     logits, labels = drawn(2, 5, 3, 4), torch.randint(0, 5, (2, 3, 4), generator=torch.Generator().manual_seed(0))
     labels[0, 0] = 255

@@ -205,6 +205,17 @@ def test_distorted_frames_are_rectified():
     plain, straight = (dataset(s, knobs=Augmentation(flip=0, shift=0))[0] for s in (Corridor(), Distorted()))
     assert torch.equal(plain['intrinsics'], straight['intrinsics'])
     assert not torch.equal(plain['images'], straight['images'])
+    assert plain['seen'].all()
+
+
+def test_what_lies_beyond_a_rectified_image_is_not_seen():
+    class Pincushion(Corridor):
+        def __getitem__(self, index):
+            camera = replace(CAMERA, distortion_model='plumb_bob', distortion=(0.3, 0.0, 0.0, 0.0))
+            return replace(super().__getitem__(index), camera=camera)
+    item = dataset(Pincushion(), (96, 64), Augmentation(flip=0, shift=0))[0]
+    assert 0.5 < item['seen'].float().mean() < 0.9 and item['seen'][24, 48]
+    assert torch.equal(item['seen'], item['labels'] != 255)
 
 
 def test_a_pattern_opens_every_match_in_order(tmp_path):

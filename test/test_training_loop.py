@@ -16,12 +16,12 @@ from safetensors.torch import load_file
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import write_folder_sequence
 from semdepth_ros.model_file import read_model
-from semdepth_ros.networks import build_network, load_network
+from semdepth_ros.networks import Prediction, build_network, load_network
 from semdepth_ros.networks.probes import check_probes
 from semdepth_ros.training import objective, trainer
 from semdepth_ros.training.checkpoint import CheckpointError, NonFiniteLossError
 from semdepth_ros.training.export import export_model
-from semdepth_ros.training.recipe import Optimisation, RecipeError
+from semdepth_ros.training.recipe import LossWeights, Optimisation, RecipeError
 from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, freeze_untrained, learning_rate
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.trainer import ahead, build_fabric, step_seed, train
@@ -216,6 +216,21 @@ def test_learning_rate_rises_then_falls_along_half_a_cosine():
     assert learning_rate(settings, 10, 110) == pytest.approx(1.0)
     assert learning_rate(settings, 60, 110) == pytest.approx(0.55)
     assert learning_rate(settings, 110, 110) == pytest.approx(0.1)
+
+
+def test_no_term_counts_what_is_not_seen():
+    item = {'images': torch.rand(1, 3, 3, 64, 64), 'seen': torch.ones(1, 64, 64, dtype=torch.bool)}
+    item['seen'][:, :, 40:] = False
+    weights = LossWeights(photometric=0, velocity=0, semantic=0, smoothness=1)
+    values = []
+    for beyond in (0.1, 0.9):
+        disparities = tuple(torch.rand(1, 1, 64 // 2 ** s, 64 // 2 ** s, generator=torch.manual_seed(s))
+                            for s in range(4))
+        for s, disparity in enumerate(disparities):
+            disparity[..., 40 // 2 ** s:] = beyond
+        prediction = Prediction(disparities, torch.zeros(1, 19, 64, 64), {})
+        values.append(objective.joint_losses(prediction, item['images'], item, weights, (0.1, 100.0), 60)['total'])
+    torch.testing.assert_close(*values)
 
 
 OFF = {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}

@@ -1,5 +1,5 @@
 """Sequences of driving data: one protocol, many readers."""
-from semdepth_ros.data.adapters import rectified, rectified_sample, with_camera
+from semdepth_ros.data.adapters import covered, rectified, rectified_sample, with_camera
 from semdepth_ros.data.camera_file import read_camera
 from semdepth_ros.data.folder import FolderSequence
 from semdepth_ros.data.folder_writer import write_folder_sequence
@@ -9,5 +9,5 @@ from semdepth_ros.data.sources import is_bag, open_data
 from semdepth_ros.data.video import VideoSequence
 from semdepth_ros.data.world import WorldSequence
 
-__all__ = ['FolderSequence', 'Sample', 'Sequence', 'VideoSequence', 'WorldSequence', 'is_bag', 'open_data',
-           'read_camera', 'rectified', 'rectified_sample', 'relative_pose', 'with_camera', 'write_folder_sequence']
+__all__ = ['FolderSequence', 'Sample', 'Sequence', 'VideoSequence', 'WorldSequence', 'covered', 'is_bag',
+           'open_data', 'read_camera', 'rectified', 'rectified_sample', 'relative_pose', 'with_camera', 'write_folder_sequence']

@@ -32,6 +32,14 @@ def rectified_sample(sample: Sample) -> Sample:
         noisy_labels=nearest(sample.noisy_labels, UNLABELLED), noisy_confidence=nearest(sample.noisy_confidence, 0))
 
 
+def covered(camera: Camera) -> np.ndarray:
+    """Return where the camera's rectified image shows something, uint8 [H, W]: 1, and 0 beyond the old image."""
+    everywhere = np.ones((camera.height, camera.width), dtype=np.uint8)
+    if not camera.is_distorted:
+        return everywhere
+    return cv2.remap(everywhere, *_rectification(camera), cv2.INTER_NEAREST, borderValue=0)
+
+
 def rectified(sequence: Sequence) -> Sequence:
     """Return the sequence seen by a lens without distortion; itself where it has no distortion or no camera."""
     if sequence.camera is None or not sequence.camera.is_distorted:

@@ -31,7 +31,8 @@ def joint_losses(prediction: Prediction, images: Tensor, batch: dict[str, Tensor
     :param prediction: of the target images, with the motions of image_pairs as extras
     :param images: unchanged colours [B, 3, 3, H, W] in 0..1: target, previous, next
     :param batch: intrinsics [B, 3, 3], distance [B, 2] m, labels [B, H, W], confidence [B, H, W],
-        seen bool [B, H, W]: false where the input is padding, which no photometric term counts
+        seen bool [B, H, W]: false where the input shows nothing (padding, beyond the rectified image), which no term
+        counts
     :param depth_range, focal_px: how disparity becomes metres
     Godard et al. 2019; velocity after Guizilini et al. 2020.
     """
@@ -44,7 +45,7 @@ def joint_losses(prediction: Prediction, images: Tensor, batch: dict[str, Tensor
         error = minimum_reprojection(photometric_error(warped, target), identity)
         terms['photometric'] = weights.photometric * _mean_of(error, batch['seen'])
     if weights.smoothness:
-        terms['smoothness'] = weights.smoothness * _smoothness(prediction.disparities, target)
+        terms['smoothness'] = weights.smoothness * _smoothness(prediction.disparities, target, batch['seen'])
     if weights.velocity:
         distance = batch['distance'].transpose(0, 1).flatten()
         terms['velocity'] = weights.velocity * velocity_loss(prediction.extras['translation'], distance)
@@ -95,8 +96,14 @@ def _repeated(tensor: Tensor, shape: tuple[int, int, int], item_dims: int) -> Te
     return tensor.expand(*shape, *tensor.shape[-item_dims:]).flatten(0, 2)
 
 
-def _smoothness(disparities: tuple[Tensor, ...], image: Tensor) -> Tensor:
-    """Return the mean over the scales of the smoothness at the scale's own size, halved from one to the next."""
-    terms = [edge_aware_smoothness(d, F.interpolate(image, d.shape[-2:], mode='area')) / 2 ** s
-             for s, d in enumerate(disparities)]
+def _smoothness(disparities: tuple[Tensor, ...], image: Tensor, seen: Tensor) -> Tensor:
+    """Return the mean over the scales of the smoothness at the scale's own size, halved from one to the next.
+
+    A coarse pixel counts where all that it covers is seen.
+    """
+    terms = []
+    for s, disparity in enumerate(disparities):
+        size = disparity.shape[-2:]
+        whole = F.interpolate(seen[:, None].to(image.dtype), size, mode='area') == 1
+        terms.append(edge_aware_smoothness(disparity, F.interpolate(image, size, mode='area'), whole) / 2 ** s)
     return torch.stack(terms).mean()

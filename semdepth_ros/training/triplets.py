@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from semdepth_ros.classes import UNLABELLED
-from semdepth_ros.data import rectified_sample
+from semdepth_ros.data import covered, rectified_sample
 from semdepth_ros.data.sample import Sample, Sequence
 from semdepth_ros.training.augmentation import draw_colour, draw_window
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
@@ -89,7 +89,7 @@ class TripletDataset(Dataset):
     An item is a dict of tensors:
     images uint8 [3, 3, H, W] (target, previous, next), intrinsics float32 [3, 3], distance float32 [2] m
     (previous to target, target to next; NaN unknown), labels uint8 [H, W], confidence float32 [H, W] in 0..1,
-    seen bool [H, W] (not padding), colour float32 [7], origin int64 [4] (source, sequence, frame, stride).
+    seen bool [H, W] (neither padding nor beyond the image that was rectified), colour float32 [7], origin int64 [4] (source, sequence, frame, stride).
     """
 
     def __init__(self, sources: list[TripletSource], sizes: tuple[tuple[int, int], ...], knobs: Augmentation,
@@ -110,7 +110,8 @@ class TripletDataset(Dataset):
         which = min(int(np.searchsorted(self._shares, rng.random(), side='right')), len(self.sources) - 1)
         source = self.sources[which]
         sequence, frame, stride = source.targets[rng.integers(len(source.targets))].tolist()
-        frames = [rectified(source.sequences[sequence][i]) for i in (frame, frame - stride, frame + stride)]
+        taken = [source.sequences[sequence][i] for i in (frame, frame - stride, frame + stride)]
+        frames = [rectified(sample) for sample in taken]
         window = draw_window(frames[0].camera, size, self.knobs, rng)
         labels, confidence = _labels(frames[0], source.entry.labels)
         images = np.stack([window.image(sample.image) for sample in frames]).transpose(0, 3, 1, 2)
@@ -120,7 +121,7 @@ class TripletDataset(Dataset):
             'distance': torch.tensor([_distance(frames[1], frames[0]), _distance(frames[0], frames[2])]),
             'labels': torch.from_numpy(window.labels(labels)),
             'confidence': torch.from_numpy(window.labels(confidence)).float() / 255,
-            'seen': torch.from_numpy(window.labels(np.ones_like(labels), padding=0)) > 0,
+            'seen': torch.from_numpy(window.labels(covered(taken[0].camera), padding=0)) > 0,
             'colour': torch.from_numpy(draw_colour(self.knobs, rng)),
             'origin': torch.tensor([which, sequence, frame, stride]),
         }
