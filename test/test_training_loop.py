@@ -17,7 +17,7 @@ from semdepth_ros.cli.main import main
 from semdepth_ros.data import write_folder_sequence
 from semdepth_ros.model_file import read_model
 from semdepth_ros.networks import Prediction, build_network, load_network
-from semdepth_ros.networks.probes import check_probes
+from semdepth_ros.networks.probes import make_probes
 from semdepth_ros.training import objective, trainer
 from semdepth_ros.training.checkpoint import CheckpointError, NonFiniteLossError
 from semdepth_ros.training.export import export_model
@@ -26,7 +26,7 @@ from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, f
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.trainer import ahead, build_fabric, step_seed, train
 from semdepth_ros.training.triplets import TripletDataset, triplet_source
-from torch.utils.data import default_collate
+from torch.utils.data import default_collate, get_worker_info
 
 TINY = {
     'architecture': {'encoder': 'small', 'initial_depth': 10.0}, 'focal_px': 60, 'sizes': [[64, 32], [32, 32]],
@@ -140,6 +140,16 @@ def test_ctrl_c_saves_between_steps_and_the_run_continues(tmp_path, monkeypatch)
     assert run(tmp_path, resume=True).step == 4
 
 
+def test_a_ctrl_c_that_reaches_a_reader_ends_nothing(tmp_path):
+    class Interrupted(Corridor):
+        def __getitem__(self, index):
+            if get_worker_info():
+                signal.raise_signal(signal.SIGINT)
+            return super().__getitem__(index)
+    recipe = TINY | {'workers': 1, 'steps': 1, 'data': [{'source': 'corridor', 'cache': 'none'}]}
+    assert run(tmp_path, recipe, lambda source: [Interrupted()]).step == 1
+
+
 def test_a_ctrl_c_after_the_step_was_looked_at_ends_the_next_one_and_saves_it(tmp_path, monkeypatch):
     class Late(trainer.Interruption):
         requested = property(lambda self: self.looks.append(0) or len(self.looks) > 2, lambda self, value: None)
@@ -198,8 +208,9 @@ def test_half_width_training_gives_finite_losses(tmp_path):
     assert all(torch.isfinite(value).all() for value in result.network.state_dict().values())
 
 
-def test_the_exported_model_gives_what_was_trained(tmp_path):
-    recipe = recipe_from(TINY | {'validation': [{'source': 'corridor'}], 'steps': 2})
+@pytest.mark.parametrize('frames', [2, 3])
+def test_the_exported_model_gives_what_was_trained(tmp_path, frames):
+    recipe = recipe_from(TINY | {'validation': [{'source': 'corridor'}], 'steps': 2, 'validation_frames': frames})
     result = run(tmp_path, recipe.as_dict())
     card = export_model(tmp_path / 'model.safetensors', result.network, recipe, result.step, result.frames, corridor)
     network, read = load_network(tmp_path / 'model.safetensors')
@@ -207,7 +218,10 @@ def test_the_exported_model_gives_what_was_trained(tmp_path):
     assert read.cameras[0]['fx'] == 60.0 and 0.01 <= read.sigma['floor'] <= 1
     assert next(iter(read.metrics.values()))['abs_rel_unscaled'] > 0
     tensors, _ = read_model(tmp_path / 'model.safetensors')
-    check_probes(network, tensors)
+    probes = make_probes(network, [tensors[f'probe.{i}.image'] for i in range(2)])
+    equal = [(probes[name] == tensors[name]).float().mean() for name in probes]   # but for the last bit of a few
+    assert min(equal) > 0.97
+    assert not torch.equal(tensors['probe.0.image'], tensors['probe.1.image'])
 
 
 def test_learning_rate_rises_then_falls_along_half_a_cosine():

@@ -6,13 +6,10 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-
 from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
-from semdepth_ros.model_file import InputRule, ModelCard, save_model
-from semdepth_ros.networks import JointNetwork
-from semdepth_ros.networks.probes import make_probes
+from semdepth_ros.model_file import InputRule, ModelCard
+from semdepth_ros.networks import JointNetwork, save_network
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.triplets import open_entry
 from semdepth_ros.training.validation import ValidationFrame, fit_sigma, validate, validation_frames
@@ -43,8 +40,8 @@ def export_model(path: str | Path, network: JointNetwork, recipe: Recipe, step: 
     shown = frames or validation_frames(sequences[:1], recipe.sizes[0], 2)
     if len(shown) < 2:
         raise RecipeError(f'a model file needs two probe frames, but there are {len(shown)} frames')
-    images = [shown[i].image.permute(1, 2, 0).numpy() for i in np.linspace(0, len(shown) - 1, 4).astype(int)[1:3]]
-    return save_model(path, network.state_dict() | make_probes(network, images), card)
+    first, last = (len(shown) - 1) // 3, -(-2 * (len(shown) - 1) // 3)
+    return save_network(path, network, card, [shown[i].image.permute(1, 2, 0).numpy() for i in (first, last)])
 
 
 def _cameras(sequences: list[Sequence]) -> list[dict]:
