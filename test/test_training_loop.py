@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -212,7 +213,8 @@ def test_half_width_training_gives_finite_losses(tmp_path):
 def test_the_exported_model_gives_what_was_trained(tmp_path, frames):
     recipe = recipe_from(TINY | {'validation': [{'source': 'corridor'}], 'steps': 2, 'validation_frames': frames})
     result = run(tmp_path, recipe.as_dict())
-    card = export_model(tmp_path / 'model.safetensors', result.network, recipe, result.step, result.frames, corridor)
+    card = export_model(tmp_path / 'model.safetensors', result.network, recipe, result.step, result.frames,
+                        result.travel_known, corridor)
     network, read = load_network(tmp_path / 'model.safetensors')
     assert read == card and read.focal_px == 60 and read.metric and read.recipe['trained_steps'] == 2
     assert read.cameras[0]['fx'] == 60.0 and 0.01 <= read.sigma['floor'] <= 1
@@ -317,6 +319,15 @@ def test_the_command_trains_exports_and_trains_on_from_its_own_model(tmp_path, d
     _, card = load_network(again)
     assert (card.focal_px, card.metric, card.recipe['steps']) == (60, False, 1)
     assert [entry['weight'] for entry in card.recipe['data']] == [2.0, 1.0]
+
+
+def test_a_model_that_saw_no_travel_is_not_called_metric_unless_it_was_before(tmp_path, drive):
+    write_folder_sequence(tmp_path / 'still', (replace(Corridor(6)[i], pose=None) for i in range(6)))
+    for name, data, more in (('first', tmp_path / 'still', []), ('metric', drive, []),
+                             ('on', tmp_path / 'still', ['--init', str(tmp_path / 'metric')])):
+        assert main(['train', written_recipe(tmp_path), '--device', 'cpu', '--data', str(data), '--steps', '1', *more,
+                     '--out', str(tmp_path / 'runs' / name), '--export', str(tmp_path / name)]) == 0
+    assert [load_network(tmp_path / name)[1].metric for name in ('first', 'metric', 'on')] == [False, True, True]
 
 
 def test_the_command_says_mistakes_in_one_line(tmp_path, drive, capsys):

@@ -47,8 +47,10 @@ def run(args: argparse.Namespace) -> int:
     from semdepth_ros.training.trainer import build_fabric, train
     recipe = _with_data(read_recipe(args.recipe, _settings(args)), args)
     expect_writable(args.export)
+    was_metric = False
     if args.init:
         network, card = load_network(args.init)
+        was_metric = card.metric
         recipe = replace(recipe, architecture=card.architecture, focal_px=card.focal_px)
     else:
         network = _seeded(recipe.seed, build_network, recipe.architecture)
@@ -62,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         return 130
     print(f'{result.step} steps done; checkpoint in {result.checkpoint}')
     if args.export:
-        export_model(args.export, result.network, recipe, result.step, result.frames)
+        metric = recipe.losses.velocity > 0 and (result.travel_known or was_metric)
+        export_model(args.export, result.network, recipe, result.step, result.frames, metric)
         print(f'model in {args.export}')
     return 0
 

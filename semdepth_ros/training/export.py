@@ -16,11 +16,12 @@ from semdepth_ros.training.validation import ValidationFrame, fit_sigma, validat
 
 
 def export_model(path: str | Path, network: JointNetwork, recipe: Recipe, step: int, frames: list[ValidationFrame],
-                 opener: Callable[..., list[Sequence]] = open_data) -> ModelCard:
+                 metric: bool, opener: Callable[..., list[Sequence]] = open_data) -> ModelCard:
     """Write a model file with what the validation frames say of the network; return its card.
 
     :param network: as trained, single precision
     :param step: steps trained
+    :param metric: whether known travel taught it metres
     :param frames: two of them become the probe frames; without any, frames of the first training sequence do
     """
     network = network.eval().cpu()
@@ -34,7 +35,7 @@ def export_model(path: str | Path, network: JointNetwork, recipe: Recipe, step: 
         focal_px=recipe.focal_px, depth_range_m=tuple(network.architecture['depth_range']), cameras=_cameras(sequences),
         recipe=recipe.as_dict() | {'trained_steps': step},
         metrics={f'validation at {width}x{height}, {len(frames)} frames': metrics},
-        metric=recipe.losses.velocity > 0,
+        metric=metric,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
         **({} if sigma is None else {'sigma': sigma}))
     shown = frames or validation_frames(sequences[:1], recipe.sizes[0], 2)

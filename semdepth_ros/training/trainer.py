@@ -42,6 +42,7 @@ class TrainingResult:
     :param step: steps done
     :param checkpoint: where the run can be continued from
     :param interrupted: whether Ctrl-C or SIGTERM ended it
+    :param travel_known: whether the camera's travel is known in some of the triplets that it learned from
     :param metrics: of the last validation
     :param frames: the validation frames
     """
@@ -50,6 +51,7 @@ class TrainingResult:
     step: int
     checkpoint: Path
     interrupted: bool
+    travel_known: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
     frames: list[ValidationFrame] = field(default_factory=list)
 
@@ -121,7 +123,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
                 log.restart_clock()
             if last or stopping or state['step'] % recipe.checkpoint_every == 0:
                 save_checkpoint(fabric, out, state)
-    return TrainingResult(average.network, state['step'], out / LAST, stopping, metrics, frames)
+    return TrainingResult(average.network, state['step'], out / LAST, stopping, dataset.travel_known, metrics, frames)
 
 
 def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, nodes: int = 1,

@@ -99,6 +99,11 @@ class TripletDataset(Dataset):
         weights = np.array([source.entry.weight for source in sources], dtype=np.float64)
         self._shares = np.cumsum(weights / weights.sum())
 
+    @property
+    def travel_known(self) -> bool:
+        """Whether the length of the camera's way is known in some triplet."""
+        return any(source.travel_known for source in self.sources)
+
     def __len__(self) -> int:
         return self.length
 
