@@ -93,6 +93,14 @@ def test_readers_in_other_processes_change_nothing(tmp_path):
     assert same(*(result.network.state_dict() for result in results))
 
 
+def test_a_torn_line_of_the_log_does_not_keep_a_run_from_going_on(tmp_path):
+    run(tmp_path, stop_at=2)
+    whole = (tmp_path / 'log.jsonl').read_bytes()
+    (tmp_path / 'log.jsonl').write_bytes(whole + b'7\n{"step": 2, "kind": "tr\xc3')
+    assert run(tmp_path, resume=True, stop_at=2).step == 2
+    assert (tmp_path / 'log.jsonl').read_bytes() == whole
+
+
 def test_resuming_with_another_recipe_is_refused(tmp_path):
     run(tmp_path, stop_at=1)
     with pytest.raises(CheckpointError, match="another batch: 2, now 3"):

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import math
+import os
 import sys
 import time
 from pathlib import Path
@@ -75,9 +77,20 @@ class TrainingLog:
 
 
 def _drop_lines_from(path: Path, first: int) -> None:
+    """Leave the lines of steps up to the first, and none that was torn when its writer was stopped."""
     if path.exists():
-        lines = path.read_text().splitlines()
-        path.write_text(''.join(line + '\n' for line in lines if json.loads(line)['step'] <= first))
+        kept = [line + '\n' for line in path.read_text(errors='replace').splitlines() if _step_of(line) <= first]
+        partial = path.with_suffix('.partial')
+        partial.write_text(''.join(kept))
+        os.replace(partial, path)
+
+
+def _step_of(line: str) -> float:
+    """Return the step of a line, infinity where it is not a whole one."""
+    try:
+        return json.loads(line)['step']
+    except (ValueError, KeyError, TypeError):
+        return math.inf
 
 
 def _tensorboard(folder: Path, first: int):
