@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from lightning.fabric.plugins import MixedPrecision
 from plane_world import Corridor
 from safetensors.torch import load_file
 from semdepth_ros.cli.main import main
@@ -192,6 +193,81 @@ def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(tmp_path, monkeypa
     batch = load_file(tmp_path / 'nonfinite_step_0.safetensors')
     assert batch['images'].dtype == torch.uint8 and batch['origin'].shape == (2, 4)
     assert '\n' not in str(error.value)
+
+
+def broken_gradients(monkeypatch, steps=10 ** 6):
+    """Give the first steps a finite loss whose gradient is NaN."""
+    original, left = trainer.joint_losses, [steps]
+
+    def broken(prediction, *arguments):
+        losses, left[0] = original(prediction, *arguments), left[0] - 1
+        infinite_slope = (prediction.extras['translation'] * 0).sum().sqrt()
+        return losses if left[0] < 0 else losses | {'total': losses['total'] + infinite_slope}
+    monkeypatch.setattr(trainer, 'joint_losses', broken)
+
+
+def test_a_gradient_that_is_not_finite_stops_also_where_none_is_clipped(tmp_path, monkeypatch):
+    broken_gradients(monkeypatch)
+    with pytest.raises(NonFiniteLossError, match='gradient is nan at step 0: the batch is in '):
+        run(tmp_path, TINY | {'optimisation': {'clip_norm': 0}})
+    assert not (tmp_path / 'last.ckpt').exists()
+
+
+class Scaled(MixedPrecision):
+    """16-mixed with its scaled loss, but at full width: half is slow on a CPU."""
+
+    def __init__(self):
+        super().__init__('16-mixed', 'cpu')
+
+    def forward_context(self):
+        return contextlib.nullcontext()
+
+    def convert_input(self, data):
+        return data
+
+
+def scaled_run(out, steps):
+    recipe = recipe_from(TINY | {'steps': steps, 'precision': '16-mixed', 'log_every': 1})
+    fabric = trainer.Fabric(accelerator='cpu', plugins=Scaled())
+    return train(recipe, build_network(recipe.architecture), fabric, out, opener=corridor)
+
+
+def test_half_width_steps_without_a_finite_gradient_are_skipped_and_counted(tmp_path, monkeypatch):
+    broken_gradients(monkeypatch, steps=2)
+    result = scaled_run(tmp_path / 'few', 3)
+    assert [line['loss_scale'] for line in lines(tmp_path / 'few', 'train')] == [2 ** 15, 2 ** 14, 2 ** 14]
+    assert torch.load(result.checkpoint, weights_only=True)['average']['updates'] == 1
+    broken_gradients(monkeypatch)
+    with pytest.raises(NonFiniteLossError, match='gradient is nan at step 20: the batch is in '):
+        scaled_run(tmp_path / 'all', 100)
+
+
+ONE_BREAKS = """
+import sys
+sys.path.insert(0, {tests!r})
+from test_training_loop import TINY, build_network, corridor, recipe_from, trainer
+recipe = recipe_from(TINY)
+fabric = trainer.build_fabric(recipe, 'cpu', 2, strategy='ddp')
+original, nan = trainer.joint_losses, float('nan')
+def broken(*arguments):
+    losses = original(*arguments)
+    return losses | {{'total': losses['total'] * (nan if fabric.global_rank else 1)}}
+trainer.joint_losses = broken
+try:
+    trainer.train(recipe, build_network(recipe.architecture), fabric, {out!r}, opener=corridor)
+except ValueError as error:
+    print(fabric.global_rank, error, flush=True)
+"""
+
+
+def test_a_loss_that_is_not_finite_in_one_process_stops_all(tmp_path):
+    script = tmp_path / 'one_breaks.py'
+    script.write_text(ONE_BREAKS.format(tests=os.path.dirname(__file__), out=str(tmp_path / 'run')))
+    done = subprocess.run([sys.executable, str(script)], stdout=subprocess.PIPE, text=True, timeout=120,
+                          env=os.environ | {'OMP_NUM_THREADS': '1'})
+    said = sorted(line for line in done.stdout.splitlines() if 'at step 0' in line)
+    assert said[0].startswith('0 loss of another process is not finite') and said[1].startswith('1 loss is nan')
+    assert len(list((tmp_path / 'run').glob('nonfinite_step_0_process_[01].safetensors'))) == 2
 
 
 def test_data_that_is_not_named_is_asked_for(tmp_path):

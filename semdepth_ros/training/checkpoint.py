@@ -59,12 +59,16 @@ def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe:
     fabric.load(path, state, weights_only=True)
 
 
-def save_broken_batch(folder: Path, step: int, batch: dict[str, Tensor], losses: dict[str, Tensor]) -> Path:
-    """Write the batch whose loss was not finite, for inspection; return its path."""
-    path = folder / f'nonfinite_step_{step}.safetensors'
+def save_broken_batch(fabric: Fabric, folder: Path, step: int, batch: dict[str, Tensor], losses: dict[str, Tensor]
+                      ) -> Path:
+    """Write every process's batch of a step that was not finite, for inspection; return this one's path."""
+    process = f'_process_{fabric.global_rank}' if fabric.world_size > 1 else ''
+    path = folder / f'nonfinite_step_{step}{process}.safetensors'
+    folder.mkdir(parents=True, exist_ok=True)
     values = {name: str(float(value.detach())) for name, value in losses.items()}
     save_file({name: value.detach().cpu().contiguous() for name, value in batch.items()}, path,
               metadata={'step': str(step), 'losses': json.dumps(values)})
+    fabric.barrier()
     return path
 
 

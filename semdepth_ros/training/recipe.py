@@ -91,7 +91,7 @@ class Optimisation:
     :param learning_rate: at the top of the schedule
     :param final_fraction: share of it left at the last step (half a cosine)
     :param warmup_steps: linear rise at the start
-    :param clip_norm: largest gradient norm; 0 leaves gradients alone
+    :param clip_norm: largest gradient norm; 0 leaves gradients alone, as long as they are finite
     :param ema: decay of the averaged weights, which are those validated and exported; 0 switches averaging off
     """
 

@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLo
                                               save_broken_batch, save_checkpoint)
 from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals
 from semdepth_ros.training.log import TrainingLog
+from semdepth_ros.training.loss_scale import MOST_SKIPPED, LossScale
 from semdepth_ros.training.objective import image_pairs, joint_losses
 from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_untrained, learning_rate,
                                                 set_learning_rate)
@@ -85,6 +88,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
         load_checkpoint(fabric, out, state, recipe)
     depth_range, first = tuple(network.architecture['depth_range']), state['step']
     metrics: dict[str, float] = {}
+    scale, expect_finite = LossScale(fabric), partial(_expect_finite, fabric, out)
     loader = iter(_loader(dataset, recipe, fabric, first, steps))
     model.train()
     folder, stopping = out if fabric.is_global_zero else None, False
@@ -100,21 +104,21 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             coloured = change_colours(images, batch['colour'])
             prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe))
             losses = joint_losses(prediction, images, batch, recipe.losses, depth_range, recipe.focal_px)
-            _expect_finite(losses['total'], 'loss', out, step, batch, losses)
+            expect_finite(losses['total'], 'loss', step, batch, losses)
 
             fabric.backward(losses['total'])
-            if recipe.optimisation.clip_norm:
-                norm = fabric.clip_gradients(model, optimiser, max_norm=recipe.optimisation.clip_norm,
-                                             error_if_nonfinite=False)
-                if recipe.precision != '16-mixed':
-                    _expect_finite(norm, 'gradient', out, step, batch, losses)
-            optimiser.step()
+            norm = fabric.clip_gradients(model, optimiser, max_norm=recipe.optimisation.clip_norm or math.inf,
+                                         error_if_nonfinite=False)
+            if not scale.is_sought or scale.skipped == MOST_SKIPPED:
+                expect_finite(norm, 'gradient', step, batch, losses)
+            if scale.step(optimiser):
+                average.update(network)
             optimiser.zero_grad()
-            average.update(network)
             state['step'] = step + 1
 
             heading = {'ahead': ahead(prediction.extras['translation'])}
-            log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate)
+            log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate,
+                     **scale.logged)
             last, stopping = state['step'] == steps, any_process(fabric, interruption.requested)
             if frames and (last or state['step'] % recipe.validate_every == 0):
                 metrics = validate(average.network, frames, recipe.focal_px)
@@ -189,9 +193,12 @@ def _laid_out(images: Tensor, recipe: Recipe) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
 
 
-def _expect_finite(value: Tensor, what: str, out: Path, step: int, batch: dict[str, Tensor],
+def _expect_finite(fabric: Fabric, out: Path, value: Tensor, what: str, step: int, batch: dict[str, Tensor],
                    losses: dict[str, Any]) -> None:
-    if not bool(torch.isfinite(value)):
-        path = save_broken_batch(out, step, batch, losses)
-        raise NonFiniteLossError(f'{what} is {float(value.detach())} at step {step}: the batch is in {path}, '
+    """Raise NonFiniteLossError in all processes when the value of any is not finite; each has saved its batch then."""
+    broken = not bool(torch.isfinite(value))
+    if any_process(fabric, broken):
+        path = save_broken_batch(fabric, out, step, batch, losses)
+        said = f'{what} is {float(value.detach())}' if broken else f'{what} of another process is not finite'
+        raise NonFiniteLossError(f'{said} at step {step}: the batch is in {path}, '
                                  f'the weights of the last checkpoint are as they were')
