@@ -104,8 +104,10 @@ def test_a_torn_line_of_the_log_does_not_keep_a_run_from_going_on(tmp_path):
 
 def test_resuming_with_another_recipe_is_refused(tmp_path):
     run(tmp_path, stop_at=1)
+    before = (tmp_path / 'recipe.yaml').read_text()
     with pytest.raises(CheckpointError, match="another batch: 2, now 3"):
         run(tmp_path, TINY | {'batch': 3}, resume=True)
+    assert (tmp_path / 'recipe.yaml').read_text() == before
 
 
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
@@ -116,7 +118,8 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
 
 def test_resuming_nothing_and_resuming_rubbish_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match='nothing to resume'):
-        run(tmp_path, resume=True)
+        run(tmp_path / 'none', resume=True)
+    assert not (tmp_path / 'none').exists()
     (tmp_path / 'last.ckpt').write_bytes(b'rubbish')
     with pytest.raises(CheckpointError, match='last.ckpt') as error:
         run(tmp_path, resume=True)

@@ -72,7 +72,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     :raises RecipeError, CheckpointError, NonFiniteLossError: each with one line
     """
     out, steps = Path(out), recipe.steps if stop_at is None else min(stop_at, recipe.steps)
-    _prepare_folder(out, recipe, resume, fabric)
+    _expect_no_run(out, resume)
     dataset = _training_data(recipe, fabric, opener)
     frames = _validation_data(recipe, opener)
     network.returned_scales = recipe.scales
@@ -86,6 +86,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
              'precision': fabric.strategy.precision}
     if resume:
         load_checkpoint(fabric, out, state, recipe)
+    _write_recipe(out, recipe, fabric)
     depth_range, first = tuple(network.architecture['depth_range']), state['step']
     metrics: dict[str, float] = {}
     scale, expect_finite = LossScale(fabric), partial(_expect_finite, fabric, out)
@@ -152,9 +153,12 @@ def step_seed(seed: int, step: int, rank: int) -> int:
     return int(np.random.SeedSequence([seed, _STEP_DRAW, step, rank]).generate_state(1)[0])
 
 
-def _prepare_folder(out: Path, recipe: Recipe, resume: bool, fabric: Fabric) -> None:
+def _expect_no_run(out: Path, resume: bool) -> None:
     if not resume and (out / LAST).exists():
         raise CheckpointError(f'{out} holds a run already: continue it with --resume, or name another folder')
+
+
+def _write_recipe(out: Path, recipe: Recipe, fabric: Fabric) -> None:
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         (out / 'recipe.yaml').write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
