@@ -110,6 +110,30 @@ def test_resuming_with_another_recipe_is_refused(tmp_path):
     assert (tmp_path / 'recipe.yaml').read_text() == before
 
 
+def changed_checkpoint(out, **changes):
+    """Replace values of the run's checkpoint; None takes one away."""
+    content = torch.load(out / 'last.ckpt', weights_only=True) | changes
+    torch.save({key: value for key, value in content.items() if value is not None}, out / 'last.ckpt')
+
+
+def test_resuming_with_another_number_of_processes_is_refused(tmp_path):
+    run(tmp_path, stop_at=1)
+    changed_checkpoint(tmp_path, processes=2)
+    with pytest.raises(CheckpointError, match='comes from 2 processes, now there are 1'):
+        run(tmp_path, resume=True)
+
+
+def test_a_checkpoint_of_before_some_keys_were_kept_is_resumed(tmp_path):
+    run(tmp_path, stop_at=1)
+    recipe = recipe_from(TINY).as_dict()
+    del recipe['losses']['auto_mask'], recipe['channels_last']
+    changed_checkpoint(tmp_path, processes=None, recipe=recipe)
+    assert run(tmp_path, resume=True, stop_at=2).step == 2
+    changed_checkpoint(tmp_path, recipe=recipe | {'batch': 0})
+    with pytest.raises(CheckpointError, match='cannot be followed any more: recipe: batch is 0'):
+        run(tmp_path, resume=True)
+
+
 def test_a_folder_that_holds_a_run_is_not_overwritten(tmp_path):
     run(tmp_path, stop_at=1)
     with pytest.raises(CheckpointError, match='holds a run already'):

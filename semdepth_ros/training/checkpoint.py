@@ -11,7 +11,8 @@ from lightning.fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor
 
-from semdepth_ros.training.recipe import Recipe
+from semdepth_ros.training.recipe import Recipe, RecipeError
+from semdepth_ros.training.recipe_file import recipe_from
 
 LAST = 'last.ckpt'
 # what may differ between a run and its continuation
@@ -43,7 +44,9 @@ def save_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any]) -> Path
 def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe: Recipe) -> None:
     """Fill state from the folder's checkpoint, in place.
 
-    :raises CheckpointError: there is none, it is damaged, or it comes from another recipe
+    A checkpoint of before `processes` was kept is taken to come from as many as there are.
+
+    :raises CheckpointError: there is none, it is damaged, or it comes from another recipe or number of processes
     """
     path = folder / LAST
     if not path.is_file():
@@ -55,8 +58,14 @@ def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe:
         raise CheckpointError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
     except Exception as error:
         raise CheckpointError(f'{path} is not a checkpoint of this program: {str(error).splitlines()[0]}') from None
-    _expect_same_recipe(path, saved, recipe.as_dict())
-    fabric.load(path, state, weights_only=True)
+    _expect_same_recipe(path, _completed(path, saved), recipe.as_dict())
+    processes = content.get('processes', fabric.world_size)
+    if processes != fabric.world_size:
+        raise CheckpointError(f'{path} comes from {processes} processes, now there are {fabric.world_size}: the frames of '
+                              f'a step would be others; continue with as many')
+    kept = {key: value for key, value in state.items() if key != 'processes'}
+    fabric.load(path, kept, weights_only=True)
+    state |= kept
 
 
 def save_broken_batch(fabric: Fabric, folder: Path, step: int, batch: dict[str, Tensor], losses: dict[str, Tensor]
@@ -70,6 +79,14 @@ def save_broken_batch(fabric: Fabric, folder: Path, step: int, batch: dict[str, 
               metadata={'step': str(step), 'losses': json.dumps(values)})
     fabric.barrier()
     return path
+
+
+def _completed(path: Path, saved: dict[str, Any]) -> dict[str, Any]:
+    """Return a saved recipe with the defaults of keys that recipes did not have yet."""
+    try:
+        return recipe_from(saved).as_dict()
+    except RecipeError as error:
+        raise CheckpointError(f'{path} comes from a recipe that cannot be followed any more: {error}') from None
 
 
 def _expect_same_recipe(path: Path, saved: dict[str, Any], given: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     model, optimiser = fabric.setup(network, optimiser)
     average = WeightAverage(network, recipe.optimisation.ema)
     state = {'network': network, 'optimiser': optimiser, 'average': average, 'step': 0, 'recipe': recipe.as_dict(),
-             'precision': fabric.strategy.precision}
+             'precision': fabric.strategy.precision, 'processes': fabric.world_size}
     if resume:
         load_checkpoint(fabric, out, state, recipe)
     _write_recipe(out, recipe, fabric)
