@@ -12,7 +12,7 @@ from semdepth_ros.geometry.warping import warp
 from semdepth_ros.training.augmentation import (COLOUR_NEUTRAL, Window, change_colours, draw_colour, draw_window,
                                                 widest_window)
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
-from semdepth_ros.training.triplets import TripletDataset, open_entry, triplet_source
+from semdepth_ros.training.triplets import TripletDataset, labelled_share, open_entry, triplet_source
 
 VARIED = Augmentation(flip=0.5, zoom=0.6, stretch=1.05, padded=0.5, gamma=0.2, blur=0.5, noise=0.02)
 
@@ -183,6 +183,15 @@ def test_labels_are_those_asked_for(labels, expected, confidence):
     item = dataset(Labelled(), knobs=Augmentation(flip=0, shift=0), labels=labels)[0]
     assert item['labels'][10, 32] == expected
     assert item['confidence'][10, 32] == pytest.approx(confidence)
+
+
+@pytest.mark.parametrize('cache', ['ram', 'none'])
+def test_the_share_of_labelled_frames_is_known(cache):
+    class Half(Labelled):
+        def __getitem__(self, index):
+            return super().__getitem__(index) if index % 2 else Corridor.__getitem__(self, index)
+    for sequence, share in ((Corridor(), 0), (Half(), 0.5), (Labelled(), 1)):
+        assert labelled_share(triplet_source(DataEntry('c', labels='noisy', cache=cache), [sequence])) == share
 
 
 def test_missing_labels_are_unlabelled():

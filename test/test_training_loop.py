@@ -302,6 +302,18 @@ def test_data_that_is_not_named_is_asked_for(tmp_path):
         run(tmp_path, TINY | {'data': []})
 
 
+def test_labels_that_are_asked_for_must_be_there(tmp_path, caplog):
+    class First(Corridor):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), noisy_labels=None if index > 1 else np.zeros((64, 96), np.uint8))
+    noisy = TINY | {'data': [{'source': 'corridor', 'labels': 'noisy', 'cache': 'none'}]}
+    with pytest.raises(RecipeError, match="'corridor' has no noisy labels: set labels of this data to none"):
+        run(tmp_path, noisy)
+    assert run(tmp_path / 'a', noisy | {'losses': {'semantic': 0}}, stop_at=1).step == 1
+    assert run(tmp_path / 'b', noisy, lambda source: [First(8)], stop_at=1).step == 1
+    assert 'corridor: 83 % of the frames have no noisy labels' in caplog.text
+
+
 def test_the_log_has_rates_losses_and_validation_and_the_recipe_is_kept(tmp_path):
     recipe = TINY | {'validation': [{'source': 'corridor'}], 'validate_every': 2, 'name': 'recipe'}
     run(tmp_path, recipe)

@@ -30,7 +30,7 @@ from semdepth_ros.training.objective import image_pairs, joint_losses
 from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_untrained, learning_rate,
                                                 set_learning_rate)
 from semdepth_ros.training.recipe import Recipe, RecipeError
-from semdepth_ros.training.triplets import TripletDataset, open_entry, triplet_source
+from semdepth_ros.training.triplets import TripletDataset, TripletSource, labelled_share, open_entry, triplet_source
 from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
 
 _STEP_DRAW = 3
@@ -175,8 +175,20 @@ def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Se
     for source in sources:
         if fabric.is_global_zero and source.left_out:
             _LOG.warning(source.said_of_left_out())
+        if recipe.losses.semantic and source.entry.labels != 'none':
+            _expect_labels(source, fabric)
     step_size = recipe.batch * fabric.world_size
     return TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size, recipe.steps * step_size)
+
+
+def _expect_labels(source: TripletSource, fabric: Fabric) -> None:
+    """Raise RecipeError where no frame has the labels asked for; warn where some have none."""
+    share, entry = labelled_share(source), source.entry
+    if not share:
+        raise RecipeError(f'{entry.source!r} has no {entry.labels} labels: set labels of this data to none, or '
+                          f'losses.semantic to 0')
+    if share < 1 and fabric.is_global_zero:
+        _LOG.warning('%s: %.0f %% of the frames have no %s labels', entry.source, 100 * (1 - share), entry.labels)
 
 
 def _validation_data(recipe: Recipe, opener: Callable[..., list[Sequence]]) -> list[ValidationFrame]:

@@ -20,6 +20,10 @@ from semdepth_ros.training.targets import find_targets
 
 # what a random draw is for: keeps the streams of a run apart
 _SIZE_DRAW, _TRIPLET_DRAW = 1, 2
+# what of a sample the labels of an entry are
+LABEL_PARTS = {'true': 'labels', 'noisy': 'noisy_labels'}
+# how many frames are read to see whether there are labels, where frames are not cached
+_LOOKED_AT = 8
 
 
 class CachedSequence:
@@ -83,6 +87,15 @@ def triplet_source(entry: DataEntry, sequences: list[Sequence], progress: Callab
     return TripletSource(entry, sequences, np.array(numbers), dict(left_out), any(t.travel_known for _, _, t in found))
 
 
+def labelled_share(source: TripletSource) -> float:
+    """Return the share of the targets whose frames have the labels asked for, of a few where frames are not cached."""
+    entry, targets = source.entry, np.unique(source.targets[:, :2], axis=0)
+    if entry.cache == 'none' and len(targets) > _LOOKED_AT:
+        targets = targets[np.linspace(0, len(targets) - 1, _LOOKED_AT).astype(int)]
+    found = [getattr(source.sequences[s][frame], LABEL_PARTS[entry.labels]) is not None for s, frame in targets.tolist()]
+    return sum(found) / len(found)
+
+
 class TripletDataset(Dataset):
     """Triplets by number: number n belongs to step n // (batch * processes), and is the same on every machine.
 
@@ -143,7 +156,7 @@ def _distance(first: Sample, second: Sample) -> float:
 
 
 def _labels(sample: Sample, kind: str) -> tuple[np.ndarray, np.ndarray]:
-    labels = {'true': sample.labels, 'noisy': sample.noisy_labels, 'none': None}[kind]
+    labels = getattr(sample, LABEL_PARTS[kind]) if kind in LABEL_PARTS else None
     certain = np.full(sample.image.shape[:2], 255, dtype=np.uint8)
     if labels is None:
         return np.full_like(certain, UNLABELLED), certain
