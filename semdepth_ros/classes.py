@@ -40,3 +40,11 @@ def palette(classes: tuple[SemanticClass, ...] = CITYSCAPES) -> np.ndarray:
     for c in classes:
         colours[c.train_id] = c.colour
     return colours
+
+
+def expect_train_ids(labels: np.ndarray) -> None:
+    """Raise ValueError where labels, uint8 of any shape, hold anything but train ids and UNLABELLED."""
+    strange = labels[(labels >= len(CITYSCAPES)) & (labels != UNLABELLED)]
+    if strange.size:
+        raise ValueError(f'label is {strange[0]}, expected train ids 0 to {len(CITYSCAPES) - 1}, or {UNLABELLED} for '
+                         f'unlabelled')

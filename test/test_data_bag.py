@@ -1,3 +1,4 @@
+from dataclasses import replace
 import pickle
 
 import cv2
@@ -192,6 +193,16 @@ def test_a_damaged_first_image_does_not_hide_the_camera(tmp_path):
     assert (sequence.camera, sequence.size, sequence[1].image.shape) == (CAMERA, (8, 6), (6, 8, 3))
     with pytest.raises(ValueError, match='cut off'):
         sequence[0]
+
+
+def test_labels_that_are_no_train_ids_are_refused(tmp_path):
+    class Ids(Drive):
+        def __getitem__(self, index):
+            return replace(super().__getitem__(index), labels=np.full((6, 8), 33, np.uint8))
+
+    write_sequence_bag(tmp_path / 'a.mcap', Ids())
+    with pytest.raises(ValueError, match='a.mcap: /truth/semantic/image: label is 33, expected train ids 0 to 18'):
+        BagSequence(tmp_path / 'a.mcap')[0]
 
 
 @pytest.mark.parametrize('kind', ['.mcap', '.db3'])

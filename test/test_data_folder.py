@@ -116,6 +116,10 @@ def broken(folder, fault):
         cv2.imwrite(str(folder / 'labels' / '000000.png'), np.ones((3, 5), np.uint8))
     elif fault == 'labels of no image':
         cv2.imwrite(str(folder / 'labels' / 'other.png'), np.ones((3, 4), np.uint8))
+    elif fault == 'labels of another kind':
+        cv2.imwrite(str(folder / 'labels' / '000000.png'), np.full((3, 4), 33, np.uint8))
+    elif fault == 'noisy labels of another kind':
+        cv2.imwrite(str(folder / 'labels_noisy' / '000000.png'), np.full((3, 4), 254, np.uint8))
 
 
 @pytest.mark.parametrize('fault, words', [
@@ -125,7 +129,9 @@ def broken(folder, fault):
     ('unreadable yaml', ('sequence.yaml',)), ('zero focal length', ('fx', '0')),
     ('no focal length', ('fx, fy, cx, cy',)),
     ('depth without units', ('units_per_metre',)), ('depth of eight bits', ('mono8', '16-bit')),
-    ('labels of another size', ('5x3', '4x3')), ('labels of no image', ('other.png',))])
+    ('labels of another size', ('5x3', '4x3')), ('labels of no image', ('other.png',)),
+    ('labels of another kind', ('labels/000000.png', 'label is 33, expected train ids 0 to 18, or 255')),
+    ('noisy labels of another kind', ('labels_noisy/000000.png', 'label is 254'))])
 def test_contradictions_are_named_in_one_line(folder, fault, words):
     broken(folder, fault)
     with pytest.raises(ValueError) as error:

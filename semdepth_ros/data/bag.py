@@ -16,6 +16,7 @@ from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_typestore
 
 from semdepth_ros import image_encodings
+from semdepth_ros.classes import expect_train_ids
 from semdepth_ros.data.bag_motion import CameraMount, camera_track
 from semdepth_ros.data.bag_topics import COMPRESSED, BagTopics, choose_topics, is_rectified
 from semdepth_ros.data.folder import PARTS
@@ -216,6 +217,8 @@ class BagSequence:
         message = self._deserialized(topic, data)
         try:
             array = _depth(message) if part == 'depth' else _bytes(message)
+            if part in ('labels', 'noisy_labels'):
+                expect_train_ids(array)
         except ValueError as error:
             raise ValueError(f'{self.path}: {topic}: {error}') from None
         if array.shape != size:

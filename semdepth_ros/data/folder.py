@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from semdepth_ros.classes import expect_train_ids
 from semdepth_ros.data.camera_file import camera_from_dict, read_yaml
 from semdepth_ros.data.pictures import IMAGE_SUFFIXES, read_bytes, read_depth, read_rgb
 from semdepth_ros.data.sample import Sample
@@ -84,6 +85,8 @@ class FolderSequence:
             raise ValueError(f'{file} is {array.shape[1]}x{array.shape[0]}, but its image is {size[1]}x{size[0]}')
         if part == 'labels' and self.unlabelled != 255:
             array = np.where(array == self.unlabelled, np.uint8(255), array)
+        if part in ('labels', 'noisy_labels'):
+            _expect_train_ids(array, file)
         return array
 
     def _expect_truth_belongs(self, part: str) -> None:
@@ -107,6 +110,13 @@ class FolderSequence:
 def is_folder_sequence(path: Path) -> bool:
     """Return whether path is a folder in this layout."""
     return (path / 'images').is_dir()
+
+
+def _expect_train_ids(labels: np.ndarray, file: Path) -> None:
+    try:
+        expect_train_ids(labels)
+    except ValueError as error:
+        raise ValueError(f'{file}: {error}') from None
 
 
 def _image_files(path: Path) -> list[Path]:
