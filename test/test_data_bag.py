@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from semdepth_ros.bridge.bag_excerpt import announce
-from semdepth_ros.bridge.bag_file import BagReader, BagWriter
+from semdepth_ros.bridge.bag_file import BagReader, BagWriter, Topic
 from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.transforms import make_odometry, make_transforms
@@ -14,6 +14,8 @@ from semdepth_ros.data import Sample, open_data, relative_pose
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.data.bag_topics import choose_topics
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.training.recipe import DataEntry
+from semdepth_ros.training.triplets import triplet_source
 
 CAMERA = Camera(8, 6, 5.0, 6.0, 3.5, 2.5, 'plumb_bob', (0.1, 0.0, 0.0, 0.01, 0.0))
 START_NS, STEP_NS = 1_700_000_000_123_456_789, 100_000_000
@@ -193,6 +195,62 @@ def test_a_damaged_first_image_does_not_hide_the_camera(tmp_path):
     assert (sequence.camera, sequence.size, sequence[1].image.shape) == (CAMERA, (8, 6), (6, 8, 3))
     with pytest.raises(ValueError, match='cut off'):
         sequence[0]
+
+
+class Recording(Camera2D):
+    """Images and odometry at these times [steps after START_NS], in this order, at x = metres."""
+
+    def __init__(self, path, steps, metres):
+        with BagWriter(path) as bag:
+            self.bag, self.types, self.now = bag, bag.types, START_NS
+            for step, x in zip(steps, metres):
+                pose = np.eye(4)
+                pose[0, 3] = x
+                stamp_ns, self.now = START_NS + round(step * STEP_NS), self.now + STEP_NS
+                header = self.header(stamp_ns, 'odom')
+                bag.write('/odom', make_odometry(self.types, header, 'optical', pose, 0, 0), self.now)
+                self.image('/cam/image_raw', stamp_ns, np.full((6, 8, 3), x, np.uint8))
+
+    def image(self, topic, stamp_ns, array):
+        message = self.types.make('sensor_msgs/msg/Image', header=self.header(stamp_ns), height=6, width=8,
+                                  encoding='bgr8', is_bigendian=0, step=24, data=array.reshape(-1))
+        self.bag.write(topic, message, self.now)
+
+
+def test_a_second_drive_whose_clock_was_set_back_follows_the_first(tmp_path, caplog):
+    steps, metres = [0, 1, 2, 4, 3, 5, 6, 0.5, 1.5, 2.5, 3.5], [0, 1, 2, 4, 3, 5, 6, 100, 101, 102, 103]
+    Recording(tmp_path / 'a.mcap', steps, metres)
+    sequence = BagSequence(tmp_path / 'a.mcap')
+    expected = [0, 1, 2, 3, 4, 5, 6, 100, 101, 102, 103]
+    assert [int(sample.image.max()) for sample in sequence] == expected
+    assert [pose[0, 3] for pose in sequence.poses] == expected
+    assert 'a.mcap: the stamps of /cam/image_raw are set back 1 times' in caplog.text
+    source = triplet_source(DataEntry('a', cache='none'), [sequence])
+    assert source.targets[:, 1].tolist() == [1, 2, 3, 4, 5, 8, 9]
+
+
+@pytest.mark.parametrize('data', [b'', b'\0\1\0\0', b'\0\1\0\0\1\0\0'])
+def test_a_message_too_short_for_a_stamp_is_one_line(tmp_path, data):
+    with BagWriter(tmp_path / 'a.mcap') as bag:
+        bag.add_topic(Topic('/image', 'sensor_msgs/msg/Image'))
+        bag.write_bytes('/image', data, 1)
+    with pytest.raises(ValueError, match=f'a.mcap: a message of /image is damaged: it has {len(data)} bytes'):
+        BagSequence(tmp_path / 'a.mcap')
+
+
+def test_odometry_that_holds_no_pose_is_left_out(tmp_path, caplog, monkeypatch):
+    def damaged(types, header, base, pose, *twist):
+        message = whole(types, header, base, pose, *twist)
+        if pose[0, 3] == 1:
+            message.pose.pose.orientation.w = 0.0
+        if pose[0, 3] == 3:
+            message.pose.pose.position.x = float('nan')
+        return message
+    whole = make_odometry
+    monkeypatch.setitem(globals(), 'make_odometry', damaged)
+    Recording(tmp_path / 'a.mcap', range(5), range(5))
+    assert [pose[0, 3] for pose in BagSequence(tmp_path / 'a.mcap').poses] == [0, 1, 2, 3, 4]
+    assert 'a.mcap: 2 of 5 messages of /odom hold no pose and are left out' in caplog.text
 
 
 def test_labels_that_are_no_train_ids_are_refused(tmp_path):

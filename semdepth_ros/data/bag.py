@@ -17,11 +17,11 @@ from rosbags.typesys import Stores, get_typestore
 
 from semdepth_ros import image_encodings
 from semdepth_ros.classes import expect_train_ids
-from semdepth_ros.data.bag_motion import CameraMount, camera_track
+from semdepth_ros.data.bag_motion import CameraMount, CameraTrack
 from semdepth_ros.data.bag_topics import COMPRESSED, BagTopics, choose_topics, is_rectified
 from semdepth_ros.data.folder import PARTS
 from semdepth_ros.data.pictures import as_rgb
-from semdepth_ros.data.poses import PoseTrack
+from semdepth_ros.data.recording_order import drives
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.camera_info import camera_from_info
@@ -70,7 +70,7 @@ class BagSequence:
 
     @property
     def stamps_ns(self) -> list[int]:
-        """The stamps of the images [ns], in order."""
+        """The stamps of the images [ns]: in order, unless the clock was set back between two drives."""
         return list(self._frames)
 
     def __getitem__(self, index: int) -> Sample:
@@ -138,14 +138,28 @@ class BagSequence:
         except _BROKEN as error:
             raise ValueError(f'{self.path}: a message of {topic} is damaged: {_line(error)}') from None
 
+    def _stamp(self, topic: str, data: bytes) -> int:
+        try:
+            return stamp_of(data)
+        except (struct.error, IndexError):
+            raise ValueError(f'{self.path}: a message of {topic} is damaged: it has {len(data)} bytes, too few for a '
+                             f'header') from None
+
     def _read_stamps(self) -> None:
         """Note when every image and every truth of its stamp was recorded."""
-        image, recorded, images = self.topics.image, {}, 0
+        image, recorded, stamps, images = self.topics.image, {}, {}, 0
         for topic, time_ns, data in self._messages([image, *self._truth.values()]):
-            recorded.setdefault(stamp_of(data), {}).setdefault(topic, time_ns)
-            images += topic == image
+            stamp_ns = self._stamp(topic, data)
+            recorded.setdefault(stamp_ns, {}).setdefault(topic, time_ns)
+            if topic == image:
+                stamps[stamp_ns], images = None, images + 1
         self._recorded = {stamp: times for stamp, times in recorded.items() if image in times}
-        self._frames = sorted(self._recorded)
+        stamps = list(stamps)
+        self._drives = [[stamps[i] for i in drive] for drive in drives(stamps)]
+        self._frames = [stamp_ns for drive in self._drives for stamp_ns in drive]
+        if len(self._drives) > 1:
+            _LOG.warning('%s: the stamps of %s are set back %d times; its drives follow each other as recorded', self.path,
+                         image, len(self._drives) - 1)
         if len(self._frames) < images:
             _LOG.warning('%s: %d images of %s carry only %d stamps; the first image of each is used', self.path, images,
                          image, len(self._frames))
@@ -178,26 +192,36 @@ class BagSequence:
         except ValueError as error:
             raise ValueError(f'{self.path}: {error}') from None
 
-    def _read_motion(self) -> PoseTrack | None:
+    def _read_motion(self) -> CameraTrack | None:
         if self.topics.odometry is None:
             return None
         frame_id = self._deserialized(self.topics.image, self._messages_of(self._frames[0])[self.topics.image]
                                       ).header.frame_id
         transforms = [t for topic, _, data in self._messages(['/tf_static', 'tf_static'])
                       for t in self._deserialized(topic, data).transforms]
-        odometry = [self._deserialized(topic, data) for topic, _, data in self._messages([self.topics.odometry])]
-        mount = CameraMount(transforms).camera_in(odometry[0].child_frame_id, frame_id)
+        odometry = [(time_ns, self._deserialized(topic, data))
+                    for topic, time_ns, data in self._messages([self.topics.odometry])]
+        base = odometry[0][1].child_frame_id
+        try:
+            mount = CameraMount(transforms).camera_in(base, frame_id)
+        except ValueError as error:
+            raise ValueError(f'{self.path}: a static transform is none: {error}') from None
         if mount is None:
             _LOG.warning('%s: no static transform leads from %r to %r, so its odometry gives no camera poses',
-                         self.path, odometry[0].child_frame_id, frame_id)
+                         self.path, base, frame_id)
             return None
-        return camera_track(odometry, mount)
+        images = [{stamp: self._recorded[stamp][self.topics.image] for stamp in drive} for drive in self._drives]
+        track = CameraTrack(odometry, mount, images)
+        if track.damaged:
+            _LOG.warning('%s: %d of %d messages of %s hold no pose and are left out', self.path, track.damaged,
+                         len(odometry), self.topics.odometry)
+        return track
 
     def _messages_of(self, stamp_ns: int) -> dict[str, bytes]:
         times = self._recorded[stamp_ns]
         return {topic: data for topic, time_ns, data in
                 self._messages(times, min(times.values()), max(times.values()) + 1)
-                if times[topic] == time_ns and stamp_of(data) == stamp_ns}
+                if times[topic] == time_ns and self._stamp(topic, data) == stamp_ns}
 
     def _image(self, data: bytes) -> np.ndarray:
         topic = self.topics.image

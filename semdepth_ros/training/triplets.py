@@ -92,8 +92,8 @@ def labelled_share(source: TripletSource) -> float:
     entry, targets = source.entry, np.unique(source.targets[:, :2], axis=0)
     if entry.cache == 'none' and len(targets) > _LOOKED_AT:
         targets = targets[np.linspace(0, len(targets) - 1, _LOOKED_AT).astype(int)]
-    found = [getattr(source.sequences[s][frame], LABEL_PARTS[entry.labels]) is not None for s, frame in targets.tolist()]
-    return sum(found) / len(found)
+    part = LABEL_PARTS[entry.labels]
+    return np.mean([getattr(source.sequences[s][frame], part) is not None for s, frame in targets.tolist()])
 
 
 class TripletDataset(Dataset):
@@ -102,7 +102,8 @@ class TripletDataset(Dataset):
     An item is a dict of tensors:
     images uint8 [3, 3, H, W] (target, previous, next), intrinsics float32 [3, 3], distance float32 [2] m
     (previous to target, target to next; NaN unknown), labels uint8 [H, W], confidence float32 [H, W] in 0..1,
-    seen bool [H, W] (neither padding nor beyond the image that was rectified), colour float32 [7], origin int64 [4] (source, sequence, frame, stride).
+    seen bool [H, W] (neither padding nor beyond the image that was rectified), colour float32 [7],
+    origin int64 [4] (source, sequence, frame, stride).
     """
 
     def __init__(self, sources: list[TripletSource], sizes: tuple[tuple[int, int], ...], knobs: Augmentation,
