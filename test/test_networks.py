@@ -274,7 +274,7 @@ def test_guidance_sees_both_decoders_at_every_level_and_replaces_depth_features(
     ({'depth_decoder': ['small']}, r"depth_decoder is \['small'\], expected monodepth2 or small"),
     ({'semantic_decoder': 'fcn'}, "semantic_decoder is 'fcn', expected monodepth2 or small"),
     ({'pose': 'orb'}, "pose is 'orb', expected resnet18 or small"),
-    ({'backbone': 'small'}, "network key is 'backbone', expected one of .*'encoder'"),
+    ({'backbone': 'small'}, "architecture key is 'backbone', expected one of .*'encoder'"),
     ({'classes': 1}, 'classes is 1, expected a whole number from 2 to 255'),
     ({'depth_range': [100, 0.1]}, r'depth_range is \[100, 0.1\]'),
     ({'depth_range': 80}, 'depth_range is 80, expected two positive numbers'),
@@ -285,7 +285,7 @@ def test_guidance_sees_both_decoders_at_every_level_and_replaces_depth_features(
     ({'encoder': 'resnet18', 'pretrained': True}, 'pretrained is True, expected false or a safetensors file'),
     ({'encoder': 'timm:resnet18', 'pretrained': 'x'}, "pretrained is 'x', expected true or false"),
     ({'encoder': 'small', 'encoder_config': {}}, 'encoder_config is given'),
-    ('small', "network is 'small', expected a mapping"),
+    ('small', "architecture is 'small', expected a mapping"),
 ])
 def test_what_is_unknown_or_out_of_range_is_refused_in_one_line(architecture, message):
     with pytest.raises(ValueError, match=message) as error:
@@ -295,7 +295,7 @@ def test_what_is_unknown_or_out_of_range_is_refused_in_one_line(architecture, me
 
 def test_documented_values_are_the_defaults_of_small():
     page = (Path(__file__).parent.parent / 'docs' / 'MODELS.md').read_text(encoding='utf-8')
-    documented = yaml.safe_load(page.split('```yaml')[1].split('```')[0])['network']
+    documented = yaml.safe_load(page.split('```yaml')[1].split('```')[0])['architecture']
     assert complete({'encoder': 'small'}) == documented | {'encoder_config': None}
 
 

@@ -1,4 +1,4 @@
-"""From the `network:` part of a recipe to a JointNetwork."""
+"""From the `architecture:` part of a recipe to a JointNetwork."""
 from __future__ import annotations
 
 from typing import Any
@@ -30,7 +30,7 @@ SMALL = BASE | {'encoder': 'small', 'depth_decoder': 'small', 'semantic_decoder'
 
 
 def build_network(architecture: dict[str, Any]) -> JointNetwork:
-    """Return a network described by a recipe's `network:` part.
+    """Return a network described by a recipe's `architecture:` part.
 
     Keys, all optional; `encoder: small` brings the small defaults, shown after the bar:
     encoder (resnet18 | small; or timm:NAME, transformers:NAME where those packages are installed), depth_decoder and
@@ -77,10 +77,10 @@ def _encoder(architecture: dict[str, Any]) -> tuple[nn.Module, dict | None]:
 def complete(architecture: dict[str, Any]) -> dict[str, Any]:
     """Return the architecture with every key present; raises ValueError for what is unknown or out of range."""
     if not isinstance(architecture, dict):
-        raise ValueError(f'network is {architecture!r}, expected a mapping with keys of {sorted(BASE)}')
+        raise ValueError(f'architecture is {architecture!r}, expected a mapping with keys of {sorted(BASE)}')
     for key in architecture:
         if key not in BASE:
-            raise ValueError(f'network key is {key!r}, expected one of {sorted(BASE)}')
+            raise ValueError(f'architecture key is {key!r}, expected one of {sorted(BASE)}')
     whole = (SMALL if architecture.get('encoder') == 'small' else BASE) | architecture
     _check_encoder(whole)
     for key, parts in PARTS.items():
