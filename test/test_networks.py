@@ -118,6 +118,14 @@ def test_parts_of_the_two_networks_combine():
     assert network(torch.rand(1, 3, 64, 64)).logits.shape == (1, 19, 64, 64)
 
 
+def test_monodepth2_needs_two_pixels_at_its_coarsest_level_and_says_so():
+    with pytest.raises(ValueError, match='size 64x32, expected multiples of 32 from 64'):
+        build_network({'encoder': 'small', 'semantic_decoder': 'monodepth2'})(torch.rand(1, 3, 32, 64))
+    with pytest.raises(ValueError, match='size 32x64, expected multiples of 32 from 64'):
+        build_network({'encoder': 'resnet18'})(torch.rand(1, 3, 64, 32))
+    assert build_network({'encoder': 'small'}).eval()(torch.rand(1, 3, 32, 32)).logits.shape == (1, 19, 32, 32)
+
+
 def test_image_sizes_that_are_no_multiples_of_32_are_refused():
     with pytest.raises(ValueError, match='size 100x64, expected multiples of 32'):
         build_network({'encoder': 'small'})(torch.rand(1, 3, 64, 100))

@@ -64,6 +64,13 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
     return JointNetwork(architecture, encoder, depth, semantic, guidance, pose)
 
 
+def least_side(architecture: dict[str, Any]) -> int:
+    """Return the least height and width of the images [px] that this network takes; raises as build_network does."""
+    whole = complete(architecture)
+    decoders = DEPTH_DECODERS[whole['depth_decoder']], SEMANTIC_DECODERS[whole['semantic_decoder']]
+    return max(decoder.least_side for decoder in decoders)
+
+
 def _encoder(architecture: dict[str, Any]) -> tuple[nn.Module, dict | None]:
     library, _, name = architecture['encoder'].partition(':')
     if name:

@@ -94,10 +94,11 @@ class DepthDecoder(nn.Module):
 
     :param initial_disparity: sigmoid output to start near; None leaves Monodepth2's start, near 0.5
 
-    `fewest_heads` is how many of the heads the finest disparity needs.
+    `fewest_heads` is how many of the heads the finest disparity needs, `least_side` the least height and width of
+    images: reflected borders need two pixels at stride 32.
     """
 
-    fewest_heads = 1
+    fewest_heads, least_side = 1, 64
 
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()
@@ -115,6 +116,8 @@ class DepthDecoder(nn.Module):
 
 class SemanticDecoder(nn.Module):
     """A second copy of the depth decoder's path with class scores at full size (as Jung et al. 2021)."""
+
+    least_side = 64
 
     def __init__(self, encoder_channels: tuple[int, ...], classes: int):
         super().__init__()
@@ -135,10 +138,11 @@ class SmallDepthDecoder(nn.Module):
 
     :param initial_disparity: sigmoid output to start near; None is 0.5
 
-    `fewest_heads` is how many of the heads the finest disparity needs.
+    `fewest_heads` is how many of the heads the finest disparity needs, `least_side` the least height and width of
+    images.
     """
 
-    fewest_heads = 2
+    fewest_heads, least_side = 2, 32
 
     def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
         super().__init__()
@@ -161,6 +165,8 @@ class SmallDepthDecoder(nn.Module):
 
 class SmallSemanticDecoder(nn.Module):
     """A narrow path to stride 2, class scores there, bilinear to full size (form ours)."""
+
+    least_side = 32
 
     def __init__(self, encoder_channels: tuple[int, ...], classes: int):
         super().__init__()

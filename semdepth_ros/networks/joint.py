@@ -21,7 +21,8 @@ class JointNetwork(nn.Module):
     :param guidance: (level, depth features, semantics) to depth features
     :param pose_network: pair of images to (axis-angle, translation)
 
-    `returned_scales` (4) is the number of disparities returned; inference needs two.
+    `returned_scales` (4) is the number of disparities returned; inference needs two. `least_side` is the least height
+    and width of images [px].
     """
 
     def __init__(self, architecture: dict, encoder: nn.Module, depth_decoder: nn.Module, semantic_decoder: nn.Module,
@@ -34,15 +35,18 @@ class JointNetwork(nn.Module):
         self.depth_decoder = depth_decoder
         self.pose_network = pose_network
         self.returned_scales = 4
+        self.least_side = max(depth_decoder.least_side, semantic_decoder.least_side)
 
     def forward(self, image: Tensor, pairs: Tensor | None = None) -> Prediction:
-        """Return disparities and class scores of an rgb image [B, 3, H, W] in 0..1, H and W multiples of 32.
+        """Return disparities and class scores of an rgb image [B, 3, H, W] in 0..1, H and W multiples of 32
+        from `least_side`.
 
         :param pairs: image pairs [N, 6, H, W], whose motions then come as extras `axis_angle` and `translation`: one
             call for everything, which DistributedDataParallel asks for
         """
-        if image.shape[2] % 32 or image.shape[3] % 32:
-            raise ValueError(f'image has the size {image.shape[3]}x{image.shape[2]}, expected multiples of 32')
+        height, width = image.shape[-2:]
+        if height % 32 or width % 32 or min(height, width) < self.least_side:
+            raise ValueError(f'image has the size {width}x{height}, expected multiples of 32 from {self.least_side}')
         features = self.encoder(normalise(image))
         semantics = self.semantic_decoder(features)
         guide = partial(self.guidance, semantics=semantics)
