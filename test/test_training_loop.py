@@ -456,8 +456,11 @@ def test_a_model_that_saw_no_travel_is_not_called_metric_unless_it_was_before(tm
 def test_the_command_says_mistakes_in_one_line(tmp_path, drive, capsys):
     for arguments, message in ((['nothing'], 'no recipe'), (['small_world', '--set', 'steps'], 'expected KEY=VALUE'),
                                (['small_world', '--data', '/nowhere', '--val', str(drive)], '/nowhere'),
-                               (['small_world', '--init', '/nowhere'], 'no model')):
-        assert main(['train', *arguments, '--out', str(tmp_path / 'x'), '--device', 'cpu']) == 2
+                               (['small_world', '--init', '/nowhere'], 'no model'),
+                               (['small_world', '--device', 'cpu', '--strategy', 'x'], 'strategy x'),
+                               (['small_world', '--device', 'cuda', '--devices', '999'], 'device cuda x 999')):
+        device = [] if '--device' in arguments else ['--device', 'cpu']
+        assert main(['train', *arguments, '--out', str(tmp_path / 'x'), *device]) == 2
         error = capsys.readouterr().err.strip().splitlines()
         assert message in error[-1] and not any('Traceback' in line for line in error)
 

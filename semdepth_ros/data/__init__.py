@@ -10,4 +10,5 @@ from semdepth_ros.data.video import VideoSequence
 from semdepth_ros.data.world import WorldSequence
 
 __all__ = ['FolderSequence', 'Sample', 'Sequence', 'VideoSequence', 'WorldSequence', 'covered', 'is_bag',
-           'open_data', 'read_camera', 'rectified', 'rectified_sample', 'relative_pose', 'with_camera', 'write_folder_sequence']
+           'open_data', 'read_camera', 'rectified', 'rectified_sample', 'relative_pose', 'with_camera',
+           'write_folder_sequence']

@@ -158,8 +158,8 @@ class BagSequence:
         self._drives = [[stamps[i] for i in drive] for drive in drives(stamps)]
         self._frames = [stamp_ns for drive in self._drives for stamp_ns in drive]
         if len(self._drives) > 1:
-            _LOG.warning('%s: the stamps of %s are set back %d times; its drives follow each other as recorded', self.path,
-                         image, len(self._drives) - 1)
+            _LOG.warning('%s: the stamps of %s are set back %d times; its drives follow each other as recorded',
+                         self.path, image, len(self._drives) - 1)
         if len(self._frames) < images:
             _LOG.warning('%s: %d images of %s carry only %d stamps; the first image of each is used', self.path, images,
                          image, len(self._frames))

@@ -61,8 +61,8 @@ def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe:
     _expect_same_recipe(path, _completed(path, saved), recipe.as_dict())
     processes = content.get('processes', fabric.world_size)
     if processes != fabric.world_size:
-        raise CheckpointError(f'{path} comes from {processes} processes, now there are {fabric.world_size}: continue with '
-                              f'as many')
+        raise CheckpointError(f'{path} comes from {processes} processes, now there are {fabric.world_size}: continue '
+                              f'with as many')
     kept = {key: value for key, value in state.items() if key != 'processes'}
     fabric.load(path, kept, weights_only=True)
     state |= kept

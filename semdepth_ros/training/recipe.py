@@ -1,10 +1,12 @@
 """A recipe: everything that decides what a training run does."""
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from semdepth_ros.classes import CITYSCAPES
+from semdepth_ros.networks.architecture import least_side
 
 LABELS = ('true', 'noisy', 'none')
 CACHES = ('ram', 'none')
@@ -22,8 +24,17 @@ def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
 
 
 def _positive(name: str, value: float) -> None:
-    if not value > 0:
+    if not 0 < value < math.inf:
         raise RecipeError(f'{name} is {value}, expected a positive number')
+
+
+def _between(settings: Any, low: float, high: float, *names: str) -> None:
+    """Raise RecipeError unless these values are within low and high; NaN is not."""
+    for name in names:
+        value = getattr(settings, name)
+        if not low <= value <= high or value == math.inf:
+            wanted = f'at least {low}' if high == math.inf else f'{low} to {high}'
+            raise RecipeError(f'{name} is {value}, expected {wanted}')
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,7 @@ class DataEntry:
         _one_of('labels', self.labels, LABELS)
         _one_of('cache', self.cache, CACHES)
         _positive('weight', self.weight)
+        _between(self, 0, math.inf, 'min_distance_m')
         if not self.strides or any(stride < 1 for stride in self.strides):
             raise RecipeError(f'strides is {list(self.strides)}, expected positive frame counts')
 
@@ -81,6 +93,13 @@ class LossWeights:
         unknown = sorted(set(self.class_weights) - set(names))
         if unknown:
             raise RecipeError(f'class_weights names {unknown[0]!r}, expected some of {names}')
+        for name, weight in self.class_weights.items():
+            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+                raise RecipeError(f'class_weights gives {name} {weight!r}, expected a number of at least 0')
+        _between(self, 0, math.inf, 'photometric', 'smoothness', 'velocity', 'semantic')
+        _between(self, 0, 1, 'label_smoothing')
+        if not (self.photometric or self.smoothness or self.velocity or self.semantic):
+            raise RecipeError('photometric, smoothness, velocity and semantic are all 0, expected one that is not')
 
 
 @dataclass(frozen=True)
@@ -106,6 +125,8 @@ class Optimisation:
     def __post_init__(self):
         _one_of('optimiser', self.optimiser, OPTIMISERS)
         _positive('learning_rate', self.learning_rate)
+        _between(self, 0, 1, 'final_fraction')
+        _between(self, 0, math.inf, 'warmup_steps', 'weight_decay', 'clip_norm')
         if not 0 <= self.ema < 1:
             raise RecipeError(f'ema is {self.ema}, expected 0 <= ema < 1')
 
@@ -146,8 +167,9 @@ class Augmentation:
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
             raise RecipeError(f'zoom is {self.zoom}, expected 0 < zoom <= 1')
-        if self.stretch < 1:
-            raise RecipeError(f'stretch is {self.stretch}, expected at least 1')
+        _between(self, 1, 2, 'stretch')
+        _between(self, 0, 1, 'flip', 'shift', 'padded', 'colour', 'brightness', 'contrast', 'saturation', 'hue',
+                 'gamma', 'blur', 'noise')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
@@ -158,7 +180,8 @@ class Recipe:
 
     :param architecture: what `build_network` takes
     :param focal_px: focal length [px] that canonical depth is said for
-    :param sizes: network inputs (width, height) [px]; one is drawn for every batch, the first is validated at
+    :param sizes: network inputs (width, height) [px], multiples of 32, from 64 with Monodepth2's decoders; one is
+        drawn for every batch, the first is validated at
     :param scales: how many of the disparity scales are trained
     :param data, validation: the frames; may be given on the command line instead
     :param batch: triplets a step and process
@@ -192,11 +215,20 @@ class Recipe:
         _one_of('precision', self.precision, PRECISIONS)
         for name in ('focal_px', 'batch', 'steps', 'log_every', 'validate_every', 'checkpoint_every'):
             _positive(name, getattr(self, name))
-        if not 1 <= self.scales <= 4:
-            raise RecipeError(f'scales is {self.scales}, expected 1 to 4')
+        _between(self, 1, 4, 'scales')
+        _between(self, 0, math.inf, 'seed', 'workers', 'validation_frames')
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        try:
+            least = least_side(self.architecture)
+        except ValueError as error:
+            raise RecipeError(str(error)) from None
+        if not self.sizes:
+            raise RecipeError('sizes is [], expected at least one [width, height]')
         for size in self.sizes:
-            if len(size) != 2 or any(side < 32 or side % 32 for side in size):
-                raise RecipeError(f'sizes holds {list(size)}, expected [width, height] in multiples of 32')
+            if len(size) != 2 or any(side < least or side % 32 for side in size):
+                raise RecipeError(f'sizes holds {list(size)}, expected [width, height] in multiples of 32 from {least}')
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain lists, dicts and numbers: what recipe_from takes, and JSON and YAML can hold."""

@@ -137,8 +137,14 @@ def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, n
 
     :param device: 'auto', 'cpu' or 'cuda'
     :param devices: how many of them on each machine
+    :raises RecipeError: what is asked for is not there
     """
-    fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy, precision=recipe.precision)
+    try:
+        fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy,
+                        precision=recipe.precision)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise RecipeError(f'device {device} x {devices}, strategy {strategy}, precision {recipe.precision} cannot be '
+                          f'had: {" ".join(str(error).split())}') from None
     fabric.launch()
     return fabric
 
