@@ -132,9 +132,13 @@ def _metadata(path: Path, data: bytes) -> dict[str, Any]:
         raise ModelFileError(f'{path}: is truncated: its header needs {length} bytes, {len(data) - 8} are there')
     try:
         header = json.loads(data[8:8 + length])
-        end = max((entry['data_offsets'][1] for name, entry in header.items() if name != '__metadata__'), default=0)
+        ends = [entry['data_offsets'][1] for name, entry in header.items() if name != '__metadata__']
         metadata = dict(header.get('__metadata__', {}))
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        for value, kind in [*((end, int) for end in ends), *((text, str) for text in metadata.values())]:
+            if type(value) is not kind:
+                raise TypeError(f'it holds {value!r}, expected {kind.__name__}')
+        end = max(ends, default=0)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
         raise ModelFileError(f'{path}: is damaged: its header cannot be read ({error})') from error
     if len(data) - 8 - length < end:
         raise ModelFileError(f'{path}: is truncated: its tensors need {end} bytes, {len(data) - 8 - length} are there')

@@ -116,6 +116,14 @@ def broken(folder, fault):
         cv2.imwrite(str(folder / 'labels' / '000000.png'), np.ones((3, 5), np.uint8))
     elif fault == 'labels of no image':
         cv2.imwrite(str(folder / 'labels' / 'other.png'), np.ones((3, 4), np.uint8))
+    elif fault == 'labels as a word':
+        rewrite(folder, labels='cityscapes')
+    elif fault == 'depth as a word':
+        rewrite(folder, depth='16bit')
+    elif fault == 'unlabelled as a word':
+        rewrite(folder, labels={'unlabelled': 'none'})
+    elif fault == 'height as a word':
+        rewrite(folder, camera={**camera_to_dict(CAMERA), 'height_m': 'tall'})
     elif fault == 'labels of another kind':
         cv2.imwrite(str(folder / 'labels' / '000000.png'), np.full((3, 4), 33, np.uint8))
     elif fault == 'noisy labels of another kind':
@@ -130,6 +138,10 @@ def broken(folder, fault):
     ('no focal length', ('fx, fy, cx, cy',)),
     ('depth without units', ('units_per_metre',)), ('depth of eight bits', ('mono8', '16-bit')),
     ('labels of another size', ('5x3', '4x3')), ('labels of no image', ('other.png',)),
+    ('labels as a word', ('sequence.yaml', "labels is 'cityscapes', expected a mapping")),
+    ('depth as a word', ('sequence.yaml', "depth is '16bit', expected a mapping")),
+    ('unlabelled as a word', ('sequence.yaml', "unlabelled is 'none', expected 0 to 255")),
+    ('height as a word', ('sequence.yaml', 'tall')),
     ('labels of another kind', ('labels/000000.png', 'label is 33, expected train ids 0 to 18, or 255')),
     ('noisy labels of another kind', ('labels_noisy/000000.png', 'label is 254'))])
 def test_contradictions_are_named_in_one_line(folder, fault, words):

@@ -143,10 +143,19 @@ def test_a_header_of_rubbish_is_damaged(model):
     assert refusal(model).startswith('is damaged: its header cannot be read')
 
 
-@pytest.mark.parametrize('header', [[], {'a': {}}, {'a': {'data_offsets': 'x'}}, {'__metadata__': 3}])
+@pytest.mark.parametrize('header', [
+    [], {'a': {}}, {'a': {'data_offsets': 'x'}}, {'__metadata__': 3}, {'a': {'data_offsets': 'xy'}},
+    {'a': {'data_offsets': [0, None]}}, {'a': {'data_offsets': [0, '8']}}, {'__metadata__': {'card': 3}},
+    {'__metadata__': {'card': None}}, {'__metadata__': {'card': {}}}])
 def test_a_header_of_another_form_is_damaged(model, header):
     rewrite(model, lambda old, body: (header, body))
     assert 'is damaged' in refusal(model) or 'is not a safetensors file' in refusal(model)
+
+
+def test_a_header_that_is_nested_beyond_reading_is_damaged(model):
+    text = b'{"a":' + b'[' * 200_000
+    model.write_bytes(len(text).to_bytes(8, 'little') + text)
+    assert refusal(model).startswith('is damaged: its header cannot be read')
 
 
 def test_element_types_that_torch_lacks_are_damage(model):

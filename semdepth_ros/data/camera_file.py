@@ -32,7 +32,7 @@ def camera_from_dict(values: dict, source: str) -> Camera:
     try:
         return Camera(int(values['width']), int(values['height']), *(float(values[key]) for key in REQUIRED[2:]),
                       values.get('distortion_model') or ('plumb_bob' if distortion else 'none'), distortion,
-                      values.get('height_m'))
+                      None if values.get('height_m') is None else float(values['height_m']))
     except (TypeError, ValueError) as error:
         raise ValueError(f'{source}: {error}') from None
 

@@ -16,6 +16,7 @@ from semdepth_ros.data.sample import Sample
 PARTS = ('depth', 'labels', 'noisy_labels', 'noisy_confidence')
 FOLDERS = {'depth': 'depth', 'labels': 'labels', 'noisy_labels': 'labels_noisy',
            'noisy_confidence': 'labels_noisy_confidence'}
+EXAMPLES = {'depth': '{units_per_metre: 256}', 'labels': '{format: cityscapes_train_ids, unlabelled: 255}'}
 DEFAULT_RATE_HZ = 10.0
 
 
@@ -39,9 +40,8 @@ class FolderSequence:
         camera = description.get('camera')
         self.camera = camera_from_dict(camera, str(self.path / 'sequence.yaml')) if camera else None
         self.rate_hz = _positive(description.get('rate_hz'), 'rate_hz', self.path)
-        self.units_per_metre = _positive((description.get('depth') or {}).get('units_per_metre'), 'units_per_metre',
-                                         self.path)
-        self.unlabelled = (description.get('labels') or {}).get('unlabelled', 255)
+        self.units_per_metre = _positive(description['depth'].get('units_per_metre'), 'units_per_metre', self.path)
+        self.unlabelled = description['labels'].get('unlabelled', 255)
         self.stamps_ns = self._stamps()
         self.poses = _poses(self.path / 'poses.txt', len(self.files))
         for part in self.parts:
@@ -136,10 +136,16 @@ def _description(path: Path) -> dict:
     description = read_yaml(file) if file.exists() else {}
     if not isinstance(description, dict):
         raise ValueError(f'{file} holds {type(description).__name__}, expected keys such as camera and rate_hz')
-    labels = (description.get('labels') or {}).get('format', 'cityscapes_train_ids')
+    parts = {key: description.get(key) or {} for key in ('depth', 'labels')}
+    for key, value in parts.items():
+        if not isinstance(value, dict):
+            raise ValueError(f'{file}: {key} is {value!r}, expected a mapping such as {EXAMPLES[key]}')
+    labels, unlabelled = parts['labels'].get('format', 'cityscapes_train_ids'), parts['labels'].get('unlabelled', 255)
     if labels != 'cityscapes_train_ids':
         raise ValueError(f'{file}: labels format is {labels!r}, expected cityscapes_train_ids')
-    return description
+    if type(unlabelled) is not int or not 0 <= unlabelled <= 255:
+        raise ValueError(f'{file}: labels unlabelled is {unlabelled!r}, expected 0 to 255')
+    return description | parts
 
 
 def _positive(value, name: str, path: Path) -> float | None:
