@@ -357,6 +357,12 @@ def test_learning_rate_rises_then_falls_along_half_a_cosine():
     assert learning_rate(settings, 110, 110) == pytest.approx(0.1)
 
 
+def test_learning_rate_falls_at_milestones():
+    settings = Optimisation(learning_rate=1.0, warmup_steps=2, schedule='steps', milestones=(5, 8), factor=0.1)
+    rates = [learning_rate(settings, step, 10) for step in (0, 4, 5, 7, 8, 9)]
+    assert rates == pytest.approx([0.5, 1, 0.1, 0.1, 0.01, 0.01])
+
+
 def test_no_term_counts_what_is_not_seen():
     item = {'images': torch.rand(1, 3, 3, 64, 64), 'seen': torch.ones(1, 64, 64, dtype=torch.bool)}
     item['seen'][:, :, 40:] = False

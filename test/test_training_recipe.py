@@ -2,16 +2,37 @@
 import pytest
 import yaml
 
-from semdepth_ros.training.recipe import DataEntry, RecipeError
+from semdepth_ros.networks.architecture import BASE, complete
+from semdepth_ros.training.optimisation import learning_rate
+from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.recipe_file import find_recipe, read_recipe, recipe_from
 
 SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
 
 
-@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune'])
+@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2'])
 def test_shipped_recipes_are_found_by_name_and_read(name):
     recipe = read_recipe(name)
     assert recipe.name == name and find_recipe(name).suffix == '.yaml'
+
+
+def test_the_base_systems_recipe_is_the_published_one():
+    recipe = read_recipe('monodepth2', {'architecture.pretrained': 'resnet18.safetensors'})
+    optimisation, epoch = recipe.optimisation, 39_810 // 12
+    assert (recipe.batch, recipe.steps, recipe.sizes, recipe.scales) == (12, 20 * epoch, ((640, 192),), 4)
+    assert [learning_rate(optimisation, step, recipe.steps) for step in (0, 15 * epoch - 1, 15 * epoch)] == [
+        1e-4, 1e-4, pytest.approx(1e-5)]
+    assert (optimisation.optimiser, optimisation.weight_decay, optimisation.clip_norm) == ('adam', 0, 0)
+    assert (recipe.losses.velocity, recipe.losses.semantic, recipe.losses.smoothness) == (0, 0, 1e-3)
+    assert recipe.augmentation == Augmentation()
+    assert complete(recipe.architecture) == BASE | {'pretrained': 'resnet18.safetensors'}
+
+
+@pytest.mark.parametrize('name', ['small_world', 'resnet18_world'])
+def test_recipes_of_rendered_towns_name_the_drives_that_vary_the_camera(name):
+    text = find_recipe(name).read_text()
+    assert 'semdepth world --fleet' in text and f'semdepth train {name} --data renders' in text
+    assert all('other_camera' not in entry.source for entry in read_recipe(name).data)
 
 
 def test_a_recipe_survives_being_written_as_yaml(tmp_path):
@@ -71,6 +92,11 @@ def test_yaml_words_for_labels_are_understood(labels, meant):
     ({'optimisation': {'weight_decay': float('inf')}}, 'weight_decay is inf'),
     ({'optimisation': {'warmup_steps': -1}}, 'warmup_steps is -1'),
     ({'optimisation': {'final_fraction': 1.5}}, 'final_fraction is 1.5'),
+    ({'optimisation': {'schedule': 'linear'}}, "schedule is 'linear', expected one of"),
+    ({'optimisation': {'schedule': 'steps'}}, r'milestones is \[\] in the schedule steps, expected positive'),
+    ({'optimisation': {'milestones': [5]}}, r'milestones is \[5\] in the schedule cosine'),
+    ({'optimisation': {'schedule': 'steps', 'milestones': [0]}}, r'milestones is \[0\]'),
+    ({'optimisation': {'schedule': 'steps', 'milestones': [5], 'factor': 2}}, 'factor is 2.0, expected 0 to 1'),
     ({'augmentation': {'shift': 2}}, 'shift is 2.0, expected 0 to 1'),
     ({'augmentation': {'flip': -0.1}}, 'flip is -0.1'),
     ({'augmentation': {'stretch': 0.9}}, 'stretch is 0.9, expected 1 to 2'),

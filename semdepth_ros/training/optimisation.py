@@ -36,9 +36,14 @@ def build_optimiser(network: nn.Module, settings: Optimisation) -> torch.optim.O
 
 
 def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
-    """Return the learning rate of a step: a linear rise, then half a cosine down to final_fraction."""
+    """Return the learning rate of a step: a linear rise, then the schedule.
+
+    That is half a cosine down to final_fraction, or falls by factor at each milestone.
+    """
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
+    if settings.schedule == 'steps':
+        return settings.learning_rate * settings.factor ** sum(step >= milestone for milestone in settings.milestones)
     progress = min((step - settings.warmup_steps) / max(steps - settings.warmup_steps, 1), 1)
     share = settings.final_fraction + (1 - settings.final_fraction) * (1 + math.cos(math.pi * progress)) / 2
     return settings.learning_rate * share

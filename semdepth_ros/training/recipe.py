@@ -12,6 +12,7 @@ LABELS = ('true', 'noisy', 'none')
 CACHES = ('ram', 'none')
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 OPTIMISERS = ('adam', 'adamw')
+SCHEDULES = ('cosine', 'steps')
 
 
 class RecipeError(ValueError):
@@ -108,7 +109,9 @@ class Optimisation:
 
     :param optimiser: 'adam' or 'adamw'
     :param learning_rate: at the top of the schedule
-    :param final_fraction: share of it left at the last step (half a cosine)
+    :param schedule: 'cosine' falls along half a cosine; 'steps' falls at milestones
+    :param final_fraction: share of the learning rate left at the last step of a cosine
+    :param milestones, factor: steps from which on the learning rate is multiplied by factor once more
     :param warmup_steps: linear rise at the start
     :param clip_norm: largest gradient norm; 0 leaves gradients alone, as long as they are finite
     :param ema: decay of the averaged weights, which are those validated and exported; 0 switches averaging off
@@ -116,7 +119,10 @@ class Optimisation:
 
     optimiser: str = 'adamw'
     learning_rate: float = 1e-4
+    schedule: str = 'cosine'
     final_fraction: float = 0.01
+    milestones: tuple[int, ...] = ()
+    factor: float = 0.1
     warmup_steps: int = 0
     weight_decay: float = 1e-2
     clip_norm: float = 0.0
@@ -125,7 +131,11 @@ class Optimisation:
     def __post_init__(self):
         _one_of('optimiser', self.optimiser, OPTIMISERS)
         _positive('learning_rate', self.learning_rate)
-        _between(self, 0, 1, 'final_fraction')
+        _one_of('schedule', self.schedule, SCHEDULES)
+        _between(self, 0, 1, 'final_fraction', 'factor')
+        if (self.schedule == 'steps') != bool(self.milestones) or any(step < 1 for step in self.milestones):
+            raise RecipeError(f'milestones is {list(self.milestones)} in the schedule {self.schedule}, expected '
+                              f'positive numbers for steps, none for cosine')
         _between(self, 0, math.inf, 'warmup_steps', 'weight_decay', 'clip_norm')
         if not 0 <= self.ema < 1:
             raise RecipeError(f'ema is {self.ema}, expected 0 <= ema < 1')
