@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
 from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter as RosParameter  # noqa: E402
-from rclpy.qos import QoSProfile, ReliabilityPolicy  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 
 from bridge_messages import camera_info, header  # noqa: E402
 from ros_graph import Graph, wait_until  # noqa: E402
@@ -101,9 +101,10 @@ def test_a_large_cloud_is_warned_of_with_the_profile_in_use(monkeypatch):
     assert level == 'warning' and 'points alone 42 MB' in text
 
 
-def publisher(node, topic, reliable):
+def publisher(node, topic, reliable, latched=False):
     reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
-    return node.create_publisher(IMAGE, topic, QoSProfile(depth=5, reliability=reliability))
+    durability = DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+    return node.create_publisher(IMAGE, topic, QoSProfile(depth=5, reliability=reliability, durability=durability))
 
 
 def test_a_subscription_follows_publishers_as_they_come_and_go_without_losing_or_doubling(graph):
@@ -147,6 +148,19 @@ def test_overrides_come_before_following(graph):
     wait_until(lambda: trouble, what='the event that tells of incompatible quality')
     subscription.follow()
     assert (subscription.qos.reliability, subscription.qos.depth, trouble[0]) == ('reliable', 2, 'RELIABILITY')
+    subscription.close()
+
+
+def test_durability_can_be_overridden_and_what_is_not_is_still_followed(graph):
+    node = Node('latching', context=graph.context, parameter_overrides=[
+        RosParameter('qos_overrides./still.subscription.durability', value='transient_local')])
+    graph.add(node)
+    publisher(node, 'still', True, latched=True).publish(black())
+    seen = []
+    subscription = FollowingSubscription(node, IMAGE, 'still', seen.append)
+    node.create_timer(0.05, subscription.follow)
+    wait_until(lambda: seen, what='the image sent before')
+    assert (subscription.qos.reliability, subscription.qos.durability) == ('reliable', 'transient_local')
     subscription.close()
 
 
@@ -252,6 +266,26 @@ def test_only_the_newest_camera_info_outlives_a_jump_of_time():
 def black():
     data = np.zeros(8, np.uint8)
     return TYPES.make('sensor_msgs/msg/Image', width=4, height=2, encoding='mono8', step=4, data=data)
+
+
+def test_a_camera_info_that_was_sent_once_and_latched_is_heard_by_whoever_opens_later(graph):
+    node, arrivals = graph.node('late', namespace='late'), []
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', Statistics(), ThrottledLog(Listener()), arrivals.append)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    infos = node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', latched)
+    infos.publish(TYPES.make('sensor_msgs/msg/CameraInfo', width=4, height=2,
+                             k=np.array([5., 0, 2, 0, 5, 1, 0, 0, 1])))
+    camera_input.open()
+    images = publisher(node, 'image', True)
+    timer = node.create_timer(0.05, camera_input.follow)
+    wait_until(images.get_subscription_count)
+
+    def camera():
+        images.publish(black())
+        return wait_until(lambda: arrivals and camera_input.frame(arrivals.pop().message)).camera
+    assert wait_until(camera, what='the camera_info sent before').fx == 5
+    node.destroy_timer(timer)
+    camera_input.close()
 
 
 @pytest.mark.parametrize('topic, kind, rectified', [

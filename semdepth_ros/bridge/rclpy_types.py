@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from semdepth_ros.bridge.qos import Qos
+from semdepth_ros.bridge.qos import BEST_EFFORT, RELIABLE, TRANSIENT_LOCAL, VOLATILE, Qos
 
 
 class RclpyTypes:
@@ -60,6 +60,13 @@ def qos_profile(qos: Qos) -> QoSProfile:
     return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=qos.depth,
                       reliability=ReliabilityPolicy[qos.reliability.upper()],
                       durability=DurabilityPolicy[qos.durability.upper()])
+
+
+def qos_of(profile: QoSProfile) -> Qos:
+    """Return our form of what a publisher offers; a policy that the middleware does not tell counts as the weaker."""
+    reliable = profile.reliability == ReliabilityPolicy.RELIABLE
+    latched = profile.durability == DurabilityPolicy.TRANSIENT_LOCAL
+    return Qos(RELIABLE if reliable else BEST_EFFORT, TRANSIENT_LOCAL if latched else VOLATILE, profile.depth)
 
 
 def cv_bridge_view() -> Callable[[Any], tuple[np.ndarray, str]] | None:

@@ -12,7 +12,7 @@ from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.images import frame_from_compressed, frame_from_image
 from semdepth_ros.bridge.info_matcher import InfoMatcher
 from semdepth_ros.bridge.messages import stamp_ns
-from semdepth_ros.bridge.qos import INPUT
+from semdepth_ros.bridge.qos import CALIBRATION, INPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view
 from semdepth_ros.bridge.stamps import StampWatch
 from semdepth_ros.frame import Frame
@@ -47,8 +47,8 @@ class CameraInput:
         resolved = node.resolve_topic_name(base)
         self.image_topic = f'{resolved}/compressed' if compressed else resolved
         self.info_topic = node.resolve_topic_name(f'{prefix}/camera_info' if prefix else 'camera_info')
-        for topic in (self.image_topic, self.info_topic):
-            overridden(node, topic, INPUT)
+        for topic, qos in ((self.image_topic, INPUT), (self.info_topic, CALIBRATION)):
+            overridden(node, topic, qos)
         kind = 'CompressedImage' if compressed else 'Image'
         self._image_class = types.message_class(f'sensor_msgs/msg/{kind}')
         self._info_class = types.message_class('sensor_msgs/msg/CameraInfo')
@@ -82,7 +82,7 @@ class CameraInput:
         image = FollowingSubscription(self._node, self._image_class, self.image_topic, self._on_image,
                                       lost=self._on_lost,
                                       incompatible=lambda policy: self._on_incompatible(self.image_topic, policy))
-        info = FollowingSubscription(self._node, self._info_class, self.info_topic, self._on_info,
+        info = FollowingSubscription(self._node, self._info_class, self.info_topic, self._on_info, CALIBRATION,
                                      incompatible=lambda policy: self._on_incompatible(self.info_topic, policy))
         self._subscriptions = (image, info)
 

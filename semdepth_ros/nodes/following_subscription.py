@@ -1,4 +1,4 @@
-"""A subscription that asks for the reliability its topic's publishers offer, and goes on following them."""
+"""A subscription that asks for the quality of service its topic's publishers offer, and goes on following them."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -6,19 +6,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy, qos_policy_name_from_kind
+from rclpy.qos import qos_policy_name_from_kind
 
 from semdepth_ros.bridge.messages import stamp_ns
-from semdepth_ros.bridge.qos import BEST_EFFORT, INPUT, RELIABLE, Qos, following
-from semdepth_ros.bridge.rclpy_types import qos_profile
+from semdepth_ros.bridge.qos import FOLLOW, INPUT, POLICIES, Qos, following
+from semdepth_ros.bridge.rclpy_types import qos_of, qos_profile
 
 try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
-
-FOLLOW = 'follow'
-
 
 @dataclass(eq=False)
 class _Stage:
@@ -31,10 +28,11 @@ class _Stage:
 class FollowingSubscription:
     """Calls back with every message of a topic; call follow() a few times a second.
 
-    When the reliability changes, the new subscription's messages wait until the old one has delivered the first of
-    them, so that none is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability, depth}
-    come first.
+    When what they offer changes, the new subscription's messages wait until the old one has delivered the first of
+    them, so that none is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability,
+    durability, depth} come first.
 
+    :param qos: the wish, with FOLLOW for the policies that are to follow
     :param lost: called with the number of messages the middleware says were lost, where it says so
     :param incompatible: called with the name of a policy that keeps a publisher and this subscription apart
     """
@@ -43,7 +41,7 @@ class FollowingSubscription:
                  lost: Callable[[int], None] | None = None, incompatible: Callable[[str], None] | None = None):
         self._node, self._class, self._topic, self._callback = node, message_class, topic, callback
         self._lost, self._incompatible = lost, incompatible
-        self._qos, self._fixed = overridden(node, topic, qos)
+        self._wish = overridden(node, topic, qos)
         self._current, self._coming, self._last_stamp = None, None, None
         self._ahead, self._ahead_at_last_look = [], 0
         self._current = self._subscribe(self._wanted())
@@ -55,7 +53,7 @@ class FollowingSubscription:
 
     def follow(self) -> None:
         """Look at the publishers, and begin to change over if they offer something else than they did."""
-        if self._fixed:
+        if FOLLOW not in (self._wish.reliability, self._wish.durability):
             return
         if self._ahead and self._ahead_at_last_look:
             self._change_over(self._ahead)
@@ -73,12 +71,9 @@ class FollowingSubscription:
         self._node.destroy_subscription(self._current.subscription)
 
     def _wanted(self) -> Qos:
-        if self._fixed:
-            return self._qos
         publishers = self._node.get_publishers_info_by_topic(self._topic)
-        present = self._current.qos if self._current else self._qos
-        return following(present, [RELIABLE if p.qos_profile.reliability == ReliabilityPolicy.RELIABLE else BEST_EFFORT
-                                   for p in publishers])
+        return following(self._wish, [qos_of(p.qos_profile) for p in publishers],
+                         self._current.qos if self._current else None)
 
     def _subscribe(self, qos: Qos) -> _Stage:
         """Return a subscription; without loss events where the middleware has none."""
@@ -101,8 +96,9 @@ class FollowingSubscription:
             self._lost(event.total_count_change)
 
         def incompatible(event: Any) -> None:
-            if self._fixed and self._incompatible:  # otherwise it is about to be followed
-                self._incompatible(qos_policy_name_from_kind(event.last_policy_kind))
+            policy = qos_policy_name_from_kind(event.last_policy_kind)
+            if self._incompatible and getattr(self._wish, policy.lower(), None) != FOLLOW:  # else it will be followed
+                self._incompatible(policy)
 
         return SubscriptionEventCallbacks(message_lost=messages_lost if lost and self._lost else None,
                                           incompatible_qos=incompatible)
@@ -132,20 +128,21 @@ class FollowingSubscription:
             self._coming, self._ahead = None, []
 
 
-def overridden(node: Node, topic: str, qos: Qos) -> tuple[Qos, bool]:
-    """Return the quality with the user's overrides, and whether its reliability is one of them.
+def overridden(node: Node, topic: str, qos: Qos) -> Qos:
+    """Return the wish for a subscription with the user's overrides.
 
-    rclpy's own overriding options would declare the first reliability as if the user had chosen it.
+    rclpy's own overriding options would declare the first quality as if the user had chosen it.
 
     :raises ValueError: an override is none
     """
     prefix = f'qos_overrides.{node.resolve_topic_name(topic)}.subscription'
-    for name, default in (('reliability', FOLLOW), ('depth', qos.depth)):
+    for name in ('depth', *POLICIES):
         if not node.has_parameter(f'{prefix}.{name}'):
-            node.declare_parameter(f'{prefix}.{name}', default)
-    reliability, depth = (node.get_parameter(f'{prefix}.{name}').value for name in ('reliability', 'depth'))
-    if reliability not in (FOLLOW, RELIABLE, BEST_EFFORT) or depth < 1:
-        raise ValueError(f'{prefix} has reliability {reliability!r} and depth {depth}, expected {FOLLOW}, {RELIABLE} '
-                         f'or {BEST_EFFORT} and at least 1')
-    qos = replace(qos, depth=depth)
-    return (qos, False) if reliability == FOLLOW else (replace(qos, reliability=reliability), True)
+            node.declare_parameter(f'{prefix}.{name}', getattr(qos, name))
+        value = node.get_parameter(f'{prefix}.{name}').value
+        if name == 'depth' and value < 1:
+            raise ValueError(f'{prefix}.depth is {value}, expected at least 1')
+        if name in POLICIES and value not in (FOLLOW, *POLICIES[name]):
+            raise ValueError(f'{prefix}.{name} is {value!r}, expected {" or ".join((FOLLOW, *POLICIES[name]))}')
+        qos = replace(qos, **{name: value})
+    return qos

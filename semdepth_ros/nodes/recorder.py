@@ -14,8 +14,8 @@ from rclpy.node import Node
 
 from semdepth_ros.bridge.bag_file import BagWriter, Topic
 from semdepth_ros.bridge.cdr import begins_with_header
-from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos, following
-from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.bridge.qos import INPUT, LATCHED, OUTPUT, TRANSIENT_LOCAL, Qos, following
+from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_of, qos_profile
 from semdepth_ros.data.bag import stamp_of
 from semdepth_ros.nodes.process import read_arguments, run_until_signal
 
@@ -120,10 +120,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _quality(publishers: list) -> Qos:
-    offered = [p.qos_profile.reliability.name.lower() for p in publishers]
-    if all(p.qos_profile.durability.name == 'TRANSIENT_LOCAL' for p in publishers):
+    offered = [qos_of(p.qos_profile) for p in publishers]
+    if all(o.durability == TRANSIENT_LOCAL for o in offered):
         return LATCHED
-    return following(OUTPUT, offered)
+    return following(INPUT, offered)
 
 
 if __name__ == '__main__':
