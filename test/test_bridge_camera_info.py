@@ -56,6 +56,24 @@ def test_an_unknown_distortion_model_is_refused_by_name():
         camera_from_info(camera_info(d=(1, 2), model='unheard_of'), 640, 480)
 
 
+@pytest.mark.parametrize('d, model, words', [
+    ((np.nan,) * 5, 'plumb_bob', 'nan.*finite'), ((np.inf, 0, 0, 0), 'fisheye', 'inf.*finite'),
+    ((1e30,) * 5, 'plumb_bob', r'plumb_bob.*1e\+30.*a lens'), ((1e300,) * 4, 'equidistant', r'1e\+300.*a lens'),
+    ((10,) * 8, 'rational_polynomial', 'rational_polynomial.*10.0.*a lens')])
+def test_a_distortion_that_no_lens_has_is_refused_with_its_values(d, model, words):
+    info = camera_info(d=d, model=model)
+    with pytest.raises(ValueError, match=words):
+        camera_from_info(info, 640, 480)
+    assert not camera_from_info(info, 640, 480, rectified=True).is_distorted
+
+
+@pytest.mark.parametrize('d, model', [
+    ((0.5, 0, 0, 0), 'plumb_bob'), ((-0.45, 0.25, 0.01, -0.01, -0.1), 'plumb_bob'), ((2, 1, 0, 0), 'equidistant'),
+    ((8.1, 5.3, 0, 0, 0.3, 8.4, 8.0, 1.6), 'rational_polynomial')])
+def test_odd_lenses_are_lenses(d, model):
+    assert camera_from_info(camera_info(d=d, model=model), 640, 480).distortion == d
+
+
 @pytest.mark.parametrize('camera', [
     Camera(640, 480, 500, 510, 320, 240), Camera(640, 480, 500, 510, 320, 240, 'plumb_bob', BARREL),
     Camera(640, 480, 500, 510, 320, 240, 'equidistant', (.1, .2, .3, .4))])

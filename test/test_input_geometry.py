@@ -155,6 +155,13 @@ def test_rectifying_on_the_way_in_agrees_with_opencv():
     assert np.abs(arrived - expected)[inner].max() < 2.0
 
 
+@pytest.mark.parametrize('model', ['plumb_bob', 'equidistant'])
+def test_no_points_have_no_pixels_and_points_behind_the_lens_none_that_are_numbers(model):
+    camera = Camera(640, 480, 500, 510, 320, 240, model, (0.1, 0.01, 0.001, 0.001))
+    assert camera.project(np.zeros((0, 3))).shape == camera.undistort(np.zeros((0, 2))).shape == (0, 2)
+    assert np.isnan(camera.project(np.array([[1.0, 1, -1], [0, 0, 0]]))).all()
+
+
 def test_an_image_taken_as_it_is_keeps_its_distortion():
     camera = Camera(640, 480, 400, 402, 322, 236, 'plumb_bob', PLUMB_BOB)
     g = input_geometry(camera, rule(), rectify=False)

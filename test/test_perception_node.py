@@ -163,6 +163,8 @@ def test_an_image_of_another_size_is_perceived_and_told(client):
 @pytest.mark.parametrize('camera, words', [
     (CAMERA.scaled(640, 480), ['640x480', '96x64']),
     (lambda info: info.k.__setitem__(0, 0.0), ['0 x 80', 'positive']),
+    (lambda info: setattr(info, 'd', [float('nan')] * 5), ['nan', 'finite', 'images go on']),
+    (lambda info: setattr(info, 'd', [1e30] * 5), ['1e+30', 'a lens', 'images go on']),
 ])
 def test_a_camera_info_that_contradicts_the_image_leaves_images_but_no_cloud(client, camera, words):
     client.listen('depth/image', 'points')

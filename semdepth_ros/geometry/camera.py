@@ -20,7 +20,8 @@ class Camera:
     :param distortion_model: a key of DISTORTION_MODELS
     :param distortion: coefficients in OpenCV's order; empty for a rectified image
     :param height_m: height of the lens above the road [m], None where unknown
-    :raises ValueError: a size or focal length that is not positive and finite, an unknown model, a wrong number of coefficients
+    :raises ValueError: a size or focal length that is not positive and finite, an unknown model, a wrong number of
+        coefficients or one that is not finite
     """
 
     width: int
@@ -49,6 +50,8 @@ class Camera:
         if self.distortion and len(self.distortion) not in DISTORTION_MODELS[self.distortion_model]:
             raise ValueError(f'{self.distortion_model} has {len(self.distortion)} distortion coefficients, '
                              f'expected {DISTORTION_MODELS[self.distortion_model]}')
+        if not np.isfinite(self.distortion).all():
+            raise ValueError(f'camera distortion is {self.distortion}, expected finite numbers')
 
     @classmethod
     def from_field_of_view(cls, width: int, height: int, horizontal_deg: float, **more) -> Camera:
@@ -101,7 +104,7 @@ class Camera:
     def undistort(self, pixels: np.ndarray) -> np.ndarray:
         """Return the normalised image coordinates x/z, y/z [N, 2] of pixels [N, 2]."""
         pixels = np.asarray(pixels, dtype=np.float64).reshape(-1, 2)
-        if not self.is_distorted:
+        if not self.is_distorted or not len(pixels):  # OpenCV returns nothing for nothing
             return (pixels - [self.cx, self.cy]) / [self.fx, self.fy]
         import cv2
         points, d = pixels.reshape(-1, 1, 2), np.array(self.distortion)
@@ -117,10 +120,11 @@ class Camera:
         points = np.asarray(points, dtype=np.float64).reshape(-1, 3)
         with np.errstate(divide='ignore', invalid='ignore'):
             xy = np.where(points[:, 2:] > 0, points[:, :2] / points[:, 2:], np.nan)
-        if not self.is_distorted:
+        good = np.isfinite(xy).all(axis=1)
+        if not self.is_distorted or not good.any():
             return xy * [self.fx, self.fy] + [self.cx, self.cy]
         import cv2
-        d, good = np.array(self.distortion), np.isfinite(xy).all(axis=1)
+        d = np.array(self.distortion)
         pixels = np.full_like(xy, np.nan)
         if self.distortion_model == 'equidistant':
             pixels[good] = cv2.fisheye.distortPoints(xy[good].reshape(-1, 1, 2), self.matrix, d).reshape(-1, 2)

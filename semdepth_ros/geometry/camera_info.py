@@ -1,14 +1,18 @@
 """What a camera_info says of the camera; asks for a message's fields only, so that bags are read without ROS."""
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from semdepth_ros.geometry.camera import DISTORTION_MODELS, Camera
+from semdepth_ros.geometry.input_geometry import InputGeometry
 
 # what drivers write: our name
 _MODELS = {'': 'plumb_bob', 'fisheye': 'equidistant', **{name: name for name in DISTORTION_MODELS if name != 'none'}}
+_LEAST_SHOWN = 0.01  # part of a rectified image that shows something, even through the oddest lens
+_GRID = 32  # points across and down at which that is looked at
 
 
 def camera_from_info(info: Any, width: int, height: int, rectified: bool = False) -> Camera:
@@ -20,7 +24,8 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
     :param info: anything with the fields of sensor_msgs/CameraInfo
     :param width, height: size of the image [px]
     :param rectified: the image has been rectified: P applies, and no distortion is left
-    :raises ValueError: a size that is not the image's, a focal length that is not positive, an unknown distortion model
+    :raises ValueError: a size that is not the image's, a focal length that is not positive, an unknown distortion model,
+        a distortion that is not finite or that no lens has
     """
     columns, rows = max(1, info.binning_x), max(1, info.binning_y)
     left, top, full_width, full_height = _region(info)
@@ -35,8 +40,20 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
         raise ValueError(f'camera_info has focal lengths {fx:g} x {fy:g} in {"P" if rectified else "K"}, expected '
                          'positive numbers (is the camera calibrated?)')
     model, distortion = ('none', ()) if rectified else _distortion(info)
-    return Camera(width, height, fx / columns, fy / rows, (cx - left) / columns, (cy - top) / rows,
-                  model, distortion)
+    camera = Camera(width, height, fx / columns, fy / rows, (cx - left) / columns, (cy - top) / rows,
+                    model, distortion)
+    if _shown(camera) < _LEAST_SHOWN:
+        raise ValueError(f'camera_info has {model} distortion {distortion}, expected that of a lens: rectified, the '
+                         'image would be empty')
+    return camera
+
+
+@lru_cache(maxsize=64)
+def _shown(camera: Camera) -> float:
+    """Return the part of the rectified image that shows something."""
+    if not camera.is_distorted:
+        return 1.0
+    return float(InputGeometry(camera, camera.width, camera.height, _GRID, _GRID, 0, 0, _GRID, _GRID).seen.mean())
 
 
 def _region(info: Any) -> tuple[int, int, int, int]:
