@@ -6,6 +6,8 @@ import sys
 import cv2
 import numpy as np
 
+from semdepth_ros.jpeg_markers import expect_whole_jpeg
+
 # encoding: (channels, dtype, layout). A view of the buffer; OpenCV's order (bgr) for the types that name no colours.
 DIRECT = {
     'rgb8': (3, 'u1', 'rgb'), 'bgr8': (3, 'u1', 'bgr'), 'rgba8': (4, 'u1', 'rgba'), 'bgra8': (4, 'u1', 'bgra'),
@@ -77,10 +79,10 @@ def decompress(data) -> tuple[np.ndarray, str]:
     """Return the image inside a JPEG or PNG and the layout of its pixels: bgr, bgra, mono8 or mono16.
 
     :param data: bytes-like or uint8 array
-    :raises ValueError: empty, cut off, damaged, or of another kind
+    :raises ValueError: empty, cut off, of another kind, or damaged; of a JPEG as far as expect_whole_jpeg can tell
     """
     buffer = np.frombuffer(data, dtype=np.uint8)
-    _expect_complete(buffer.tobytes()[:8], buffer[-4096:].tobytes(), len(buffer))
+    _expect_whole(buffer)
     try:
         image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
     except cv2.error:
@@ -96,13 +98,15 @@ _LAYOUT_OF = {((), 1): 'mono8', ((), 2): 'mono16', ((3,), 1): 'bgr', ((4,), 1): 
 _NATIVE_IS_BIG = sys.byteorder == 'big'
 
 
-def _expect_complete(head: bytes, tail: bytes, size: int) -> None:
-    """Decoders fill what is missing with grey and call it a success, so the end marker is looked for here."""
-    if not size:
+def _expect_whole(buffer: np.ndarray) -> None:
+    """A PNG has checksums, which OpenCV checks; of it only the end is looked for, to say what is wrong."""
+    if not len(buffer):
         raise ValueError('compressed image is empty')
-    marker = {b'\xff\xd8': b'\xff\xd9', b'\x89P': b'IEND'}.get(head[:2])
-    if marker and marker not in tail:
-        raise ValueError(f'compressed image of {size} bytes is cut off: its end marker is missing')
+    head = buffer[:2].tobytes()
+    if head == b'\xff\xd8':
+        expect_whole_jpeg(buffer)
+    elif head == b'\x89P' and b'IEND' not in buffer.tobytes():
+        raise ValueError(f'compressed image of {len(buffer)} bytes is cut off: its end marker is missing')
 
 
 def _rows(data, height, width, step, channels, dtype, encoding, is_bigendian) -> np.ndarray:

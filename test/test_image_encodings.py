@@ -138,6 +138,61 @@ def test_compressed_images_that_are_cut_off_are_refused(extension):
         decompress(data[:len(data) // 2])
 
 
+def jpeg(image, *options):
+    return cv2.imencode('.jpg', image, list(options))[1].tobytes()
+
+
+NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+PLAIN, RESTARTS = jpeg(NOISE), jpeg(NOISE, cv2.IMWRITE_JPEG_RST_INTERVAL, 2)
+PROGRESSIVE = jpeg(NOISE, cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_RST_INTERVAL, 1)
+SCAN = PLAIN.index(b'\xff\xda')
+
+
+def with_segment(data, code, payload):
+    """Return a JPEG with one more segment behind its first two bytes."""
+    return data[:2] + bytes([255, code]) + (len(payload) + 2).to_bytes(2, 'big') + payload + data[2:]
+
+
+@pytest.mark.parametrize('data', [
+    PLAIN, RESTARTS, PROGRESSIVE, jpeg(NOISE[..., 0]), jpeg(NOISE[:1, :1]),
+    jpeg(NOISE, cv2.IMWRITE_JPEG_QUALITY, 100, cv2.IMWRITE_JPEG_OPTIMIZE, 1),
+    with_segment(PLAIN, 0xE1, b'Exif\0\0' + jpeg(NOISE[::4, ::4])), with_segment(PLAIN, 0xFE, b'\xff\xda \xff\xd9'),
+    PLAIN + bytes(9999), PLAIN + b'\xff' * 9999, PLAIN + PLAIN[99:], PLAIN[:-2] + b'\xff\xff\xff' + PLAIN[-2:],
+    PLAIN[:SCAN] + b'\xff\xff' + PLAIN[SCAN:]])
+def test_every_whole_jpeg_is_read(data):
+    assert decompress(data)[0].shape[0] in (48, 1)
+
+
+def changed(data, at, new):
+    return data[:at] + new + data[at + len(new):]
+
+
+@pytest.mark.parametrize('data, words', [
+    (changed(PLAIN, SCAN + 500, b'\xff\x53'), f'marker ff53 at byte {SCAN + 500}'),
+    (changed(PLAIN, SCAN + 500, b'\xff\xd8'), f'marker ffd8 at byte {SCAN + 500}'),
+    (changed(PLAIN, SCAN + 500, b'\xff\xd0'), f'restart marker at byte {SCAN + 500}, but no restart interval'),
+    (changed(PLAIN, SCAN + 500, b'\xff\xda'), 'segment ffda .* expected'),
+    (changed(PLAIN, SCAN + 500, b'\xff\xfe\x00\x10'), f'no marker at byte {SCAN + 518}'),
+    (changed(RESTARTS, RESTARTS.index(b'\xff\xd1'), b'xx'), 'out of order'),
+    (changed(PROGRESSIVE, PROGRESSIVE.rindex(b'\xff\xd1'), b'xx'), 'out of order'),
+    (changed(PLAIN, 4, b'\x20\x00'), 'cut off'), (changed(PLAIN, 4, b'\x00\x11'), 'no marker at byte 21'),
+    (PLAIN[:SCAN + 4], 'cut off'), (PLAIN[:SCAN + 300], 'cut off'), (PLAIN[:-2] + bytes(9999), 'cut off')])
+def test_a_jpeg_is_refused_for_its_markers_with_the_place(data, words):
+    with pytest.raises(ValueError, match=words):
+        decompress(data)
+
+
+def test_foreign_data_in_a_jpeg_is_mostly_found():
+    random, refused = np.random.default_rng(1), 0
+    for _ in range(100):
+        at = int(random.integers(SCAN + 20, len(PLAIN) - 402))
+        try:
+            decompress(changed(PLAIN, at, random.bytes(400)))
+        except ValueError:
+            refused += 1
+    assert refused > 60
+
+
 @pytest.mark.parametrize('data', [b'', b'not an image at all', bytes(100)])
 def test_rubbish_is_no_image(data):
     with pytest.raises(ValueError, match='compressed image'):
