@@ -34,6 +34,12 @@ class Graph:
         """Return a new spinning node."""
         return self.add(Node(name, context=self.context, **more))
 
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Return what a function returns on the executor's thread, where what is waited for may be destroyed."""
+        task = self.executor.create_task(function)
+        wait_until(task.done, what=f'{function} on the executor')
+        return task.result()
+
     def close(self) -> None:
         """End everything; raise what a callback raised."""
         self.executor.shutdown(timeout_sec=5.0)

@@ -11,11 +11,11 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter as RosParameter  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
 
-from bridge_messages import camera_info, header  # noqa: E402
+from bridge_messages import Fields, camera_info, header  # noqa: E402
 from ros_graph import Graph, wait_until  # noqa: E402
 from semdepth_ros.bridge.diagnostics import Statistics  # noqa: E402
 from semdepth_ros.bridge.info_matcher import InfoMatcher  # noqa: E402
-from semdepth_ros.bridge.messages import make_header, stamp_ns  # noqa: E402
+from semdepth_ros.bridge.messages import make_header  # noqa: E402
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES  # noqa: E402
 from semdepth_ros.bridge.perception_parameters import PERCEPTION  # noqa: E402
 from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
@@ -107,23 +107,26 @@ def publisher(node, topic, reliable, latched=False):
     return node.create_publisher(IMAGE, topic, QoSProfile(depth=5, reliability=reliability, durability=durability))
 
 
-def test_a_subscription_follows_publishers_as_they_come_and_go_without_losing_or_doubling(graph):
-    sender, receiver, seen, stop = graph.node('sender'), graph.node('receiver'), [], threading.Event()
-    subscription = FollowingSubscription(receiver, IMAGE, 'followed', lambda m: seen.append(stamp_ns(m.header)))
+@pytest.mark.parametrize('clock', [1, 0])
+def test_a_subscription_follows_publishers_as_they_come_and_go_without_losing_or_doubling(graph, clock):
+    sender, receiver = (graph.node(f'{name}_{clock}') for name in ('sender', 'receiver'))
+    seen, stop, topic = [], threading.Event(), f'followed_{clock}'
+    subscription = FollowingSubscription(receiver, IMAGE, topic, lambda m: seen.append(m.width))
     receiver.create_timer(0.05, subscription.follow)
     assert subscription.qos.reliability == 'best_effort'
-    first = publisher(sender, 'followed', True)
+    first = publisher(sender, topic, True)
     wait_until(lambda: subscription.qos.reliability == 'reliable', what='reliable with one reliable publisher')
 
     def send():
         number = 0
         while not stop.wait(0.03):
             number += 1
-            first.publish(IMAGE(header=make_header(TYPES, number, '')))
+            head = make_header(TYPES, clock * number, '')
+            first.publish(IMAGE(header=head, width=number, data=bytes([number % 256])))
     thread = threading.Thread(target=send)
     thread.start()
     wait_until(lambda: len(seen) > 5)
-    second = publisher(sender, 'followed', False)
+    second = publisher(sender, topic, False)
     wait_until(lambda: subscription.qos.reliability == 'best_effort', what='best effort once one publisher is')
     wait_until(lambda: subscription._coming is None)
     sender.destroy_publisher(second)
@@ -134,7 +137,65 @@ def test_a_subscription_follows_publishers_as_they_come_and_go_without_losing_or
     stop.set()
     thread.join()
     assert list(np.diff(seen)) == [1] * (len(seen) - 1)
-    subscription.close()
+    graph.call(subscription.close)
+
+
+class TwoQualities:
+    """A node whose topic is offered best effort, then reliable; messages come by hand, through what was subscribed."""
+
+    offered, subscribed = ReliabilityPolicy.BEST_EFFORT, ()
+
+    def resolve_topic_name(self, topic):
+        return topic
+
+    def has_parameter(self, name):
+        return True
+
+    def get_parameter(self, name):
+        values = {'depth': 5, 'reliability': 'follow', 'durability': 'volatile'}
+        return RosParameter(name, value=values[name.split('.')[-1]])
+
+    def get_publishers_info_by_topic(self, topic):
+        return [Fields(qos_profile=QoSProfile(depth=5, reliability=self.offered))]
+
+    def create_subscription(self, kind, topic, receive, profile, event_callbacks):
+        self.subscribed += (receive,)
+        return receive
+
+    def destroy_subscription(self, receive):
+        self.subscribed = tuple(r if r is not receive else lambda message: None for r in self.subscribed)
+
+
+def numbered(number, clock=1):
+    return Fields(header=header(clock * number), data=bytes([number]))
+
+
+@pytest.mark.parametrize('clock', [1, 0])
+@pytest.mark.parametrize('old_lags, new_lags', [(0, 0), (0, 3), (0, 8), (2, 0), (1, 1)])
+def test_whichever_subscription_lags_when_changing_over_nothing_is_lost_or_seen_twice(clock, old_lags, new_lags):
+    node, seen = TwoQualities(), []
+    subscription = FollowingSubscription(node, None, 'topic', lambda m: seen.append(m.data[0]))
+    node.subscribed[0](numbered(0, clock))
+    node.offered = ReliabilityPolicy.RELIABLE
+    subscription.follow()
+    assert len(node.subscribed) == 2
+    for step in range(1, 40):
+        for lag, receive in zip((old_lags, new_lags), node.subscribed):
+            if step - lag >= 1:
+                receive(numbered(step - lag, clock))
+        if step % 4 == 0:
+            subscription.follow()
+    assert seen == list(range(len(seen))) and len(seen) > 30 and subscription.qos.reliability == 'reliable'
+
+
+def test_a_subscription_that_falls_silent_is_changed_from_after_a_while_and_what_waited_is_delivered():
+    node, seen = TwoQualities(), []
+    subscription = FollowingSubscription(node, None, 'topic', lambda m: seen.append(m.data[0]))
+    node.offered = ReliabilityPolicy.RELIABLE
+    for step in range(9):
+        subscription.follow()
+        node.subscribed[1](numbered(step))
+    assert seen == list(range(9))
 
 
 def test_overrides_come_before_following(graph):
@@ -146,9 +207,9 @@ def test_overrides_come_before_following(graph):
     subscription = FollowingSubscription(node, IMAGE, 'fixed', print, incompatible=trouble.append)
     publisher(node, 'fixed', False)
     wait_until(lambda: trouble, what='the event that tells of incompatible quality')
-    subscription.follow()
+    graph.call(subscription.follow)
     assert (subscription.qos.reliability, subscription.qos.depth, trouble[0]) == ('reliable', 2, 'RELIABILITY')
-    subscription.close()
+    graph.call(subscription.close)
 
 
 def test_durability_can_be_overridden_and_what_is_not_is_still_followed(graph):
@@ -161,7 +222,7 @@ def test_durability_can_be_overridden_and_what_is_not_is_still_followed(graph):
     node.create_timer(0.05, subscription.follow)
     wait_until(lambda: seen, what='the image sent before')
     assert (subscription.qos.reliability, subscription.qos.durability) == ('reliable', 'transient_local')
-    subscription.close()
+    graph.call(subscription.close)
 
 
 def test_an_impossible_override_is_refused(graph):
@@ -285,7 +346,7 @@ def test_a_camera_info_that_was_sent_once_and_latched_is_heard_by_whoever_opens_
         return wait_until(lambda: arrivals and camera_input.frame(arrivals.pop().message)).camera
     assert wait_until(camera, what='the camera_info sent before').fx == 5
     node.destroy_timer(timer)
-    camera_input.close()
+    graph.call(camera_input.close)
 
 
 @pytest.mark.parametrize('topic, kind, rectified', [
@@ -306,7 +367,7 @@ def test_rectified_images_are_known_by_their_topic_or_by_parameter_and_use_p(gra
     arrival = wait_until(lambda: arrivals, what='the image, which waits for its camera_info')[0]
     camera = camera_input.frame(arrival.message).camera
     assert (camera.fx, camera.is_distorted) == ((4, False) if rectified else (5, True))
-    camera_input.close()
+    graph.call(camera_input.close)
 
 
 def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):
@@ -322,4 +383,4 @@ def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not
     wait_until(lambda: arrivals)
     assert time.monotonic() - start > 0.3
     node.destroy_timer(timer)
-    camera_input.close()
+    graph.call(camera_input.close)

@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 
-from semdepth_ros.bridge.messages import stamp_ns
+from semdepth_ros.bridge.overlap import Overlap
 from semdepth_ros.bridge.qos import FOLLOW, INPUT, POLICIES, Qos, following
 from semdepth_ros.bridge.rclpy_types import qos_of, qos_profile
 
@@ -16,6 +16,9 @@ try:
     from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
 except ImportError:  # Humble
     from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+_LOOKS_AHEAD = 2  # looks during which messages wait for a subscription that may have fallen silent
+_LOOKS_BACK = 5  # looks during which the new subscription may still repeat what the old one has delivered
+
 
 @dataclass(eq=False)
 class _Stage:
@@ -28,8 +31,9 @@ class _Stage:
 class FollowingSubscription:
     """Calls back with every message of a topic; call follow() a few times a second.
 
-    When what they offer changes, the new subscription's messages wait until the old one has delivered the first of
-    them, so that none is lost or seen twice. The parameters qos_overrides.<topic>.subscription.{reliability,
+    When what they offer changes, the new subscription's messages wait until the old one has delivered one of them, or
+    has been silent for a while; what the old one has delivered is dropped when the new one repeats it. So none is lost
+    or seen twice, whichever of the two is behind. The parameters qos_overrides.<topic>.subscription.{reliability,
     durability, depth} come first.
 
     :param qos: the wish, with FOLLOW for the policies that are to follow
@@ -42,8 +46,8 @@ class FollowingSubscription:
         self._node, self._class, self._topic, self._callback = node, message_class, topic, callback
         self._lost, self._incompatible = lost, incompatible
         self._wish = overridden(node, topic, qos)
-        self._current, self._coming, self._last_stamp = None, None, None
-        self._ahead, self._ahead_at_last_look = [], 0
+        self._current, self._coming = None, None
+        self._overlap, self._looks = None, 0  # both while two subscriptions run, and for a while after
         self._current = self._subscribe(self._wanted())
 
     @property
@@ -55,14 +59,13 @@ class FollowingSubscription:
         """Look at the publishers, and begin to change over if they offer something else than they did."""
         if FOLLOW not in (self._wish.reliability, self._wish.durability):
             return
-        if self._ahead and self._ahead_at_last_look:
-            self._change_over(self._ahead)
-        self._ahead_at_last_look = len(self._ahead)
+        self._let_time_pass()
         wanted = self._wanted()
-        if wanted == self.qos:
+        if wanted == self.qos or (self._overlap and not self._coming):
             return
         self._drop_coming()
         if wanted != self._current.qos:
+            self._overlap, self._looks = Overlap(), 0
             self._coming = self._subscribe(wanted)
 
     def close(self) -> None:
@@ -104,28 +107,39 @@ class FollowingSubscription:
                                           incompatible_qos=incompatible)
 
     def _receive(self, stage: _Stage, message: Any) -> None:
-        if stage is self._current:
-            self._deliver(message)
-        elif stage is self._coming:
-            self._ahead.append(message)
-        stamps = [stamp_ns(m.header) for m in self._ahead]
-        if self._last_stamp in stamps:
-            self._change_over(self._ahead[stamps.index(self._last_stamp) + 1:])
+        if stage is self._coming:
+            self._overlap.second(message)
+        elif stage is not self._current:
+            return
+        elif self._coming:
+            self._overlap.first(message)
+            self._callback(message)
+        elif not (self._overlap and self._overlap.is_double(message)):
+            self._callback(message)
+        if self._coming and self._overlap.meet():
+            self._change_over()
 
-    def _deliver(self, message: Any) -> None:
-        self._last_stamp = stamp_ns(message.header)
-        self._callback(message)
+    def _let_time_pass(self) -> None:
+        """Count the looks at a change-over, and end what has taken enough of them."""
+        if self._coming:
+            self._looks += bool(self._overlap.waiting)
+            if self._looks >= _LOOKS_AHEAD:
+                self._change_over()
+        elif self._overlap:
+            self._looks += 1
+            if self._looks >= _LOOKS_BACK:
+                self._overlap = None
 
-    def _change_over(self, not_delivered: list[Any]) -> None:
+    def _change_over(self) -> None:
         self._node.destroy_subscription(self._current.subscription)
-        self._current, self._coming, self._ahead = self._coming, None, []
-        for message in not_delivered:
-            self._deliver(message)
+        self._current, self._coming, self._looks = self._coming, None, 0
+        for message in self._overlap.waiting:
+            self._callback(message)
 
     def _drop_coming(self) -> None:
         if self._coming is not None:
             self._node.destroy_subscription(self._coming.subscription)
-            self._coming, self._ahead = None, []
+            self._coming, self._overlap = None, None
 
 
 def overridden(node: Node, topic: str, qos: Qos) -> Qos:
