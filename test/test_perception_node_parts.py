@@ -13,7 +13,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E
 
 from bridge_messages import Fields, camera_info, header  # noqa: E402
 from ros_graph import Graph, wait_until  # noqa: E402
-from semdepth_ros.bridge.diagnostics import Statistics  # noqa: E402
+from semdepth_ros.bridge.diagnostics import OK, WARN, Statistics  # noqa: E402
 from semdepth_ros.bridge.info_matcher import InfoMatcher  # noqa: E402
 from semdepth_ros.bridge.messages import make_header  # noqa: E402
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES  # noqa: E402
@@ -22,6 +22,8 @@ from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
 from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
 from semdepth_ros.nodes.following_subscription import FollowingSubscription  # noqa: E402
+from semdepth_ros.nodes.perceiving import CameraChannel  # noqa: E402
+from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics  # noqa: E402
 from semdepth_ros.nodes.shared_memory_check import check_segment  # noqa: E402
 from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog  # noqa: E402
 from semdepth_ros.nodes.worker import NewestFirstWorker  # noqa: E402
@@ -368,6 +370,36 @@ def test_rectified_images_are_known_by_their_topic_or_by_parameter_and_use_p(gra
     camera = camera_input.frame(arrival.message).camera
     assert (camera.fx, camera.is_distorted) == ((4, False) if rectified else (5, True))
     graph.call(camera_input.close)
+
+
+def test_gaps_never_become_fewer_whoever_knows_of_them(graph):
+    node, statistics = graph.node('gaps', namespace='gaps'), Statistics()
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', statistics, ThrottledLog(Listener()), print)
+    counts = []
+    for stamp in (0, 1, 2, 3, 4, 5, 26, 27):
+        camera_input._watch.see(stamp * 100_000_000)
+    for lost in (0, 1, 30):
+        camera_input._on_lost(lost)
+        counts.append(camera_input.gaps)
+    assert counts == [20, 20, 31]
+
+
+def diagnosed(diagnostics, camera_input, statistics):
+    """Return level and message of the status of a camera with this input."""
+    channel = CameraChannel('', camera_input, None, None, statistics)
+    status = diagnostics._camera(channel, time.monotonic())
+    return ord(status.level), status.message
+
+
+def test_gaps_are_told_of_once_and_anew_for_every_configuration(graph):
+    node = graph.node('told', namespace='told')
+    diagnostics = PerceptionDiagnostics(node, TYPES, ThrottledLog(Listener()))
+    for lost in (20, 5):
+        statistics = Statistics()
+        camera_input = CameraInput(node, TYPES, '', False, 'auto', statistics, ThrottledLog(Listener()), print)
+        camera_input._on_lost(lost)
+        assert diagnosed(diagnostics, camera_input, statistics) == (WARN, f'{lost} images did not come')
+        assert diagnosed(diagnostics, camera_input, statistics)[0] == OK
 
 
 def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):

@@ -66,8 +66,8 @@ class CameraInput:
 
     @property
     def gaps(self) -> int:
-        """Frames that never came: as the middleware says, else as the stamps tell."""
-        return self._statistics.total('lost') or self._watch.missing
+        """Frames that never came, as the middleware or as the stamps tell, whichever knows of more."""
+        return max(self._statistics.total('lost'), self._watch.missing)
 
     @property
     def reliability(self) -> str:

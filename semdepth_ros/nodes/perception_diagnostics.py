@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import time
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from rclpy.lifecycle import LifecycleNode
@@ -27,7 +28,7 @@ class PerceptionDiagnostics:
         self._publisher = node.create_publisher(types.message_class('diagnostic_msgs/msg/DiagnosticArray'),
                                                 '/diagnostics',
                                                 qos_profile(Qos(depth=10)))
-        self._due_s, self._gaps = 0.0, {}
+        self._due_s, self._gaps = 0.0, WeakKeyDictionary()  # gaps told of by camera; every configure makes new cameras
 
     def update(self, period_s: float, state: str, enabled: bool, perceiving: Perceiving | None, failure: str) -> None:
         """Send what there is to say if the period is over.
@@ -64,7 +65,7 @@ class PerceptionDiagnostics:
 
     def _camera(self, camera: CameraChannel, now_s: float) -> Any:
         statistics, gaps = camera.statistics, camera.input.gaps
-        new_gaps, self._gaps[camera.name] = gaps - self._gaps.get(camera.name, 0), gaps
+        new_gaps, self._gaps[camera.input] = gaps - self._gaps.get(camera.input, 0), gaps
         values = {'topic': camera.input.image_topic, 'reliability': camera.input.reliability or 'not subscribed',
                   'rate in [Hz]': statistics.rate('received', now_s),
                   'rate out [Hz]': statistics.rate('perceived', now_s)}
