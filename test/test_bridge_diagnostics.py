@@ -17,6 +17,15 @@ def test_rate_is_that_of_the_last_ten_seconds():
     assert statistics.rate('frames', 100.0) == 0 == statistics.rate('unheard of', 1.0)
 
 
+def test_the_rate_of_what_has_stopped_falls_at_once():
+    statistics = Statistics()
+    assert (statistics.last_s('frames'), statistics.period_s('frames')) == (None, 0)
+    for t in np.arange(0, 2, 0.1):
+        statistics.count('frames', t)
+    assert [round(statistics.rate('frames', now), 6) for now in (1.95, 2.0, 4.0, 8.0)] == [10, 10, 5, 2.5]
+    assert abs(statistics.last_s('frames') - 1.9) < 1e-9 and abs(statistics.period_s('frames') - 0.1) < 1e-9
+
+
 def test_latency_percentiles_by_stage():
     statistics = Statistics()
     for value in range(101):

@@ -402,6 +402,26 @@ def test_gaps_are_told_of_once_and_anew_for_every_configuration(graph):
         assert diagnosed(diagnostics, camera_input, statistics)[0] == OK
 
 
+def test_a_camera_that_sends_nothing_is_warned_of_with_its_topic_and_publishers(graph):
+    node, statistics = graph.node('silent', namespace='silent'), Statistics()
+    diagnostics = PerceptionDiagnostics(node, TYPES, ThrottledLog(Listener()))
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', statistics, ThrottledLog(Listener()), print)
+    assert diagnosed(diagnostics, camera_input, statistics)[0] == OK
+    images = publisher(node, 'image', True)
+    graph.call(camera_input.open)
+    wait_until(lambda: diagnosed(diagnostics, camera_input, statistics)[0] == WARN, what='a warning')
+    message = diagnosed(diagnostics, camera_input, statistics)[1]
+    assert message.startswith('no image on /silent/image for ') and message.endswith('(publishers: 1)')
+    images.publish(black())
+    wait_until(lambda: diagnosed(diagnostics, camera_input, statistics)[0] == OK, what='no warning')
+    now = statistics.last_s('received')
+    for second in (1, 2):
+        statistics.count('received', now + second)
+    assert camera_input.silence_s(now + 6.9) == 0 and camera_input.silence_s(now + 7.1) == pytest.approx(5.1)
+    graph.call(camera_input.close)
+    assert diagnosed(diagnostics, camera_input, statistics)[0] == OK
+
+
 def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):
     node, arrivals = graph.node('patient', namespace='patient'), []
     camera_input = CameraInput(node, TYPES, '', False, 'auto', Statistics(), ThrottledLog(Listener()), arrivals.append)

@@ -4,6 +4,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from semdepth_ros.bridge.messages import MessageTypes
 
 OK, WARN, ERROR, STALE = range(4)
 _WINDOW_S = 10.0
+_RECENT = 32  # rises that a period is taken from
 
 
 class Statistics:
@@ -47,10 +49,24 @@ class Statistics:
             return self._counts.copy()
 
     def rate(self, name: str, now_s: float) -> float:
-        """Return how often a second a counter rose during the last ten seconds."""
+        """Return how often a second a counter rose during the last ten seconds, up to now: silence makes it fall."""
         with self._lock:
             times = [t for t in self._times.get(name, ()) if now_s - t <= _WINDOW_S]
-        return (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 and times[-1] > times[0] else 0.0
+        if len(times) < 2 or times[-1] <= times[0]:
+            return 0.0
+        return min((len(times) - 1) / (times[-1] - times[0]), len(times) / (now_s - times[0]))
+
+    def last_s(self, name: str) -> float | None:
+        """Return when a counter rose last [s, steady], None if it never did."""
+        with self._lock:
+            times = self._times.get(name)
+            return times[-1] if times else None
+
+    def period_s(self, name: str) -> float:
+        """Return the usual time between two rises of a counter [s], 0 where it is not known."""
+        with self._lock:
+            times = list(self._times.get(name, ()))[-_RECENT:]
+        return median(b - a for a, b in zip(times, times[1:])) if len(times) > 1 else 0.0
 
     def percentiles(self) -> dict[str, tuple[float, float, float]]:
         """Return the median, 95th and 99th percentile of every stage's latency [ms] over the last 200 frames."""

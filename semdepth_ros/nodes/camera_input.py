@@ -19,6 +19,7 @@ from semdepth_ros.frame import Frame
 from semdepth_ros.nodes.following_subscription import FollowingSubscription, overridden
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
+_SILENCE_S, _SILENCE_PERIODS = 1.0, 5  # without an image for longer than both, a camera is silent
 _PATIENCE_S = 0.5  # how long the first images wait for a camera_info that somebody publishes
 
 
@@ -56,7 +57,7 @@ class CameraInput:
         named_so = resolved.rsplit('/', 1)[-1].startswith('image_rect')
         rectified = image_kind == 'rectified' or (image_kind == 'auto' and named_so)
         self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
-        self._held, self._patient_until = None, None
+        self._held, self._patient_until, self._opened_s = None, None, 0.0
         self.incompatible = ''
 
     @property
@@ -74,11 +75,20 @@ class CameraInput:
         """What the images are subscribed with, empty while they are not."""
         return self._subscriptions[0].qos.reliability if self._subscriptions else ''
 
+    def silence_s(self, now_s: float) -> float:
+        """Return for how long no image has come [s] if that is unusual, else 0; now_s is by the steady clock."""
+        if not self._subscriptions:
+            return 0.0
+        silence = now_s - max(self._opened_s, self._statistics.last_s('received') or 0.0)
+        usual = max(_SILENCE_S, _SILENCE_PERIODS * self._statistics.period_s('received'))
+        return silence if silence > usual else 0.0
+
     def open(self) -> None:
         """Subscribe, unless that is done."""
         if self._subscriptions:
             return
         self._watch.restart()
+        self._opened_s = time.monotonic()
         image = FollowingSubscription(self._node, self._image_class, self.image_topic, self._on_image,
                                       lost=self._on_lost,
                                       incompatible=lambda policy: self._on_incompatible(self.image_topic, policy))

@@ -77,6 +77,11 @@ class PerceptionDiagnostics:
         level, message = OK, 'perceiving' if camera.input.is_open else 'nobody subscribes to its outputs'
         if new_gaps > 0:
             level, message = WARN, f'{new_gaps} images did not come'
+        silence_s = camera.input.silence_s(now_s)
+        if silence_s:
+            topic = camera.input.image_topic
+            publishers = self._node.count_publishers(topic)
+            level, message = WARN, f'no image on {topic} for {silence_s:.1f} s (publishers: {publishers})'
         if camera.input.is_open and camera.input.incompatible:
             level, message = WARN, camera.input.incompatible
         if camera.failed_in_a_row >= _HOPELESS:
