@@ -422,6 +422,23 @@ def test_a_camera_that_sends_nothing_is_warned_of_with_its_topic_and_publishers(
     assert diagnosed(diagnostics, camera_input, statistics)[0] == OK
 
 
+def test_a_publisher_that_cannot_be_heard_is_told_of_while_it_is_there(graph):
+    node = Node('choosy', namespace='choosy', context=graph.context, parameter_overrides=[
+        RosParameter('qos_overrides./choosy/image.subscription.reliability', value='reliable')])
+    graph.add(node)
+    sender, statistics, listener = graph.node('sender', namespace='choosy'), Statistics(), Listener()
+    diagnostics = PerceptionDiagnostics(node, TYPES, ThrottledLog(listener))
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', statistics, ThrottledLog(listener), print)
+    images = publisher(sender, 'image', False)
+    graph.call(camera_input.open)
+    words = 'a publisher of /choosy/image offers another reliability than qos_overrides ask for'
+    wait_until(lambda: diagnosed(diagnostics, camera_input, statistics) == (WARN, words), what=words)
+    wait_until(lambda: any(words in text for _, text in listener.lines), what='a line in the log')
+    graph.call(lambda: sender.destroy_publisher(images))
+    wait_until(lambda: diagnosed(diagnostics, camera_input, statistics)[1] != words, what='no warning')
+    graph.call(camera_input.close)
+
+
 def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):
     node, arrivals = graph.node('patient', namespace='patient'), []
     camera_input = CameraInput(node, TYPES, '', False, 'auto', Statistics(), ThrottledLog(Listener()), arrivals.append)

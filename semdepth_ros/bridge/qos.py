@@ -29,6 +29,13 @@ INPUT = Qos(FOLLOW, depth=5)
 CALIBRATION = Qos(FOLLOW, FOLLOW, depth=5)  # some drivers send camera_info once, latched
 
 
+def excluding(wish: Qos, offered: Iterable[Qos]) -> str:
+    """Return the first policy for which a publisher does not offer what is wished for, empty while all can serve it."""
+    offered = list(offered)
+    return next((policy for policy, (strong, _) in POLICIES.items()
+                 if getattr(wish, policy) == strong and any(getattr(o, policy) != strong for o in offered)), '')
+
+
 def following(wish: Qos, offered: Iterable[Qos], present: Qos | None = None) -> Qos:
     """Return the quality to subscribe with, given what every publisher of the topic offers.
 

@@ -58,7 +58,6 @@ class CameraInput:
         rectified = image_kind == 'rectified' or (image_kind == 'auto' and named_so)
         self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
         self._held, self._patient_until, self._opened_s = None, None, 0.0
-        self.incompatible = ''
 
     @property
     def is_open(self) -> bool:
@@ -74,6 +73,14 @@ class CameraInput:
     def reliability(self) -> str:
         """What the images are subscribed with, empty while they are not."""
         return self._subscriptions[0].qos.reliability if self._subscriptions else ''
+
+    @property
+    def incompatible(self) -> str:
+        """Which publisher of the present cannot be heard, and why; empty while all can be."""
+        for topic, subscription in zip((self.image_topic, self.info_topic), self._subscriptions):
+            if subscription.excluded_by:
+                return _incompatible(topic, subscription.excluded_by)
+        return ''
 
     def silence_s(self, now_s: float) -> float:
         """Return for how long no image has come [s] if that is unusual, else 0; now_s is by the steady clock."""
@@ -164,5 +171,8 @@ class CameraInput:
         self._statistics.count('lost', times=messages)
 
     def _on_incompatible(self, topic: str, policy: str) -> None:
-        self.incompatible = f'a publisher of {topic} offers another {policy.lower()} than qos_overrides ask for'
-        self._log.warn(f'{self.incompatible}: nothing will come from it')
+        self._log.warn(f'{_incompatible(topic, policy.lower())}: nothing will come from it')
+
+
+def _incompatible(topic: str, policy: str) -> str:
+    return f'a publisher of {topic} offers another {policy} than qos_overrides ask for'

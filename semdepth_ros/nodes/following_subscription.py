@@ -9,7 +9,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 
 from semdepth_ros.bridge.overlap import Overlap
-from semdepth_ros.bridge.qos import FOLLOW, INPUT, POLICIES, Qos, following
+from semdepth_ros.bridge.qos import FOLLOW, INPUT, POLICIES, Qos, excluding, following
 from semdepth_ros.bridge.rclpy_types import qos_of, qos_profile
 
 try:
@@ -55,6 +55,11 @@ class FollowingSubscription:
         """What is asked for at present."""
         return (self._coming or self._current).qos
 
+    @property
+    def excluded_by(self) -> str:
+        """The policy that keeps a publisher of the present and this subscription apart, empty while all are heard."""
+        return excluding(self._wish, self._offered())
+
     def follow(self) -> None:
         """Look at the publishers, and begin to change over if they offer something else than they did."""
         if FOLLOW not in (self._wish.reliability, self._wish.durability):
@@ -74,9 +79,10 @@ class FollowingSubscription:
         self._node.destroy_subscription(self._current.subscription)
 
     def _wanted(self) -> Qos:
-        publishers = self._node.get_publishers_info_by_topic(self._topic)
-        return following(self._wish, [qos_of(p.qos_profile) for p in publishers],
-                         self._current.qos if self._current else None)
+        return following(self._wish, self._offered(), self._current.qos if self._current else None)
+
+    def _offered(self) -> list[Qos]:
+        return [qos_of(p.qos_profile) for p in self._node.get_publishers_info_by_topic(self._topic)]
 
     def _subscribe(self, qos: Qos) -> _Stage:
         """Return a subscription; without loss events where the middleware has none."""

@@ -82,8 +82,9 @@ class PerceptionDiagnostics:
             topic = camera.input.image_topic
             publishers = self._node.count_publishers(topic)
             level, message = WARN, f'no image on {topic} for {silence_s:.1f} s (publishers: {publishers})'
-        if camera.input.is_open and camera.input.incompatible:
-            level, message = WARN, camera.input.incompatible
+        incompatible = camera.input.incompatible
+        if incompatible:
+            level, message = WARN, incompatible
         if camera.failed_in_a_row >= _HOPELESS:
             level, message = ERROR, f'the last {camera.failed_in_a_row} frames have all failed'
         return self._status(f'camera {camera.name}'.strip(), level, message, values)
