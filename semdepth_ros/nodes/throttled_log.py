@@ -7,13 +7,14 @@ import threading
 import time
 from typing import Any
 
-_NUMBER = re.compile(r'\d+')
+_NAME_OR_NUMBER = re.compile(r'(?<!\w)[A-Za-z_/~][\w/]*|\d+')
 _KINDS = 500
+
 
 class ThrottledLog:
     """Says each kind of trouble at most once in a period, by a steady clock, and how often it was left unsaid.
 
-    Lines that differ in nothing but numbers are of one kind.
+    Lines that differ in nothing but numbers are of one kind; digits in a name, as of a topic or a frame, are no number.
 
     :param logger: rclpy's logger, or anything with its warning method
     """
@@ -25,7 +26,7 @@ class ThrottledLog:
 
     def warn(self, text: str) -> None:
         """Warn in one line that quotes the values at odds."""
-        kind, now = _NUMBER.sub('#', text), time.monotonic()
+        kind, now = _kind(text), time.monotonic()
         with self._lock:
             self._last_text, self._last_s = text, now
             if now - self._said.get(kind, float('-inf')) < self._period_s:
@@ -41,6 +42,10 @@ class ThrottledLog:
         """Return the newest trouble, empty if there was none, and how long ago it was [s]."""
         with self._lock:
             return self._last_text, None if self._last_s is None else time.monotonic() - self._last_s
+
+
+def _kind(text: str) -> str:
+    return _NAME_OR_NUMBER.sub(lambda found: '#' if found[0].isdecimal() else found[0], text)
 
 
 class ForwardToRos(logging.Handler):
