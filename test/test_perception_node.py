@@ -416,6 +416,17 @@ def test_an_impossible_quality_of_an_output_is_a_failure_in_one_line_that_leaves
     assert 'qos_overrides./semantic/image.publisher takes reliability (reliable, best_effort)' in node._failure
 
 
+def test_threads_are_given_back_to_torch(graph, models):
+    own = graph.call(torch.get_num_threads)  # every thread has a number of its own
+    node = start(graph, 'threads', model=str(models[0]), threads=own + 1)
+    wait_until(lambda: node.state == 'active', 20.0, 'active')
+    client = Client(graph, 'threads')
+    assert graph.call(torch.get_num_threads) == own + 1
+    assert transition(client, 'deactivate') and transition(client, 'cleanup')
+    assert set_parameter(node, 'threads', 0).successful and transition(client, 'configure')
+    assert graph.call(torch.get_num_threads) == own
+
+
 @pytest.fixture(scope='module')
 def two_cameras(graph, models):
     node = start(graph, 'two_cameras', model=str(models[0]), cameras=['front', 'left'], image_transport='compressed')

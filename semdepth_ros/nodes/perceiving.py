@@ -28,6 +28,7 @@ from semdepth_ros.nodes.worker import NewestFirstWorker
 from semdepth_ros.perception import Perception, Perceptor
 
 _SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'min_confidence', 'overlay_alpha')
+_TORCH_THREADS = torch.get_num_threads()  # as torch itself has it
 
 
 @dataclass
@@ -57,8 +58,7 @@ class Perceiving:
         self._node, self._parameters, self._log = node, parameters, log
         self.is_active, self.fault = False, ''
         self._metric_told, self._bytes_checked = set(), 0
-        if parameters['threads']:
-            torch.set_num_threads(parameters['threads'])
+        torch.set_num_threads(parameters['threads'] or _TORCH_THREADS)
         file = find_model(parameters['model'])
         self.perceptor = Perceptor.from_file(
             file, device=parameters['device'], precision=parameters['precision'], output=parameters['output'],
