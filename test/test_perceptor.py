@@ -257,6 +257,14 @@ def test_labels_are_train_ids_whatever_the_order_of_the_classes(card):
     assert (sky.labels == SKY).all() and np.isposinf(sky.depth).all()
 
 
+def test_rows_of_words_may_have_an_odd_padding(perceptor):
+    image = np.random.default_rng(3).integers(0, 65536, (64, 96), dtype=np.uint16)
+    rows = np.zeros((64, 193), np.uint8)
+    rows[:, :192] = image.view(np.uint8)
+    odd = np.ndarray((64, 96), np.uint16, rows, strides=(193, 2))
+    assert same(perceptor.perceive(Frame(odd, 'mono16')), perceptor.perceive(Frame(image, 'mono16')))
+
+
 def test_network_output_comes_with_the_camera_of_its_own_size(network, card):
     camera = Camera.from_field_of_view(1242, 375, 80)
     p = Perceptor(network, card, device='cpu', output='network').perceive(Frame(picture(1242, 375), 'rgb', camera))

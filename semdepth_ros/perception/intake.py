@@ -32,8 +32,11 @@ def network_input(raw: Tensor, layout: str, geometry: InputGeometry) -> Tensor:
 
 
 def as_tensor(image: np.ndarray) -> Tensor:
-    """Return a tensor [H, W, C] over a Frame's buffer without a copy; only an array that runs backwards is copied."""
-    if any(stride < 0 for stride in image.strides):
+    """Return a tensor [H, W, C] over a Frame's buffer without a copy.
+
+    Only what torch cannot stride through is copied: an array that runs backwards, rows of words with an odd padding.
+    """
+    if any(stride < 0 or stride % image.itemsize for stride in image.strides):
         image = np.ascontiguousarray(image)
     if not image.flags.writeable:
         image = np.asarray(_Writeable(image))
