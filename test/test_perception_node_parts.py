@@ -19,6 +19,7 @@ from semdepth_ros.bridge.messages import make_header  # noqa: E402
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES  # noqa: E402
 from semdepth_ros.bridge.perception_parameters import PERCEPTION  # noqa: E402
 from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
+from semdepth_ros.nodes import transform_listener  # noqa: E402
 from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
 from semdepth_ros.nodes.following_subscription import FollowingSubscription  # noqa: E402
@@ -449,6 +450,17 @@ def test_a_publisher_that_cannot_be_heard_is_told_of_while_it_is_there(graph):
     graph.call(lambda: sender.destroy_publisher(images))
     wait_until(lambda: diagnosed(diagnostics, camera_input, statistics)[1] != words, what='no warning')
     graph.call(camera_input.close)
+
+
+def test_transforms_are_listened_to_only_while_somebody_asks_for_a_height(overlays, graph, monkeypatch):
+    monkeypatch.setattr(transform_listener, '_WANTED_S', 1.0)
+    node = graph.node('heights', namespace='heights')
+    listener = transform_listener.CameraHeightListener(node, RclpyTypes())
+    node.create_timer(0.05, listener.update)
+    for _ in range(2):
+        assert listener.height('base', 'camera') is None
+        wait_until(lambda: node.count_subscribers('/tf'), what='a subscription')
+        wait_until(lambda: not node.count_subscribers('/tf'), what='no subscription')
 
 
 def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):
