@@ -1,4 +1,5 @@
 """Image messages become frames without a copy where that is possible, and arrays become image messages."""
+import logging
 from types import SimpleNamespace as Fields
 
 import cv2
@@ -46,6 +47,17 @@ def test_encodings_outside_the_hot_list_go_through_the_fallback_and_hot_ones_do_
     assert (view_image(image(np.zeros((2, 4), np.uint8), 'bayer_rggb8'), fallback)[0] == 7).all()
     assert (view_image(image(RGB, 'rgb8'), fallback)[0] == RGB).all()
     assert view_image(image(np.zeros((2, 4), np.uint8), 'bayer_rggb8'))[0].shape == (2, 4, 3)
+
+
+def test_what_the_fallback_cannot_convert_is_converted_here_and_said_once(caplog):
+    def fallback(message):
+        raise ValueError(f'cv_bridge has no newbyteorder for {message.encoding}')
+    deep = image(np.full((2, 4, 3), 0x1234, '>u2'), 'bgr16', is_bigendian=1)
+    with caplog.at_level(logging.WARNING):
+        assert all((view_image(deep, fallback)[0] == 0x12).all() for _ in range(2))
+    assert len(caplog.messages) == 1 and 'newbyteorder for bgr16' in caplog.text and 'OpenCV' in caplog.text
+    with pytest.raises(ValueError, match='newbyteorder for colourful'):
+        view_image(image(RGB, 'colourful'), fallback)
 
 
 @pytest.mark.parametrize('message, words', [

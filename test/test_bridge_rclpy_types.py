@@ -1,5 +1,7 @@
 """Messages of a ROS installation are filled in one copy and converted like any other."""
+import sys
 from array import array
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -73,6 +75,15 @@ def test_label_info_names_every_class(overlays):
     message = make_label_info(TYPES, make_header(TYPES, 5, 'camera'), CITYSCAPES, 0.25)
     assert {c.class_id: c.class_name for c in message.class_map} == {c.train_id: c.name for c in CITYSCAPES}
     assert message.threshold == 0.25
+
+
+def test_a_cv_bridge_of_another_numpy_raises_what_can_be_caught(monkeypatch):
+    def imgmsg_to_cv2(bridge, message, encoding):
+        return np.zeros(2).no_such_attribute
+    bridge = type('CvBridge', (), {'imgmsg_to_cv2': imgmsg_to_cv2})
+    monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=bridge, CvBridgeError=TypeError))
+    with pytest.raises(ValueError, match="'bgr16'.*no_such_attribute"):
+        cv_bridge_view()(SimpleNamespace(encoding='bgr16'))
 
 
 @pytest.mark.skipif(cv_bridge_view() is None, reason='cv_bridge comes with a ROS installation, not from PyPI')

@@ -1,8 +1,10 @@
 """Image messages to frames, and arrays to image messages."""
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from semdepth_ros.bridge.messages import MessageTypes, stamp_ns
 from semdepth_ros.frame import LAYOUTS, Frame
 from semdepth_ros.geometry.camera import Camera
 
+LOGGER = logging.getLogger('semdepth_ros.bridge')
 HOT = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8', 'mono16')
 _NOT_CAMERA = [encoding for encoding, (_, _, layout) in image_encodings.DIRECT.items() if layout not in LAYOUTS]
 _DTYPES = {'32FC1': np.float32, '16UC1': np.uint16, 'mono8': np.uint8, 'rgb8': np.uint8}
@@ -25,15 +28,26 @@ def view_image(message: Any, fallback: View | None = None) -> tuple[np.ndarray, 
     The encodings of HOT share the message's memory, padded rows included.
 
     :param message: anything with the fields of sensor_msgs/Image
-    :param fallback: converts other encodings that name their colours; where None, semdepth_ros.image_encodings does
+    :param fallback: converts other encodings that name their colours; where None, and where it raises ValueError for an
+        encoding that semdepth_ros.image_encodings knows, the latter does
     :raises ValueError: an encoding that no camera image has, a size, step or buffer that does not fit
     """
     if fallback is not None and message.encoding not in HOT and not _NAMELESS.match(message.encoding):
-        return fallback(message)
+        try:
+            return fallback(message)
+        except ValueError as error:
+            if message.encoding not in image_encodings.SUPPORTED:
+                raise
+            _warn_once(f'{" ".join(str(error).split())}; converted by OpenCV instead')
     if message.encoding in _NOT_CAMERA:
         raise ValueError(f'image encoding is {message.encoding!r}, expected a camera image such as rgb8')
     return image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
                                 bool(message.is_bigendian))
+
+
+@cache
+def _warn_once(message: str) -> None:
+    LOGGER.warning(message)
 
 
 def frame_from_image(message: Any, camera: Camera | None = None, fallback: View | None = None) -> Frame:

@@ -72,7 +72,7 @@ def qos_of(profile: QoSProfile) -> Qos:
 def cv_bridge_view() -> Callable[[Any], tuple[np.ndarray, str]] | None:
     """Return a function from an image message to (rgb array, layout) that goes through cv_bridge, None without it.
 
-    cv_bridge built for another NumPy raises AttributeError while it is imported.
+    cv_bridge built for another NumPy raises AttributeError, some while it is imported and some for big-endian words.
     """
     try:
         from cv_bridge import CvBridge, CvBridgeError
@@ -83,7 +83,7 @@ def cv_bridge_view() -> Callable[[Any], tuple[np.ndarray, str]] | None:
     def convert(message: Any) -> tuple[np.ndarray, str]:
         try:
             return bridge.imgmsg_to_cv2(message, 'rgb8'), 'rgb'
-        except (CvBridgeError, TypeError, KeyError, ValueError) as error:
+        except (CvBridgeError, AttributeError, TypeError, KeyError, ValueError) as error:
             raise ValueError(f'image encoding is {message.encoding!r}: cv_bridge says {error}') from error
 
     return convert
