@@ -310,6 +310,16 @@ def test_pixels_that_a_rectified_image_does_not_show_are_invalid(card):
     assert np.isfinite(p.depth[240, 320]) and p.labels[240, 320] == ROAD
 
 
+def test_a_dozen_distorted_cameras_taking_turns_keep_their_pipelines(card, monkeypatch):
+    perceptor, made = standing_in(card, everywhere(10.0)), []
+    new = perceptor._new_pipeline
+    monkeypatch.setattr(perceptor, '_new_pipeline', lambda *key: made.append(key) or new(*key))
+    cameras = [Camera(160, 96, 80, 80, 79.5, 47.5, 'plumb_bob', (k / 100, 0, 0, 0)) for k in range(1, 13)]
+    for camera in 2 * cameras:
+        perceptor.perceive(Frame(picture(160, 96), 'rgb', camera))
+    assert len(made) == len(cameras)
+
+
 def test_without_rectification_the_camera_stays_distorted(card):
     camera = Camera(640, 480, 300, 300, 319.5, 239.5, 'plumb_bob', (0.3, 0.0, 0.0, 0.0))
     p = standing_in(card, everywhere(10.0), rectify=False).perceive(Frame(picture(640, 480), 'rgb', camera))

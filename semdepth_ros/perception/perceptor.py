@@ -23,7 +23,7 @@ from semdepth_ros.perception.pipeline import CpuPipeline, CudaPipeline, Pipeline
 from semdepth_ros.perception.scale import GivenScale, ScaleSource
 
 OUTPUTS = ('input', 'network')
-_PIPELINES = 8
+_PIPELINES = 32  # kept, one for each layout and distorted lens or undistorted window; on CUDA making one is a capture
 
 
 class Perceptor:
