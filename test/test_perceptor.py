@@ -265,6 +265,22 @@ def test_rows_of_words_may_have_an_odd_padding(perceptor):
     assert same(perceptor.perceive(Frame(odd, 'mono16')), perceptor.perceive(Frame(image, 'mono16')))
 
 
+@pytest.mark.parametrize('classes', [CITYSCAPES, CITYSCAPES[::-1]])
+def test_where_a_score_is_not_a_number_there_is_no_label_and_no_confidence(card, classes):
+    class Failing(StandIn):
+        def __call__(self, image):
+            disparities, logits, extras = super().__call__(image)
+            logits[..., :48] = torch.nan
+            return Prediction(disparities, logits, extras)
+
+    perceptor = Perceptor(torch.nn.Identity(), replace(card, classes=classes), device='cpu', output='network',
+                          engine=Failing(everywhere(10.0)))
+    p = perceptor.perceive(Frame(picture(96, 64), 'rgb'))
+    middle = p.labels.shape[1] // 2
+    assert (p.labels[:, 0] == 255).all() and (p.confidence[:, 0] == 0).all()
+    assert (p.labels[:, middle + 30] != 255).all() and (p.confidence[:, middle + 30] > 0).all()
+
+
 def test_network_output_comes_with_the_camera_of_its_own_size(network, card):
     camera = Camera.from_field_of_view(1242, 375, 80)
     p = Perceptor(network, card, device='cpu', output='network').perceive(Frame(picture(1242, 375), 'rgb', camera))

@@ -39,7 +39,9 @@ class Decoder:
         nearest, farthest = card.depth_range_m
         self.least_inverse, self.inverse_span = 1 / farthest, 1 / nearest - 1 / farthest
         ids = [c.train_id for c in card.classes]
-        self.train_ids = None if ids == list(range(len(ids))) else torch.tensor(ids, dtype=torch.uint8, device=device)
+        # As long as there are indices in uint8: where a score is not a number, neither is the index one of a class.
+        table = torch.tensor(ids + [UNLABELLED] * (256 - len(ids)), dtype=torch.uint8, device=device)
+        self.train_ids = None if ids == list(range(len(ids))) else table
         self.sky = [c.train_id for c in card.classes if c.name == 'sky']
         self.unseen = self._unseen(device)
 
@@ -83,10 +85,11 @@ class Decoder:
         return fine, floor + gain * (fine / coarse).log_().abs_()
 
     def _classes(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Return train ids and 255 x probability, both uint8 [H, W]."""
+        """Return train ids and 255 x probability, both uint8 [H, W]; unlabelled and 0 where a score is not a number."""
         index, probability = most_probable(self.geometry.content(logits).contiguous().float())
         labels = index if self.train_ids is None else self.train_ids[index.long()]
-        confidence = (probability * 255).round_().clamp_(max=255).to(torch.uint8)
+        labels = labels.masked_fill(probability.isnan(), UNLABELLED)
+        confidence = (probability.nan_to_num_() * 255).round_().clamp_(max=255).to(torch.uint8)
         both = resized(torch.stack((labels, confidence), dim=1), self.width, self.height, 'nearest')
         return both[0, 0], both[0, 1]
 
