@@ -134,6 +134,16 @@ class Camera:
             pixels[good] = cv2.projectPoints(unit.reshape(-1, 1, 3), zero, zero, self.matrix, d)[0].reshape(-1, 2)
         return pixels
 
+    def sees(self, rays: np.ndarray) -> np.ndarray:
+        """Return which rays [N, 2], given as x/z and y/z, meet a pixel of the image, bool [N]."""
+        rays = np.asarray(rays, dtype=np.float64).reshape(-1, 2)
+        pixels = self.project(np.concatenate([rays, np.ones((len(rays), 1))], axis=1))
+        inside = ((pixels > -0.5) & (pixels < [self.width - 0.5, self.height - 0.5])).all(axis=1)
+        # A polynomial folds far rays back into the image; there the way back does not lead home.
+        error = np.linalg.norm(self.undistort(pixels[inside]) - rays[inside], axis=-1)
+        inside[inside] = error < 2 / self.fx
+        return inside
+
     def rectification(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the maps (x, y), float32 [height, width], that a remap takes to rectify this camera's image."""
         u, v = np.meshgrid(np.arange(self.width), np.arange(self.height))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from semdepth_ros.geometry.camera import DISTORTION_MODELS, Camera
-from semdepth_ros.geometry.input_geometry import InputGeometry
 
 # what drivers write: our name
 _MODELS = {'': 'plumb_bob', 'fisheye': 'equidistant', **{name: name for name in DISTORTION_MODELS if name != 'none'}}
@@ -53,7 +52,8 @@ def _shown(camera: Camera) -> float:
     """Return the part of the rectified image that shows something."""
     if not camera.is_distorted:
         return 1.0
-    return float(InputGeometry(camera, camera.width, camera.height, _GRID, _GRID, 0, 0, _GRID, _GRID).seen.mean())
+    rays = camera.rectified().scaled(_GRID, _GRID).rays()[..., :2]
+    return float(camera.scaled(_GRID, _GRID).sees(rays).mean())
 
 
 def _region(info: Any) -> tuple[int, int, int, int]:

@@ -133,13 +133,7 @@ class InputGeometry:
             seen = np.zeros((self.height, self.width), dtype=bool)
             self.content(torch.from_numpy(seen))[:] = True
             return seen
-        x, y, lens = *self._distorted_pixels, self._content_camera
-        inside = (x > -0.5) & (x < lens.width - 0.5) & (y > -0.5) & (y < lens.height - 0.5)
-        # A polynomial folds far rays back into the image; there the way back does not lead home.
-        rays = lens.undistort(np.stack([x, y], axis=-1)[inside])
-        error = np.linalg.norm(rays - self._pinhole_rays[inside], axis=-1)
-        inside[inside] = error < 2 / lens.fx
-        return inside
+        return self._content_camera.sees(self._pinhole_rays).reshape(self.height, self.width)
 
     @cached_property
     def _content_camera(self) -> Camera:
