@@ -101,7 +101,7 @@ def run_live(sequence: BagSequence, perceived: Path, check: Callable[[], None], 
     :raises Stopped: stop was set
     :raises NoAnswer: the node does not subscribe, or does not send anything back
     """
-    drive, topics, start_ns, arrivals = sequence.path, sequence.topics, sequence.stamps_ns[0], Arrivals()
+    drive, topics, start_ns, arrivals = sequence.path, sequence.topics, min(sequence.stamps_ns), Arrivals()
     with spinning_node('demo') as node, BagWriter(perceived, replace=True) as bag:
         recorder = BagRecorder(node, bag, by_stamp=True, since_ns=start_ns)
         for name, type_name in TOPICS.items():
