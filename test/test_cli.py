@@ -185,6 +185,25 @@ def test_a_model_that_cannot_be_written_is_refused_before_training(capsys, tmp_p
     assert words in capsys.readouterr().err and not (tmp_path / 'run').exists()
 
 
+@pytest.mark.parametrize('arguments, words', [
+    (('world', '--fleet', '0', '--out', 'fleet'), '--fleet is 0'),
+    (('world', '--fleet', '2', '--out', 'fleet', '--preview', 'p.png'), '--preview shows one drive'),
+    (('world', '--out', 'drive', '--force'), '--force replaces bags only'),
+    (('world', '--preview', 'p.xyz'), 'ends in .png'),
+    (('world', '--preview', '/proc/p.png'), '/proc/p.png cannot be written'),
+    (('evaluate', '--model', 'baseline:foo', '--data', 'world:day'), "baseline is 'foo'"),
+    (('evaluate', '--data', 'world:day', '--json', '/proc/f.json'), '/proc/f.json cannot be written'),
+    (('evaluate', '--data', 'world:day', '--report', '/proc/report'), '/proc/report cannot be written'),
+    (('replay', 'nowhere.mcap', '--out', 'o.mcap'), 'nowhere.mcap does not exist'),
+    (('replay', __file__, '--out', '/proc/o.mcap'), '/proc cannot be written'),
+    (('replay', __file__, '--out', 'o.mcap', '--scale', '0'), 'scale is 0.0, expected a positive number'),
+    (('demo', '--out', '/proc/demo'), '/proc/demo cannot be written')])
+def test_what_cannot_be_is_refused_before_the_work_begins(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    assert program.main(list(arguments)) == 2
+    assert words in capsys.readouterr().err and list(tmp_path.iterdir()) == []
+
+
 def test_training_stays_out_of_the_towns_that_are_tested_on():
     from semdepth_ros.cli.train import _with_data
     from semdepth_ros.training.recipe_file import read_recipe

@@ -41,7 +41,7 @@ def test_a_preview_shows_colour_depth_and_classes(tmp_path):
                                               (['--height', '-1', '--preview', 'x.png'], 'camera height is -1.0 m'),
                                               (['--height', '0', '--preview', 'x.png'], 'camera height is 0.0 m'),
                                               (['--split', 'dev', '--preview', 'x.png'], "split is 'dev'"),
-                                              (['--preview', '/nowhere/x.png', *SMALL], '/nowhere/x.png cannot')])
+                                              (['--preview', '/proc/x.png', *SMALL], '/proc/x.png cannot')])
 def test_errors_are_one_line(arguments, words, capsys):
     assert main(['world', *arguments]) == 2
     captured = capsys.readouterr().err

@@ -11,6 +11,7 @@ import sys
 import threading
 
 from semdepth_ros.bridge.drive_source import WorldDrive
+from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
 
 DEFAULT = WorldDrive()
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.seed < 0:
         raise ValueError(f'--seed is {args.seed}, expected zero or a positive number')
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
+    expect_folder(args.out)
     os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
     from semdepth_ros.nodes.demo import Demo, Stopped, run_demo
     stop = threading.Event()

@@ -8,8 +8,9 @@ import math
 from pathlib import Path
 import sys
 
+from semdepth_ros.cli.outputs import expect_folder, expect_writable
 from semdepth_ros.data import is_bag, open_data
-from semdepth_ros.evaluation import Album, evaluate, evaluate_sequence, fit_baseline, with_truth, write_report
+from semdepth_ros.evaluation import Album, check_baseline, evaluate, evaluate_sequence, fit_baseline, with_truth, write_report
 from semdepth_ros.evaluation.protocol import PROTOCOL
 
 BASELINE = 'baseline:'
@@ -38,7 +39,11 @@ def add_parser(subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate, print a table, and write what was asked for."""
+    if args.model.startswith(BASELINE):
+        check_baseline(args.model.removeprefix(BASELINE))
     sequences = _unique(_opened(args.data, args))
+    expect_writable(args.json)
+    expect_folder(args.report)
     album = Album(args.pictures if args.report else 0)
     if args.model.startswith(BASELINE):
         result = _evaluate_baseline(args, sequences, album)
@@ -48,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
         result = evaluate(perceptor, sequences, args.model, args.max_frames, album, _show_progress)
     print(summary(result))
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps(result, indent=2, allow_nan=False) + '\n')
     if args.report:
         print(f'report: {write_report(args.report, result, album.pages)}')

@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings
 from semdepth_ros.bridge.replay import Replayed, model_messages, replay
+from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
 
 DEFAULT = OutputSettings()
@@ -45,10 +47,13 @@ def run(args: argparse.Namespace) -> int:
     for name, (low, high) in LIMITS.items():
         if not low <= getattr(args, name) <= high:
             raise ValueError(f'--{name.replace("_", "-")} is {getattr(args, name)}, expected {low} to {high}')
+    if not Path(args.recording).exists():
+        raise ValueError(f'bag {args.recording} does not exist')
+    expect_folder(Path(args.out).parent)
     from semdepth_ros.perception import Perceptor, Scale, fixed_scale
     perceptor = Perceptor.from_file(args.model, device=args.device, precision=args.precision, output=args.output,
                                     max_range_m=args.max_range,
-                                    scale=fixed_scale(args.scale) if args.scale else Scale())
+                                    scale=Scale() if args.scale is None else fixed_scale(args.scale))
     settings = OutputSettings(args.stride, args.depth_encoding, args.cloud_max_range, args.min_confidence,
                               args.overlay_alpha)
     with Progress('frames') as progress:

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
@@ -18,6 +19,7 @@ from semdepth_ros.world.fleet import fleet
 BATCH, PREVIEW_ROWS = 8, 6
 FLEET_SIZE = (320, 128)
 BAG_SUFFIXES = ('.mcap', '.db3')
+PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 def add_parser(subparsers) -> None:
@@ -63,7 +65,12 @@ def run(args: argparse.Namespace) -> None:
     """
     if not (args.out or args.preview):
         raise ValueError('there is nothing to write: expected --out, --preview or both')
-    if args.fleet:
+    if args.preview and Path(args.preview).suffix.lower() not in PICTURE_SUFFIXES:
+        raise ValueError(f'--preview is {args.preview}, expected a name that ends in {" or ".join(PICTURE_SUFFIXES)}')
+    expect_writable(args.preview)
+    if args.force and args.out and Path(args.out).suffix not in BAG_SUFFIXES:
+        raise ValueError(f'--force replaces bags only, and {args.out} is a folder')
+    if args.fleet is not None:
         return write_fleet(args)
     drive = Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
                   pitch_deg=args.pitch)
@@ -74,7 +81,7 @@ def run(args: argparse.Namespace) -> None:
     if args.preview:
         frames = drive.render(np.linspace(0, len(drive) - 1, min(PREVIEW_ROWS, len(drive))).astype(int).tolist())
         if not cv2.imwrite(args.preview, contact_sheet(frames)[..., ::-1]):
-            raise OSError(f'{args.preview} cannot be written, expected a .png or .jpg file in an existing folder')
+            raise OSError(f'{args.preview} cannot be written')
         print(args.preview)
 
 
@@ -83,10 +90,14 @@ def write_fleet(args: argparse.Namespace) -> None:
 
     :raises ValueError: no folder to write to, or arguments that a fleet draws by itself
     """
+    if args.fleet < 1:
+        raise ValueError(f'--fleet is {args.fleet}, expected at least 1 drive')
     drawn = [name for name in ('fov', 'height', 'pitch') if getattr(args, name) is not None]
     if drawn or not args.out or Path(args.out).suffix in BAG_SUFFIXES:
         raise ValueError(f'a fleet goes to a folder and draws its cameras: got --out {args.out}'
                          + ''.join(f' and --{name}' for name in drawn))
+    if args.preview:
+        raise ValueError('--preview shows one drive, and a fleet is many: leave it out')
     width, height = args.size or FLEET_SIZE
     for number, drive in enumerate(fleet(args.fleet, args.frames, width, height, args.split, args.seed, args.device)):
         out = Path(args.out) / f'{number:03d}_{drive.preset}'

@@ -46,6 +46,15 @@ class Baseline:
         return Prior(depth, labels, frame.camera)
 
 
+def check_baseline(kind: str) -> None:
+    """Check the name of a baseline.
+
+    :raises ValueError: there is no such baseline
+    """
+    if kind not in KINDS:
+        raise ValueError(f'baseline is {kind!r}, expected one of {", ".join(KINDS)}')
+
+
 def fit_baseline(kind: str, sequences: Iterable[Sequence], frames: int = 50) -> Baseline:
     """Fit a baseline on sequences with true depth: medians of depth, the most frequent class where labels are known.
 
@@ -55,8 +64,7 @@ def fit_baseline(kind: str, sequences: Iterable[Sequence], frames: int = 50) -> 
     :param frames: how many frames of each sequence to look at, spread evenly
     :raises ValueError: unknown kind, or no true depth in the sequences
     """
-    if kind not in KINDS:
-        raise ValueError(f'baseline is {kind!r}, expected one of {", ".join(KINDS)}')
+    check_baseline(kind)
     bands = 1 if kind == 'constant' else BANDS
     depths, classes = np.zeros((bands, len(_BINS_M) - 1)), np.zeros((bands, len(CITYSCAPES)))
     for sequence in map(rectified, sequences):

@@ -22,6 +22,7 @@ from semdepth_ros.model_file import find_model, read_model
 from semdepth_ros.nodes.graph import on_graph
 from semdepth_ros.nodes.live_run import USUAL_HZ, LiveRun, NoAnswer, Stopped, run_live
 from semdepth_ros.nodes.node_process import NodeProcess
+from semdepth_ros.perception.device import choose_device
 
 PERCEPTION = 'semdepth_ros.nodes.perception'
 WRITTEN = ('drive.mcap', 'perceived.mcap', 'metrics.json', 'preview.png', 'preview.mp4', 'report.html', 'node.log')
@@ -64,6 +65,7 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     :raises RuntimeError: the node ended or does not answer
     """
     read_model(find_model(demo.model))
+    choose_device(demo.device)
     _clear(demo)
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
     _make_drive(demo, drive, stop, say, progress)
