@@ -400,7 +400,7 @@ def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failu
 
 
 @pytest.mark.parametrize('policy, value, words', [
-    ('reliability', 'rubbish', '`rubbish`'), ('reliability', 3, "'3'"), ('depth', -1, 'history depth')])
+    ('reliability', 'rubbish', '`rubbish`'), ('reliability', 3, "'3'"), ('depth', -1, 'depth (from 1)')])
 def test_an_impossible_quality_of_an_output_is_a_failure_in_one_line_that_leaves_no_topic(graph, models, policy, value,
                                                                                           words):
     override = {f'qos_overrides./semantic/image.publisher.{policy}': value}
