@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 import random
+import signal
 import sys
 
 import pytest
@@ -15,6 +16,8 @@ ALLOWED_SKIPS = HERE / 'ALLOWED_SKIPS'
 
 def pytest_configure(config):
     """Set the environment before anything imports torch or rclpy."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # children inherit it, and Ctrl-C is tested on them
     threads = str(min(4, os.cpu_count() or 1))
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
         os.environ.setdefault(variable, threads)
