@@ -10,7 +10,8 @@ import sys
 
 from semdepth_ros.cli.outputs import expect_folder, expect_writable
 from semdepth_ros.data import is_bag, open_data
-from semdepth_ros.evaluation import Album, check_baseline, evaluate, evaluate_sequence, fit_baseline, with_truth, write_report
+from semdepth_ros.evaluation import (Album, check_baseline, evaluate, evaluate_sequence, fit_baseline, with_truth,
+                                     write_report)
 from semdepth_ros.evaluation.protocol import PROTOCOL
 
 BASELINE = 'baseline:'

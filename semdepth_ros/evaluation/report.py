@@ -27,7 +27,7 @@ def write_report(path: str | Path, result: dict, pages: Mapping[str, Mapping[str
     """Write an evaluation as one HTML file, and its pictures as PNG files in pictures/ beside it.
 
     :param path: the file to write, or a folder that gets report.html
-    :param result: what evaluate returned; further keys of a top-level number are shown as they are
+    :param result: what evaluate returned; further keys of a top-level number are shown, to three digits unless whole
     :param pages: pictures rgb uint8 [H, W, 3] by caption, by sequence, as an Album has them
     :raises OSError: the file cannot be written
     """
@@ -139,7 +139,8 @@ def _table(heads: list[str], rows: list[list], title: str, note: str = '') -> st
 
 
 def _facts(numbers: dict) -> str:
-    items = ''.join(f'<li><span>{_words(name)}</span><b>{value:g}</b></li>' for name, value in numbers.items())
+    items = ''.join(f'<li><span>{_words(name)}</span><b>{value if isinstance(value, int) else f"{value:.3g}"}</b></li>'
+                    for name, value in numbers.items())
     return f'<ul class="facts">{items}</ul>' if items else ''
 
 
