@@ -20,7 +20,7 @@ from tqdm import tqdm
 from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.networks import JointNetwork
-from semdepth_ros.training.augmentation import change_colours
+from semdepth_ros.training.appearance import change_colours
 from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLossError, load_checkpoint,
                                               save_broken_batch, save_checkpoint)
 from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals

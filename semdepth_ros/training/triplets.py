@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.data import covered, rectified_sample
 from semdepth_ros.data.sample import Sample, Sequence
-from semdepth_ros.training.augmentation import draw_colour, draw_window
+from semdepth_ros.training.appearance import draw_colour
+from semdepth_ros.training.augmentation import draw_window
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.targets import find_targets
 
