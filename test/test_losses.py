@@ -1,13 +1,17 @@
 """Each loss against an independent implementation, a closed form or finite differences."""
+import math
+
 import numpy as np
+import pytest
 import pytest
 import torch
 import torch.nn.functional as F
 from skimage.metrics import structural_similarity
 from torch.autograd import gradcheck
 
-from semdepth_ros.losses import (edge_aware_smoothness, minimum_reprojection, photometric_error, semantic_cross_entropy,
-                                 structural_dissimilarity, velocity_loss)
+from semdepth_ros.losses import (edge_aware_smoothness, log_depth_error, log_gradient_error, minimum_reprojection,
+                                 nearness, photometric_error, semantic_cross_entropy, structural_dissimilarity,
+                                 velocity_loss)
 from semdepth_ros.losses.photometric import SSIM_C1
 
 
@@ -178,3 +182,52 @@ def test_velocity_loss_has_a_finite_gradient_at_rest():
     translation = torch.zeros(1, 3, requires_grad=True)
     velocity_loss(translation, torch.ones(1)).backward()
     assert torch.isfinite(translation.grad).all()
+
+
+def test_depth_that_is_wrong_by_one_factor_has_that_logarithm_as_its_error_and_no_gradient_error():
+    truth, mask = torch.rand(1, 1, 6, 8, dtype=torch.float64) * 30 + 1, torch.ones(1, 1, 6, 8, dtype=torch.bool)
+    assert log_depth_error(1.2 * truth, truth, mask) == pytest.approx(math.log(1.2))
+    assert log_gradient_error(1.2 * truth, truth, mask) == pytest.approx(0, abs=1e-12)
+
+
+def test_depth_errors_equal_loops_over_the_pixels_of_the_mask():
+    generator = torch.manual_seed(3)
+    depth, truth = (torch.rand(2, 1, 5, 7, generator=generator, dtype=torch.float64) * 9 + 1 for _ in range(2))
+    mask = torch.rand(2, 1, 5, 7, generator=generator) < 0.7
+    truth[~mask] = torch.nan
+    residual = (depth / truth).log()[:, 0].tolist()
+    inside, places = mask[:, 0].tolist(), [(b, v, u) for b in range(2) for v in range(5) for u in range(7)]
+    errors = [abs(residual[b][v][u]) for b, v, u in places if inside[b][v][u]]
+    total = 0.0
+    for apart in (1, 2, 4):
+        for down, across in ((apart, 0), (0, apart)):
+            steps = [abs(residual[b][v + down][u + across] - residual[b][v][u]) for b, v, u in places
+                     if v + down < 5 and u + across < 7 and inside[b][v][u] and inside[b][v + down][u + across]]
+            total += sum(steps) / len(steps)
+    assert log_depth_error(depth, truth, mask) == pytest.approx(sum(errors) / len(errors))
+    assert log_gradient_error(depth, truth, mask, scales=3) == pytest.approx(total / 3)
+
+
+def test_only_sky_that_is_too_near_costs():
+    depth = torch.tensor([40.0, 80.0, 200.0, 1.0]).reshape(1, 1, 1, 4)
+    sky = torch.tensor([True, True, True, False]).reshape(1, 1, 1, 4)
+    assert nearness(depth, sky, 80.0).item() == pytest.approx(math.log(2) / 3)
+
+
+@pytest.mark.parametrize('error', [log_depth_error, log_gradient_error])
+def test_depth_errors_have_the_gradient_of_finite_differences_and_none_outside_the_mask(error):
+    truth = torch.rand(1, 1, 4, 5, dtype=torch.float64, generator=torch.manual_seed(1)) * 9 + 1
+    depth = (truth * 1.3 ** torch.randn(1, 1, 4, 5, dtype=torch.float64)).requires_grad_()
+    mask = torch.ones(1, 1, 4, 5, dtype=torch.bool)
+    mask[..., 2] = False
+    truth[..., 2] = torch.nan
+    assert torch.autograd.gradcheck(lambda d: error(d, truth, mask), depth)
+    assert not torch.autograd.grad(error(depth, truth, mask), depth)[0][..., 2].any()
+
+
+@pytest.mark.parametrize('error', [log_depth_error, log_gradient_error])
+def test_depth_errors_without_truth_are_zero_with_zero_gradient(error):
+    depth, truth = torch.rand(1, 1, 4, 4, requires_grad=True), torch.full((1, 1, 4, 4), torch.nan)
+    value = error(depth, truth, torch.zeros(1, 1, 4, 4, dtype=torch.bool))
+    value.backward()
+    assert value == 0 and not depth.grad.any()

@@ -8,7 +8,8 @@ from plane_world import BUILDING, CAMERA, Corridor
 
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.warping import warp
-from semdepth_ros.training.augmentation import Window, draw_window, widest_window
+from semdepth_ros.geometry.window import Window
+from semdepth_ros.training.augmentation import draw_window, widest_window
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.triplets import TripletDataset, labelled_share, open_entry, triplet_source
 
@@ -26,13 +27,18 @@ def ramp_image(camera):
     return np.stack([u, v, np.zeros_like(u)], axis=-1)
 
 
+def images_of(window, image):
+    """What the window makes of one image [H, W, C]."""
+    return window.images(torch.from_numpy(image).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+
+
 @pytest.mark.parametrize('seed', range(6))
 def test_the_windows_camera_is_that_of_the_windows_pixels(seed):
     camera = Camera(96, 64, 60.0, 66.0, 45.0, 30.0)
     window = draw_window(camera, (64, 32), VARIED, np.random.default_rng(seed))
-    pixels, cut = window.image(ramp_image(camera)), window.camera(camera)
+    pixels, cut = images_of(window, ramp_image(camera)), window.camera(camera)
     assert (cut.width, cut.height) == (64, 32) == pixels.shape[1::-1]
-    inner = window.labels(np.ones((64, 96), dtype=np.uint8), padding=0) > 0
+    inner = window.labels(torch.ones(1, 1, 64, 96), padding=0)[0, 0].numpy() > 0
     inner[1:-1, 1:-1] &= inner[:-2, 1:-1] & inner[2:, 1:-1] & inner[1:-1, :-2] & inner[1:-1, 2:]
     inner[[0, -1]] = inner[:, [0, -1]] = False
     u, v = np.meshgrid(np.arange(64), np.arange(32))
@@ -48,14 +54,14 @@ def test_zoom_varies_the_field_of_view_and_padding_is_marked():
     focal = [draw_window(CAMERA, (96, 64), VARIED, np.random.default_rng(i)).camera(CAMERA).fx for i in range(60)]
     assert min(focal) < 66 and max(focal) > 90
     items = [dataset()[i] for i in range(40)]
-    unseen = [item for item in items if not item['seen'].all()]
+    unseen = [item for item in items if not item.seen.all()]
     assert 5 < len(unseen) < 35
-    assert all((item['labels'][~item['seen']] == 255).all() for item in unseen)
+    assert all((item.labels[~item.seen] == 255).all() for item in unseen)
 
 
 def test_padding_repeats_the_edge():
     window = Window(0, 0, 4, 4, content=(4, 4), margins=(0, 0, 1, 3))
-    image = window.image(np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, axis=2))
+    image = images_of(window, np.arange(16, dtype=np.uint8).reshape(4, 4, 1).repeat(3, axis=2))
     assert image.shape == (8, 4, 3)
     assert (image[0] == image[1]).all() and (image[5:] == image[4]).all()
     assert window.camera(Camera(4, 4, 5, 5, 1.5, 1.5)).cy == 2.5
@@ -71,10 +77,10 @@ def test_triplets_warp_onto_each_other_with_true_depth_whatever_was_drawn():
     knobs = replace(VARIED, padded=0.0, zoom=0.8)
     for number in range(6):
         item = dataset(world, (96, 64), knobs)[number]
-        sequence, frame, stride = item['origin'][1:].tolist()
+        sequence, frame, stride = item.origin[1:].tolist()
         window = draw_window_again(number, (96, 64), knobs)
-        depth = torch.from_numpy(window.labels(world[frame].depth))[None, None]
-        images, matrix = item['images'].float() / 255, item['intrinsics'][None]
+        depth = window.labels(torch.from_numpy(world[frame].depth)[None, None], padding=0)
+        images, matrix = item.images.float() / 255, item.intrinsics[None]
         errors = []
         for moved in (0.0, stride * world.step_m):
             transform = torch.eye(4)[None].clone()
@@ -82,7 +88,7 @@ def test_triplets_warp_onto_each_other_with_true_depth_whatever_was_drawn():
             warped, valid = warp(images[None, 2], depth, matrix, matrix, transform)
             errors.append(float(((warped - images[None, 0]).abs() * valid).sum() / valid.sum() / 3))
         assert errors[1] < 0.35 * errors[0]
-        assert item['distance'].tolist() == pytest.approx([0.6, 0.6])
+        assert item.distance.tolist() == pytest.approx([0.6, 0.6])
 
 
 def draw_window_again(number, size, knobs):
@@ -95,28 +101,28 @@ def draw_window_again(number, size, knobs):
 
 def test_a_triplet_is_a_pure_function_of_seed_and_number():
     first, again, other = dataset()[7], dataset()[7], dataset(seed=2)[7]
-    assert all(torch.equal(first[k], again[k]) for k in first if k != 'distance')
-    assert not torch.equal(first['images'], other['images'])
+    assert all(torch.equal(a, b) for a, b in zip(first[:-1], again[:-1]))
+    assert not torch.equal(first.images, other.images)
 
 
 def test_weights_decide_how_often_a_source_is_drawn():
     sources = [triplet_source(DataEntry('a', weight=3), [Corridor(6)]), triplet_source(DataEntry('b'), [Corridor(6)])]
     drawn = TripletDataset(sources, ((32, 32),), Augmentation(), 1, 1, 400)
-    share = np.mean([int(drawn[i]['origin'][0]) == 0 for i in range(400)])
+    share = np.mean([int(drawn[i].origin[0]) == 0 for i in range(400)])
     assert 0.68 < share < 0.82
 
 
 def test_sizes_are_drawn_for_whole_batches():
     sources = [triplet_source(DataEntry('a'), [Corridor(6)])]
     drawn = TripletDataset(sources, ((64, 32), (32, 32)), Augmentation(), 1, step_size=4, length=400)
-    widths = np.array([[drawn[4 * step + i]['images'].shape[-1] for i in range(4)] for step in range(12)])
+    widths = np.array([[drawn[4 * step + i].images.shape[-1] for i in range(4)] for step in range(12)])
     assert (widths == widths[:, :1]).all() and set(widths[:, 0]) == {32, 64}
 
 
 def test_strides_widen_the_baseline():
     item = dataset(strides=(3,))[0]
-    assert item['distance'].tolist() == pytest.approx([1.8, 1.8])
-    assert item['origin'][3] == 3
+    assert item.distance.tolist() == pytest.approx([1.8, 1.8])
+    assert item.origin[3] == 3
 
 
 def test_standing_frames_are_left_out_where_motion_is_known():
@@ -163,7 +169,7 @@ def test_standing_frames_are_left_out_without_reading_images_that_are_not_cached
 
 
 def test_distances_are_nan_without_poses():
-    assert dataset(Corridor(known_poses=False))[0]['distance'].isnan().all()
+    assert dataset(Corridor(known_poses=False))[0].distance.isnan().all()
 
 
 class Labelled(Corridor):
@@ -179,8 +185,8 @@ class Labelled(Corridor):
                          [('true', BUILDING, 1.0), ('noisy', 7, 0.2), ('none', 255, 1.0)])
 def test_labels_are_those_asked_for(labels, expected, confidence):
     item = dataset(Labelled(), knobs=Augmentation(flip=0, shift=0), labels=labels)[0]
-    assert item['labels'][10, 32] == expected
-    assert item['confidence'][10, 32] == pytest.approx(confidence)
+    assert item.labels[10, 32] == expected
+    assert item.confidence[10, 32] == pytest.approx(confidence)
 
 
 @pytest.mark.parametrize('cache', ['ram', 'none'])
@@ -193,7 +199,7 @@ def test_the_share_of_labelled_frames_is_known(cache):
 
 
 def test_missing_labels_are_unlabelled():
-    assert (dataset(labels='noisy')[0]['labels'] == 255).all()
+    assert (dataset(labels='noisy')[0].labels == 255).all()
 
 
 def test_a_sequence_without_camera_is_refused():
@@ -210,9 +216,9 @@ def test_distorted_frames_are_rectified():
             camera = replace(CAMERA, distortion_model='plumb_bob', distortion=(-0.2, 0.0, 0.0, 0.0))
             return replace(super().__getitem__(index), camera=camera)
     plain, straight = (dataset(s, knobs=Augmentation(flip=0, shift=0))[0] for s in (Corridor(), Distorted()))
-    assert torch.equal(plain['intrinsics'], straight['intrinsics'])
-    assert not torch.equal(plain['images'], straight['images'])
-    assert plain['seen'].all()
+    assert torch.equal(plain.intrinsics, straight.intrinsics)
+    assert not torch.equal(plain.images, straight.images)
+    assert plain.seen.all()
 
 
 def test_what_lies_beyond_a_rectified_image_is_not_seen():
@@ -221,8 +227,8 @@ def test_what_lies_beyond_a_rectified_image_is_not_seen():
             camera = replace(CAMERA, distortion_model='plumb_bob', distortion=(0.3, 0.0, 0.0, 0.0))
             return replace(super().__getitem__(index), camera=camera)
     item = dataset(Pincushion(), (96, 64), Augmentation(flip=0, shift=0))[0]
-    assert 0.5 < item['seen'].float().mean() < 0.9 and item['seen'][24, 48]
-    assert torch.equal(item['seen'], item['labels'] != 255)
+    assert 0.5 < item.seen.float().mean() < 0.9 and item.seen[24, 48]
+    assert torch.equal(item.seen, item.labels != 255)
 
 
 def test_a_pattern_opens_every_match_in_order(tmp_path):

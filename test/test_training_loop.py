@@ -1,5 +1,6 @@
 """The training loop: it learns, continues bit for bit, stops where it should, and leaves what it says."""
 import contextlib
+import copy
 import json
 import os
 import signal
@@ -20,15 +21,20 @@ from semdepth_ros.data import write_folder_sequence
 from semdepth_ros.model_file import read_model
 from semdepth_ros.networks import Prediction, build_network, load_network
 from semdepth_ros.networks.probes import make_probes
-from semdepth_ros.training import objective, trainer
+from semdepth_ros.training import trainer
+from semdepth_ros.training.batch import TripletBatch, collate
 from semdepth_ros.training.checkpoint import CheckpointError, NonFiniteLossError
 from semdepth_ros.training.export import export_model
-from semdepth_ros.training.recipe import LossWeights, Optimisation, RecipeError
-from semdepth_ros.training.optimisation import WeightAverage, build_optimiser, freeze_untrained, learning_rate
+from semdepth_ros.training.objective import Losses, joint_losses
+from semdepth_ros.training.recipe import Optimisation, RecipeError
+from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_untrained, learning_rate,
+                                                set_learning_rate)
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.trainer import ahead, build_fabric, step_seed, train
+from semdepth_ros.training.terms import velocity
 from semdepth_ros.training.triplets import TripletDataset, triplet_source
-from torch.utils.data import default_collate, get_worker_info
+from semdepth_ros.training.view import View, image_pairs
+from torch.utils.data import get_worker_info
 
 TINY = {
     'architecture': {'encoder': 'small', 'initial_depth': 10.0}, 'focal_px': 60, 'sizes': [[64, 32], [32, 32]],
@@ -126,7 +132,8 @@ def test_resuming_with_another_number_of_processes_is_refused(tmp_path):
 def test_a_checkpoint_of_before_some_keys_were_kept_is_resumed(tmp_path):
     run(tmp_path, stop_at=1)
     recipe = recipe_from(TINY).as_dict()
-    del recipe['losses']['auto_mask'], recipe['channels_last']
+    recipe['losses'] = {'photometric': 1.0, 'smoothness': 1e-3, 'velocity': 0.05, 'semantic': 0.3, 'class_weights': {}}
+    del recipe['channels_last']
     changed_checkpoint(tmp_path, processes=None, recipe=recipe)
     assert run(tmp_path, resume=True, stop_at=2).step == 2
     changed_checkpoint(tmp_path, recipe=recipe | {'batch': 0})
@@ -166,9 +173,9 @@ def test_a_broken_save_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
 def test_ctrl_c_saves_between_steps_and_the_run_continues(tmp_path, monkeypatch):
     original = trainer.joint_losses
 
-    def interrupting(*arguments):
+    def interrupting(*arguments, **more):
         signal.raise_signal(signal.SIGINT)
-        return original(*arguments)
+        return original(*arguments, **more)
     monkeypatch.setattr(trainer, 'joint_losses', interrupting)
     result = run(tmp_path)
     assert (result.interrupted, result.step) == (True, 1)
@@ -197,7 +204,7 @@ def test_a_ctrl_c_after_the_step_was_looked_at_ends_the_next_one_and_saves_it(tm
 
 
 def test_a_second_ctrl_c_acts_at_once(tmp_path, monkeypatch):
-    def twice(*arguments):
+    def twice(*arguments, **more):
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
     monkeypatch.setattr(trainer, 'joint_losses', twice)
@@ -214,7 +221,7 @@ def test_training_runs_in_a_thread_where_signals_cannot_be_caught(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_stops_with_its_batch_saved(tmp_path, monkeypatch):
-    monkeypatch.setattr(objective, 'velocity_loss', lambda translation, distance: translation.sum() * float('nan'))
+    monkeypatch.setattr(velocity, 'velocity_loss', lambda translation, distance: translation.sum() * float('nan'))
     with pytest.raises(NonFiniteLossError, match='loss is nan at step 0: the batch is in .*nonfinite_step_0') as error:
         run(tmp_path)
     batch = load_file(tmp_path / 'nonfinite_step_0.safetensors')
@@ -226,9 +233,9 @@ def broken_gradients(monkeypatch, steps=10 ** 6):
     """Give the first steps a finite loss whose gradient is NaN."""
     original, left = trainer.joint_losses, [steps]
 
-    def broken(prediction, *arguments):
-        losses, left[0] = original(prediction, *arguments), left[0] - 1
-        infinite_slope = (prediction.extras['translation'] * 0).sum().sqrt()
+    def broken(view, *arguments, **more):
+        losses, left[0] = original(view, *arguments, **more), left[0] - 1
+        infinite_slope = (view.prediction.extras['translation'] * 0).sum().sqrt()
         return losses if left[0] < 0 else losses | {'total': losses['total'] + infinite_slope}
     monkeypatch.setattr(trainer, 'joint_losses', broken)
 
@@ -276,8 +283,8 @@ from test_training_loop import TINY, build_network, corridor, recipe_from, train
 recipe = recipe_from(TINY)
 fabric = trainer.build_fabric(recipe, 'cpu', 2, strategy='ddp')
 original, nan = trainer.joint_losses, float('nan')
-def broken(*arguments):
-    losses = original(*arguments)
+def broken(*arguments, **more):
+    losses = original(*arguments, **more)
     return losses | {{'total': losses['total'] * (nan if fabric.global_rank else 1)}}
 trainer.joint_losses = broken
 try:
@@ -363,49 +370,109 @@ def test_learning_rate_falls_at_milestones():
     assert rates == pytest.approx([0.5, 1, 0.1, 0.1, 0.01, 0.01])
 
 
-def test_no_term_counts_what_is_not_seen():
-    item = {'images': torch.rand(1, 3, 3, 64, 64), 'seen': torch.ones(1, 64, 64, dtype=torch.bool)}
-    item['seen'][:, :, 40:] = False
-    weights = LossWeights(photometric=0, velocity=0, semantic=0, smoothness=1)
-    values = []
+def made_batch(**fields):
+    """One triplet of 64x64 noise with everything that a term may look at."""
+    generator = torch.Generator().manual_seed(1)
+    whole = TripletBatch(
+        images=torch.randint(256, (1, 3, 3, 64, 64), dtype=torch.uint8, generator=generator),
+        intrinsics=torch.tensor([[[60.0, 0, 31.5], [0, 60, 31.5], [0, 0, 1]]]), distance=torch.tensor([[0.5, 0.6]]),
+        labels=torch.randint(19, (1, 64, 64), dtype=torch.uint8, generator=generator),
+        confidence=torch.ones(1, 64, 64), seen=torch.ones(1, 64, 64, dtype=torch.bool), colour=torch.zeros(1, 7),
+        origin=torch.zeros(1, 4, dtype=torch.int64), depth=torch.rand(1, 64, 64, generator=generator) * 40 + 1)
+    return whole._replace(**fields)
+
+
+OFF = {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}
+
+
+def losses_of(weights):
+    return recipe_from(TINY | {'losses': OFF | weights}).losses
+
+
+def test_smoothness_does_not_count_what_is_not_seen():
+    seen = torch.ones(1, 64, 64, dtype=torch.bool)
+    seen[:, :, 40:] = False
+    batch, values = made_batch(seen=seen), []
     for beyond in (0.1, 0.9):
         disparities = tuple(torch.rand(1, 1, 64 // 2 ** s, 64 // 2 ** s, generator=torch.manual_seed(s))
                             for s in range(4))
         for s, disparity in enumerate(disparities):
             disparity[..., 40 // 2 ** s:] = beyond
-        prediction = Prediction(disparities, torch.zeros(1, 19, 64, 64), {})
-        values.append(objective.joint_losses(prediction, item['images'], item, weights, (0.1, 100.0), 60)['total'])
+        view = View(Prediction(disparities, torch.zeros(1, 19, 64, 64), {}), batch, batch.images / 255, (0.1, 100.0), 60)
+        values.append(joint_losses(view, losses_of({'smoothness': 1}))['total'])
     torch.testing.assert_close(*values)
 
 
-OFF = {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}
+def test_a_term_counts_from_its_step_on_and_is_computed_before_only_where_asked(tmp_path):
+    batch, network = made_batch(), build_network({'encoder': 'small'})
+    images = batch.images / 255
+    prediction = network.eval()(images[:, 0], pairs=image_pairs(images))
+    losses = losses_of({'semantic': 1, 'velocity': {'weight': 2, 'start': 3}})
+    early, late = (View(prediction, batch, images, (0.1, 100.0), 60, step) for step in (2, 3))
+    assert set(joint_losses(early, losses)) == {'total', 'semantic'}
+    assert joint_losses(early, losses, every=True)['velocity'] == 0
+    assert joint_losses(late, losses)['velocity'] > 0
 
 
 @pytest.mark.parametrize('encoder', ['small', 'resnet18'])
 @pytest.mark.parametrize('change', [
     {}, {'losses': {'semantic': 0}}, {'scales': 1}, {'scales': 2, 'losses': {'velocity': 0}},
     {'losses': {'photometric': 0, 'smoothness': 0}}, {'losses': OFF | {'velocity': 1}},
-    {'losses': OFF | {'smoothness': 1}}, {'losses': OFF | {'semantic': 1}}])
+    {'losses': OFF | {'smoothness': 1}}, {'losses': OFF | {'semantic': 1}}, {'losses': OFF | {'depth': 1}},
+    {'losses': OFF | {'semantic': 1, 'depth': {'weight': 1, 'start': 2}}}])
 def test_exactly_what_the_loss_reaches_is_trained(encoder, change):
     recipe = recipe_from(TINY | {'architecture': {'encoder': encoder}, 'sizes': [[64, 64]]} | change)
     network = build_network(recipe.architecture).train()
     network.returned_scales = recipe.scales
-    freeze_untrained(network, recipe.losses, recipe.scales)
-    source = triplet_source(recipe.data[0], [Corridor(4)])
-    dataset = TripletDataset([source], recipe.sizes, recipe.augmentation, 1, 2, 2)
-    batch = default_collate([dataset[0], dataset[1]])
-    images = batch['images'].float() / 255
-    prediction = network(images[:, 0], pairs=objective.image_pairs(images))
-    objective.joint_losses(prediction, images, batch, recipe.losses, (0.1, 100.0), recipe.focal_px)['total'].backward()
-    reached = {name for name, p in network.named_parameters() if p.grad is not None}
+    everything = copy.deepcopy(network)
+    freeze_untrained(network, recipe.losses, recipe.sizes[0], recipe.focal_px)
+    source = triplet_source(recipe.data[0], [Corridor(4)], keep_depth=True)
+    dataset = TripletDataset([source], recipe.sizes, recipe.augmentation, 1, 2, 2, frozenset({'depth'}))
+    batch = collate([dataset[0], dataset[1]])
+    images = batch.images / 255
+    prediction = everything(images[:, 0], pairs=image_pairs(images))
+    view = View(prediction, batch, images, (0.1, 100.0), recipe.focal_px, step=10)
+    joint_losses(view, recipe.losses)['total'].backward()
+    reached = {name for name, p in everything.named_parameters() if p.grad is not None}
     assert reached == {name for name, p in network.named_parameters() if p.requires_grad}
 
 
-def test_only_kernels_decay():
-    network = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 3), torch.nn.BatchNorm2d(2))
-    kernels, others = build_optimiser(network, Optimisation(weight_decay=0.3)).param_groups
-    assert (len(kernels['params']), kernels['weight_decay']) == (1, 0.3)
-    assert (len(others['params']), others['weight_decay']) == (3, 0)
+def test_what_is_already_frozen_stays_so_and_trying_changes_neither_weights_nor_the_next_draw():
+    network = build_network({'encoder': 'small'})
+    network.encoder.stem.requires_grad_(False)
+    before = copy.deepcopy(network.state_dict())
+    torch.manual_seed(5)
+    freeze_untrained(network, Losses(), (64, 64), 60.0)
+    assert torch.rand(1) == torch.rand(1, generator=torch.manual_seed(5))
+    assert same(dict(network.state_dict()), dict(before))
+    assert not any(p.requires_grad for p in network.encoder.stem.parameters())
+    assert all(p.requires_grad for p in network.encoder.stages.parameters())
+
+
+def test_only_kernels_decay_and_the_encoder_learns_at_its_share():
+    network = build_network({'encoder': 'small'})
+    optimiser = build_optimiser(network, Optimisation(weight_decay=0.3, encoder_rate=0.1))
+    set_learning_rate(optimiser, 2.0)
+    encoder = {id(p) for p in network.encoder.parameters()}
+    seen = 0
+    for group in optimiser.param_groups:
+        for p in group['params']:
+            assert group['weight_decay'] == (0.3 if p.dim() > 1 else 0)
+            assert group['lr'] == pytest.approx(0.2 if id(p) in encoder else 2.0)
+            seen += 1
+    assert seen == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize('ema', [0.0, 0.9])
+def test_a_frozen_norm_keeps_its_statistics_and_weights_through_training_and_validation(tmp_path, ema):
+    recipe = TINY | {'validation': [{'source': 'corridor'}], 'validate_every': 1, 'steps': 3,
+                     'optimisation': {'freeze_encoder_norm': True, 'ema': ema}}
+    torch.manual_seed(1)
+    fresh = {n: v.clone() for n, v in build_network(recipe['architecture']).encoder.state_dict().items()}
+    trained = run(tmp_path, recipe).network.encoder
+    norms = [n for n, m in trained.named_modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    changed = {n for n, v in trained.state_dict().items() if not torch.equal(v, fresh[n])}
+    assert norms and changed and not any(n.rpartition('.')[0] in norms for n in changed)
 
 
 def test_averaged_weights_follow_their_formula():

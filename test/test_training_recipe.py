@@ -6,6 +6,7 @@ from semdepth_ros.networks.architecture import BASE, complete
 from semdepth_ros.training.optimisation import learning_rate
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.recipe_file import find_recipe, read_recipe, recipe_from
+from semdepth_ros.training.terms import Weighted
 
 SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
 
@@ -23,7 +24,7 @@ def test_the_base_systems_recipe_is_the_published_one():
     assert [learning_rate(optimisation, step, recipe.steps) for step in (0, 15 * epoch - 1, 15 * epoch)] == [
         1e-4, 1e-4, pytest.approx(1e-5)]
     assert (optimisation.optimiser, optimisation.weight_decay, optimisation.clip_norm) == ('adam', 0, 0)
-    assert (recipe.losses.velocity, recipe.losses.semantic, recipe.losses.smoothness) == (0, 0, 1e-3)
+    assert [getattr(recipe.losses, name).weight for name in ('velocity', 'semantic', 'smoothness')] == [0, 0, 1e-3]
     assert recipe.augmentation == Augmentation()
     assert complete(recipe.architecture) == BASE | {'pretrained': 'resnet18.safetensors'}
 
@@ -43,14 +44,36 @@ def test_a_recipe_survives_being_written_as_yaml(tmp_path):
 
 def test_what_is_not_said_has_the_base_systems_values():
     recipe = recipe_from(SMALL)
-    assert (recipe.losses.photometric, recipe.losses.smoothness, recipe.scales) == (1.0, 1e-3, 4)
-    assert recipe.losses.auto_mask and recipe.optimisation.learning_rate == 1e-4
+    assert (recipe.losses.photometric.weight, recipe.losses.smoothness.weight, recipe.scales) == (1.0, 1e-3, 4)
+    assert recipe.losses.photometric.auto_mask and recipe.optimisation.learning_rate == 1e-4
 
 
 def test_settings_replace_values_by_dotted_key(tmp_path):
     (tmp_path / 'r.yaml').write_text(yaml.safe_dump(SMALL))
     recipe = read_recipe(tmp_path / 'r.yaml', {'losses.velocity': 2, 'steps': 7})
-    assert (recipe.losses.velocity, recipe.steps) == (2.0, 7)
+    assert (recipe.losses.velocity.weight, recipe.steps) == (2.0, 7)
+
+
+@pytest.mark.parametrize('written', [
+    {'photometric': 2, 'auto_mask': False, 'class_weights': {'road': 3}},
+    {'photometric': {'weight': 2, 'auto_mask': False}, 'semantic': {'class_weights': {'road': 3}}}])
+def test_a_terms_settings_stand_in_it_or_beside_its_weight(written):
+    losses = recipe_from(SMALL | {'losses': written}).losses
+    assert (losses.photometric.weight, losses.photometric.auto_mask) == (2.0, False)
+    assert (losses.semantic.weight, losses.semantic.class_weights) == (0.3, {'road': 3})
+
+
+def test_a_weight_that_is_replaced_keeps_the_terms_other_settings(tmp_path):
+    (tmp_path / 'r.yaml').write_text(yaml.safe_dump(SMALL | {'losses': {
+        'depth': {'weight': 1, 'sky': 0.1}, 'velocity': 1}}))
+    losses = read_recipe(tmp_path / 'r.yaml', {'losses.depth': 2, 'losses.velocity.start': 5}).losses
+    assert (losses.depth.weight, losses.depth.sky) == (2.0, 0.1)
+    assert (losses.velocity.weight, losses.velocity.start) == (1.0, 5)
+
+
+def test_a_terms_weight_starts_late_and_rises_along_a_line():
+    term = Weighted(weight=2.0, start=10, ramp=3)
+    assert [term.weight_at(step) for step in (0, 9, 10, 11, 12, 13, 99)] == [0, 0, 0.5, 1, 1.5, 2, 2]
 
 
 @pytest.mark.parametrize('labels, meant', [(True, 'true'), ('noisy', 'noisy'), (None, 'none'), ('none', 'none')])
@@ -83,9 +106,13 @@ def test_yaml_words_for_labels_are_understood(labels, meant):
     ({'workers': -1}, 'workers is -1'),
     ({'validation_frames': -3}, 'validation_frames is -3'),
     ({'focal_px': float('inf')}, 'focal_px is inf'),
-    ({'losses': {'photometric': -1}}, 'recipe.losses: photometric is -1.0, expected at least 0'),
-    ({'losses': {'velocity': float('nan')}}, 'velocity is nan'),
-    ({'losses': {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}}, 'are all 0, expected one'),
+    ({'losses': {'photometric': -1}}, 'recipe.losses.photometric: weight is -1.0, expected at least 0'),
+    ({'losses': {'velocity': float('nan')}}, 'velocity: weight is nan'),
+    ({'losses': {'depth': {'wait': 1}}}, "recipe.losses.depth has unknown key 'wait', expected one of \\[.*'weight'"),
+    ({'losses': {'depth': {'weight': 1, 'sky_m': 0}}}, 'sky_m is 0.0, expected a positive number'),
+    ({'losses': {'depth': {'nearest_m': 200}}}, 'nearest_m is 200.0, expected less than farthest_m, 120.0'),
+    ({'losses': {'depth': 'much'}}, "recipe.losses.depth.weight is 'much', expected a number"),
+    ({'losses': {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}}, 'are all 0 at the first step, expected'),
     ({'losses': {'label_smoothing': 2}}, 'label_smoothing is 2.0, expected 0 to 1'),
     ({'losses': {'class_weights': {'road': 'much'}}}, "class_weights gives road 'much', expected a number"),
     ({'optimisation': {'clip_norm': -1}}, 'clip_norm is -1.0'),

@@ -1,7 +1,7 @@
 """How a camera's image becomes the network's input: aspect kept, focal length known, the surplus padded."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.geometry.window import Window, resized
 
 if TYPE_CHECKING:
     from semdepth_ros.model_file import InputRule
@@ -68,8 +69,13 @@ class InputGeometry:
         if self.source is None:
             return None
         pinhole = self.source.rectified() if self.rectify else self.source
-        scaled = pinhole.scaled(self.content_width, self.content_height)
-        return scaled.cropped(-self.left, -self.top, self.width, self.height)
+        return self.window.camera(pinhole)
+
+    @property
+    def window(self) -> Window:
+        """The whole image as the window that becomes the input."""
+        return Window(0, 0, self.source_width, self.source_height, (self.content_width, self.content_height),
+                      self.padding)
 
     @property
     def output_camera(self) -> Camera | None:
@@ -95,13 +101,11 @@ class InputGeometry:
         if image.shape[-2:] != (self.source_height, self.source_width):
             raise ValueError(f'image is {image.shape[-1]}x{image.shape[-2]}, '
                              f'expected {self.source_width}x{self.source_height}')
-        size = (self.content_height, self.content_width)
-        if size != tuple(image.shape[-2:]):
-            image = F.interpolate(image, size, mode='bilinear', antialias=True, align_corners=False)
-        if self.rectifies:
-            grid = self._grid_on(image.device).expand(len(image), -1, -1, -1)
-            return F.grid_sample(image.float(), grid, mode='bilinear', padding_mode='border', align_corners=True)
-        return _repeat_edges(image, self.padding)
+        if not self.rectifies:
+            return self.window.images(image)
+        image = replace(self.window, margins=(0, 0, 0, 0)).images(image)
+        grid = self._grid_on(image.device).expand(len(image), -1, -1, -1)
+        return F.grid_sample(image.float(), grid, mode='bilinear', padding_mode='border', align_corners=True)
 
     def from_network(self, output: torch.Tensor, mode: str = 'bilinear') -> torch.Tensor:
         """Cut the padding off and resize to the source's size.
@@ -189,21 +193,6 @@ def input_geometry(camera: Camera | tuple[int, int], rule: InputRule, rectify: b
                          content_width, content_height, rectify)
 
 
-def resized(tensor: torch.Tensor, width: int, height: int, mode: str) -> torch.Tensor:
-    """Resize [B, C, H, W] with half-pixel centres, 'bilinear' or 'nearest'."""
-    if tuple(tensor.shape[-2:]) == (height, width):
-        return tensor
-    if mode == 'nearest':
-        rows, columns = (_nearest(size, wanted, tensor.device) for size, wanted in zip(tensor.shape[-2:], (height, width)))
-        return tensor.index_select(-1, columns).index_select(-2, rows)
-    return F.interpolate(tensor, (height, width), mode=mode, align_corners=False)
-
-
-def _nearest(size: int, wanted: int, device: torch.device) -> torch.Tensor:
-    """Return the index of the pixel under the centre of each wanted one."""
-    return torch.div(torch.arange(wanted, device=device) * (2 * size) + size, 2 * wanted, rounding_mode='floor')
-
-
 def _sizes(rule: InputRule) -> list[tuple[int, int]]:
     blocks = rule.pixels // rule.multiple ** 2
     if blocks < 1:
@@ -231,16 +220,3 @@ def _centring(axis: float, size: int, content: int, room: int) -> int:
     """Return where content starts in room so that the optical axis comes as near the middle as it can."""
     place = (axis + 0.5) * content / size
     return int(np.clip(round(room / 2 - place), 0, room - content))
-
-
-def _repeat_edges(image: torch.Tensor, padding: tuple[int, int, int, int]) -> torch.Tensor:
-    if not any(padding):
-        return image
-    if image.is_floating_point():
-        return F.pad(image, padding, mode='replicate')
-    rows, columns = _edge_indices(image.shape[-2], padding[2:]), _edge_indices(image.shape[-1], padding[:2])
-    return image[..., rows.to(image.device)[:, None], columns.to(image.device)]
-
-
-def _edge_indices(size: int, padding: tuple[int, int]) -> torch.Tensor:
-    return torch.arange(-padding[0], size + padding[1]).clamp_(0, size - 1)

@@ -3,12 +3,12 @@ from semdepth_ros.networks.architecture import build_network
 from semdepth_ros.networks.folding import fold_batch_norm
 from semdepth_ros.networks.joint import JointNetwork
 from semdepth_ros.networks.loading import load_network, network_of, save_network
-from semdepth_ros.networks.prediction import Prediction, depth_to_disparity, disparity_to_depth
+from semdepth_ros.networks.prediction import Prediction, depth_to_disparity, disparity_to_depth, inverse_depth
 from semdepth_ros.networks.probes import check_probes, make_probes
 from semdepth_ros.networks.published_weights import load_monodepth2_depth, load_monodepth2_pose, load_resnet18
 
 __all__ = [
     'JointNetwork', 'Prediction', 'build_network', 'check_probes', 'depth_to_disparity', 'disparity_to_depth',
-    'fold_batch_norm', 'load_monodepth2_depth', 'load_monodepth2_pose', 'load_network', 'load_resnet18', 'make_probes',
-    'network_of', 'save_network',
+    'fold_batch_norm', 'inverse_depth', 'load_monodepth2_depth', 'load_monodepth2_pose', 'load_network',
+    'load_resnet18', 'make_probes', 'network_of', 'save_network',
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -31,6 +32,20 @@ def disparity_to_depth(disparity: Tensor, min_m: float, max_m: float) -> Tensor:
     Godard et al. 2019, section 3.1 and its released code.
     """
     return 1 / (1 / max_m + (1 / min_m - 1 / max_m) * disparity)
+
+
+def inverse_depth(disparities: tuple[Tensor, ...], min_m: float, max_m: float) -> tuple[Tensor, Tensor]:
+    """Return the finest inverse canonical depth [1/m], and how far the next scale's depth is from it: |ln d0 - ln d1|.
+
+    Both are [B, 1, H, W], single precision. The second is what sigma is made from: relative sigma = floor + gain times
+    it (form ours).
+    """
+    least, span = 1 / max_m, 1 / min_m - 1 / max_m
+    fine = least + span * disparities[0].float()
+    coarse = least + span * disparities[1].float()
+    if coarse.shape != fine.shape:
+        coarse = F.interpolate(coarse, fine.shape[-2:], mode='bilinear', align_corners=False)
+    return fine, (fine / coarse).log_().abs_()
 
 
 def depth_to_disparity(depth: float, min_m: float, max_m: float) -> float:

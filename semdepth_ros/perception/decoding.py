@@ -10,7 +10,7 @@ from torch import Tensor
 from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.geometry.input_geometry import InputGeometry, resized
 from semdepth_ros.model_file import ModelCard
-from semdepth_ros.networks import Prediction
+from semdepth_ros.networks import Prediction, inverse_depth
 
 # What may change from frame to frame, as a float32 tensor in this order.
 SETTINGS = ('depth_multiplier', 'sigma_floor', 'sigma_gain', 'max_range_m')
@@ -36,8 +36,7 @@ class Decoder:
 
     def __init__(self, geometry: InputGeometry, card: ModelCard, width: int, height: int, device: torch.device):
         self.geometry, self.width, self.height = geometry, width, height
-        nearest, farthest = card.depth_range_m
-        self.least_inverse, self.inverse_span = 1 / farthest, 1 / nearest - 1 / farthest
+        self.depth_range_m = card.depth_range_m
         ids = [c.train_id for c in card.classes]
         # As long as there are indices in uint8: where a score is not a number, neither is the index one of a class.
         table = torch.tensor(ids + [UNLABELLED] * (256 - len(ids)), dtype=torch.uint8, device=device)
@@ -49,8 +48,7 @@ class Decoder:
         """Decode a prediction of one image.
 
         Inverse depth is interpolated: that of a plane is linear over the image. Labels and confidence take the nearest
-        network pixel. sigma = depth * (floor + gain * |ln d0 - ln d1|), of the depths of the two finest scales (form
-        ours).
+        network pixel. sigma = depth * (floor + gain * |ln d0 - ln d1|), see networks.inverse_depth.
 
         :param settings: float32 [4], see SETTINGS
         :param into: where the outputs are written
@@ -59,9 +57,9 @@ class Decoder:
         labels, confidence = self._classes(prediction.logits)
         into.labels.copy_(labels)
         into.confidence.copy_(confidence)
-        inverse, relative = self._inverse_depth(prediction.disparities, floor, gain)
+        inverse, disagreement = inverse_depth(prediction.disparities, *self.depth_range_m)
         self._enlarge(inverse, into.depth)
-        self._enlarge(relative, into.sigma)
+        self._enlarge(floor + gain * disagreement, into.sigma)
         torch.div(multiplier, into.depth, out=into.depth)
         into.sigma.mul_(into.depth)
         within = into.depth <= max_range
@@ -76,13 +74,6 @@ class Decoder:
             into.sigma.masked_fill_(self.unseen, torch.nan)
             into.labels.masked_fill_(self.unseen, UNLABELLED)
             into.confidence.masked_fill_(self.unseen, 0)
-
-    def _inverse_depth(self, disparities: tuple[Tensor, ...], floor: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        """Return inverse canonical depth [1/m] and relative sigma, both [1, 1, h, w] float32, as the network sees them."""
-        fine = self.least_inverse + self.inverse_span * disparities[0].float()
-        coarse = self.least_inverse + self.inverse_span * disparities[1].float()
-        coarse = resized(coarse, self.geometry.width, self.geometry.height, 'bilinear')
-        return fine, floor + gain * (fine / coarse).log_().abs_()
 
     def _classes(self, logits: Tensor) -> tuple[Tensor, Tensor]:
         """Return train ids and 255 x probability, both uint8 [H, W]; unlabelled and 0 where a score is not a number."""

@@ -2,60 +2,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import cv2
 import numpy as np
 
-from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.geometry.window import Window
 from semdepth_ros.training.recipe import Augmentation
-
-
-@dataclass(frozen=True)
-class Window:
-    """The part of an image that becomes the network's input, the padding around it, and whether all is mirrored.
-
-    :param left, top, width, height: the part [px of the image]
-    :param content: what it is resized to (width, height) [px of the input]
-    :param margins: padding around that (left, right, top, bottom) [px of the input]
-    """
-
-    left: int
-    top: int
-    width: int
-    height: int
-    content: tuple[int, int]
-    margins: tuple[int, int, int, int] = (0, 0, 0, 0)
-    flip: bool = False
-
-    def image(self, image: np.ndarray) -> np.ndarray:
-        """Return the input [H, W, C] of an image; padding repeats its edges."""
-        shrinks = self.width > self.content[0]
-        resized = cv2.resize(self._part(image), self.content,
-                             interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return self._finished(resized, borderType=cv2.BORDER_REPLICATE)
-
-    def labels(self, labels: np.ndarray, padding: float = UNLABELLED) -> np.ndarray:
-        """Return the input [H, W] of labels, or of depth: every pixel takes the nearest, none are mixed."""
-        resized = cv2.resize(self._part(labels), self.content, interpolation=cv2.INTER_NEAREST_EXACT)
-        return self._finished(resized, borderType=cv2.BORDER_CONSTANT, value=padding)
-
-    def camera(self, camera: Camera) -> Camera:
-        """Return the camera of the input."""
-        left, right, top, bottom = self.margins
-        width, height = self.content
-        resized = camera.cropped(self.left, self.top, self.width, self.height).scaled(width, height)
-        padded = resized.cropped(-left, -top, left + width + right, top + height + bottom)
-        return padded.mirrored() if self.flip else padded
-
-    def _part(self, image: np.ndarray) -> np.ndarray:
-        return image[self.top:self.top + self.height, self.left:self.left + self.width]
-
-    def _finished(self, resized: np.ndarray, **border) -> np.ndarray:
-        left, right, top, bottom = self.margins
-        padded = cv2.copyMakeBorder(resized, top, bottom, left, right, **border)
-        return np.ascontiguousarray(padded[:, ::-1] if self.flip else padded)
 
 
 def widest_window(camera: Camera, size: tuple[int, int], stretch: float = 1.0, zoom: float = 1.0,

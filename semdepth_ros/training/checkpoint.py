@@ -11,6 +11,7 @@ from lightning.fabric import Fabric
 from safetensors.torch import save_file
 from torch import Tensor
 
+from semdepth_ros.training.batch import TripletBatch
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.recipe_file import recipe_from
 
@@ -68,14 +69,15 @@ def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe:
     state |= kept
 
 
-def save_broken_batch(fabric: Fabric, folder: Path, step: int, batch: dict[str, Tensor], losses: dict[str, Tensor]
+def save_broken_batch(fabric: Fabric, folder: Path, step: int, batch: TripletBatch, losses: dict[str, Tensor]
                       ) -> Path:
     """Write every process's batch of a step that was not finite, for inspection; return this one's path."""
     process = f'_process_{fabric.global_rank}' if fabric.world_size > 1 else ''
     path = folder / f'nonfinite_step_{step}{process}.safetensors'
     folder.mkdir(parents=True, exist_ok=True)
     values = {name: str(float(value.detach())) for name, value in losses.items()}
-    save_file({name: value.detach().cpu().contiguous() for name, value in batch.items()}, path,
+    tensors = {name: value.detach().cpu().contiguous() for name, value in batch._asdict().items() if value is not None}
+    save_file(tensors, path,
               metadata={'step': str(step), 'losses': json.dumps(values)})
     fabric.barrier()
     return path

@@ -9,30 +9,58 @@ import torch
 from torch import nn
 
 from semdepth_ros.networks import JointNetwork
-from semdepth_ros.training.recipe import LossWeights, Optimisation
+from semdepth_ros.training.batch import TripletBatch
+from semdepth_ros.training.objective import Losses, terms_of
+from semdepth_ros.training.recipe import Optimisation
+from semdepth_ros.training.terms import TERMS
+from semdepth_ros.training.view import View, image_pairs
 
 OPTIMISER_CLASSES = {'adam': torch.optim.Adam, 'adamw': torch.optim.AdamW}
 
 
-def freeze_untrained(network: JointNetwork, losses: LossWeights, scales: int) -> None:
-    """Switch off the gradients of the parts that no term of the loss reaches.
+def freeze_untrained(network: JointNetwork, losses: Losses, size: tuple[int, int], focal_px: float) -> None:
+    """Switch off the gradients of the parameters that no term of the objective ever reaches.
 
-    DistributedDataParallel waits for the gradient of every part that has not said so.
+    DistributedDataParallel waits for the gradient of every parameter that has not said so. Reached means that autograd
+    returns a gradient, whatever its value: a gate that starts at 0 still trains what lies behind it.
+
+    :param network: left as it was but for `requires_grad`
+    :param size: of the images that are tried (width, height) [px]
     """
-    decoder, depth = network.depth_decoder, losses.photometric or losses.smoothness
-    reached = {network.encoder: depth or losses.semantic, network.semantic_decoder: losses.semantic, decoder: depth,
-               network.guidance: depth, network.pose_network: losses.photometric or losses.velocity}
-    for part, is_reached in reached.items():
-        part.requires_grad_(bool(is_reached))
-    decoder.heads[max(scales, decoder.fewest_heads):].requires_grad_(False)
+    parameters = {name: p for name, p in network.named_parameters() if p.requires_grad}
+    tried = copy.deepcopy(network).train()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        batch = _made_up_batch(size, network.architecture['classes'])
+        images = torch.rand(batch.images.shape)
+        prediction = tried(images[:, 0], pairs=image_pairs(images))
+        view = View(prediction, batch, images, tuple(network.architecture['depth_range']), focal_px)
+        total = sum(TERMS[name].function(view, settings) for name, settings in terms_of(losses).items())
+    values = [p for name, p in tried.named_parameters() if name in parameters]
+    gradients = torch.autograd.grad(total, values, allow_unused=True)
+    for parameter, gradient in zip(parameters.values(), gradients):
+        parameter.requires_grad_(gradient is not None)
 
 
-def build_optimiser(network: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:
-    """Return the optimiser; biases and normalisation have no weight decay."""
-    kernels = [p for p in network.parameters() if p.dim() > 1]
-    others = [p for p in network.parameters() if p.dim() <= 1]
-    groups = [{'params': kernels, 'weight_decay': settings.weight_decay}, {'params': others, 'weight_decay': 0.0}]
-    return OPTIMISER_CLASSES[settings.optimiser](groups, lr=settings.learning_rate)
+def freeze_norm(encoder: nn.Module) -> None:
+    """Keep the encoder's batch normalisation as it is, in this training step and until train() is called again."""
+    for module in encoder.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval().requires_grad_(False)
+
+
+def build_optimiser(network: JointNetwork, settings: Optimisation) -> torch.optim.Optimizer:
+    """Return the optimiser, of parameters that are trained; biases and normalisation have no weight decay.
+
+    Each group's `share` is the part of the learning rate that it gets (see set_learning_rate).
+    """
+    encoder, groups = {id(p) for p in network.encoder.parameters()}, []
+    shares = {id(p): settings.encoder_rate if id(p) in encoder else 1.0 for p in network.parameters()}
+    for share in dict.fromkeys(shares.values()):
+        trained = [p for p in network.parameters() if p.requires_grad and shares[id(p)] == share]
+        groups += [{'params': [p for p in trained if p.dim() > 1], 'weight_decay': settings.weight_decay, 'share': share},
+                   {'params': [p for p in trained if p.dim() <= 1], 'weight_decay': 0.0, 'share': share}]
+    return OPTIMISER_CLASSES[settings.optimiser]([g for g in groups if g['params']], lr=settings.learning_rate)
 
 
 def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
@@ -50,9 +78,22 @@ def learning_rate(settings: Optimisation, step: int, steps: int) -> float:
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every parameter group this learning rate."""
+    """Give every parameter group its share of this learning rate."""
     for group in optimiser.param_groups:
-        group['lr'] = rate
+        group['lr'] = rate * group['share']
+
+
+def _made_up_batch(size: tuple[int, int], classes: int) -> TripletBatch:
+    """Return two triplets of noise that have everything a term may ask for: labels, travel, depth near, far and sky."""
+    width, height = size
+    depth = torch.rand(2, height, width) * 50 + 1
+    depth[:, :height // 4] = torch.inf
+    matrix = torch.tensor([[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]])
+    return TripletBatch(
+        images=torch.zeros(2, 3, 3, height, width, dtype=torch.uint8), intrinsics=matrix.expand(2, 3, 3),
+        distance=torch.ones(2, 2), labels=torch.randint(classes, (2, height, width), dtype=torch.uint8),
+        confidence=torch.ones(2, height, width), seen=torch.ones(2, height, width, dtype=torch.bool),
+        colour=torch.zeros(2, 1), origin=torch.zeros(2, 4, dtype=torch.int64), depth=depth)
 
 
 class WeightAverage:

@@ -5,37 +5,15 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.networks.architecture import least_side
+from semdepth_ros.training.checks import RecipeError, between, one_of, positive
+from semdepth_ros.training.objective import Losses
 
 LABELS = ('true', 'noisy', 'none')
 CACHES = ('ram', 'none')
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 OPTIMISERS = ('adam', 'adamw')
 SCHEDULES = ('cosine', 'steps')
-
-
-class RecipeError(ValueError):
-    """A recipe that cannot be followed; the message is one line."""
-
-
-def _one_of(name: str, value: Any, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise RecipeError(f'{name} is {value!r}, expected one of {list(allowed)}')
-
-
-def _positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise RecipeError(f'{name} is {value}, expected a positive number')
-
-
-def _between(settings: Any, low: float, high: float, *names: str) -> None:
-    """Raise RecipeError unless these values are within low and high; NaN is not."""
-    for name in names:
-        value = getattr(settings, name)
-        if not low <= value <= high or value == math.inf:
-            wanted = f'at least {low}' if high == math.inf else f'{low} to {high}'
-            raise RecipeError(f'{name} is {value}, expected {wanted}')
 
 
 @dataclass(frozen=True)
@@ -61,46 +39,12 @@ class DataEntry:
 
     def __post_init__(self):
         object.__setattr__(self, 'labels', {True: 'true', False: 'none', None: 'none'}.get(self.labels, self.labels))
-        _one_of('labels', self.labels, LABELS)
-        _one_of('cache', self.cache, CACHES)
-        _positive('weight', self.weight)
-        _between(self, 0, math.inf, 'min_distance_m')
+        one_of('labels', self.labels, LABELS)
+        one_of('cache', self.cache, CACHES)
+        positive('weight', self.weight)
+        between(self, 0, math.inf, 'min_distance_m')
         if not self.strides or any(stride < 1 for stride in self.strides):
             raise RecipeError(f'strides is {list(self.strides)}, expected positive frame counts')
-
-
-@dataclass(frozen=True)
-class LossWeights:
-    """How much every term counts, and its switches.
-
-    :param photometric, smoothness, velocity, semantic: weights; 0 switches a term off
-    :param auto_mask: whether pixels that an unwarped source already matches are masked
-    :param trust_confidence: whether noisy labels are weighted by their confidence
-    :param label_smoothing: share of the target class spread over all
-    :param class_weights: relative weight by class name; classes not named count 1
-    """
-
-    photometric: float = 1.0
-    smoothness: float = 1e-3
-    velocity: float = 0.05
-    semantic: float = 0.3
-    auto_mask: bool = True
-    trust_confidence: bool = True
-    label_smoothing: float = 0.0
-    class_weights: dict[str, float] = field(default_factory=dict)
-
-    def __post_init__(self):
-        names = [c.name for c in CITYSCAPES]
-        unknown = sorted(set(self.class_weights) - set(names))
-        if unknown:
-            raise RecipeError(f'class_weights names {unknown[0]!r}, expected some of {names}')
-        for name, weight in self.class_weights.items():
-            if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-                raise RecipeError(f'class_weights gives {name} {weight!r}, expected a number of at least 0')
-        _between(self, 0, math.inf, 'photometric', 'smoothness', 'velocity', 'semantic')
-        _between(self, 0, 1, 'label_smoothing')
-        if not (self.photometric or self.smoothness or self.velocity or self.semantic):
-            raise RecipeError('photometric, smoothness, velocity and semantic are all 0, expected one that is not')
 
 
 @dataclass(frozen=True)
@@ -113,6 +57,8 @@ class Optimisation:
     :param final_fraction: share of the learning rate left at the last step of a cosine
     :param milestones, factor: steps from which on the learning rate is multiplied by factor once more
     :param warmup_steps: linear rise at the start
+    :param encoder_rate: share of the learning rate that the encoder learns at
+    :param freeze_encoder_norm: whether the encoder's batch normalisation keeps its weights and statistics
     :param clip_norm: largest gradient norm; 0 leaves gradients alone, as long as they are finite
     :param ema: decay of the averaged weights, which are those validated and exported; 0 switches averaging off
     """
@@ -124,19 +70,21 @@ class Optimisation:
     milestones: tuple[int, ...] = ()
     factor: float = 0.1
     warmup_steps: int = 0
+    encoder_rate: float = 1.0
+    freeze_encoder_norm: bool = False
     weight_decay: float = 1e-2
     clip_norm: float = 0.0
     ema: float = 0.0
 
     def __post_init__(self):
-        _one_of('optimiser', self.optimiser, OPTIMISERS)
-        _positive('learning_rate', self.learning_rate)
-        _one_of('schedule', self.schedule, SCHEDULES)
-        _between(self, 0, 1, 'final_fraction', 'factor')
+        one_of('optimiser', self.optimiser, OPTIMISERS)
+        positive('learning_rate', self.learning_rate)
+        one_of('schedule', self.schedule, SCHEDULES)
+        between(self, 0, 1, 'final_fraction', 'factor', 'encoder_rate')
         if (self.schedule == 'steps') != bool(self.milestones) or any(step < 1 for step in self.milestones):
             raise RecipeError(f'milestones is {list(self.milestones)} in the schedule {self.schedule}, expected '
                               f'positive numbers for steps, none for cosine')
-        _between(self, 0, math.inf, 'warmup_steps', 'weight_decay', 'clip_norm')
+        between(self, 0, math.inf, 'warmup_steps', 'weight_decay', 'clip_norm')
         if not 0 <= self.ema < 1:
             raise RecipeError(f'ema is {self.ema}, expected 0 <= ema < 1')
 
@@ -177,8 +125,8 @@ class Augmentation:
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
             raise RecipeError(f'zoom is {self.zoom}, expected 0 < zoom <= 1')
-        _between(self, 1, 2, 'stretch')
-        _between(self, 0, 1, 'flip', 'shift', 'padded', 'colour', 'brightness', 'contrast', 'saturation', 'hue',
+        between(self, 1, 2, 'stretch')
+        between(self, 0, 1, 'flip', 'shift', 'padded', 'colour', 'brightness', 'contrast', 'saturation', 'hue',
                  'gamma', 'blur', 'noise')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
@@ -207,7 +155,7 @@ class Recipe:
     name: str = 'unnamed'
     data: tuple[DataEntry, ...] = ()
     validation: tuple[DataEntry, ...] = ()
-    losses: LossWeights = LossWeights()
+    losses: Losses = Losses()
     optimisation: Optimisation = Optimisation()
     augmentation: Augmentation = Augmentation()
     batch: int = 12
@@ -222,11 +170,11 @@ class Recipe:
     checkpoint_every: int = 1000
 
     def __post_init__(self):
-        _one_of('precision', self.precision, PRECISIONS)
+        one_of('precision', self.precision, PRECISIONS)
         for name in ('focal_px', 'batch', 'steps', 'log_every', 'validate_every', 'checkpoint_every'):
-            _positive(name, getattr(self, name))
-        _between(self, 1, 4, 'scales')
-        _between(self, 0, math.inf, 'seed', 'workers', 'validation_frames')
+            positive(name, getattr(self, name))
+        between(self, 1, 4, 'scales')
+        between(self, 0, math.inf, 'seed', 'workers', 'validation_frames')
         self._check_sizes()
 
     def _check_sizes(self) -> None:

@@ -10,6 +10,12 @@ import yaml
 
 from semdepth_ros.share import share_folders
 from semdepth_ros.training.recipe import Recipe, RecipeError
+from semdepth_ros.training.terms import TERMS
+
+
+# the term that a setting belongs to which may stand beside the weights
+TERM_OF = {'auto_mask': 'photometric', 'trust_confidence': 'semantic', 'label_smoothing': 'semantic',
+           'class_weights': 'semantic'}
 
 
 def read_recipe(name: str | Path, overrides: dict[str, Any] | None = None) -> Recipe:
@@ -34,9 +40,11 @@ def read_recipe(name: str | Path, overrides: dict[str, Any] | None = None) -> Re
 def recipe_from(content: dict[str, Any]) -> Recipe:
     """Return the recipe of plain lists, dicts and numbers.
 
+    Settings of a term may also stand beside the weights, as recipes had them before terms were mappings (TERM_OF).
+
     :raises RecipeError: an unknown key (the message names those allowed), a missing one, a value out of range
     """
-    return _build(Recipe, content, 'recipe')
+    return _build(Recipe, _with_terms(content), 'recipe')
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -55,7 +63,22 @@ def find_recipe(name: str | Path) -> Path:
     raise RecipeError(f'no recipe {str(name)!r}: neither a file nor one of {known}')
 
 
+def _with_terms(content: Any) -> Any:
+    """Return the content with the settings that stand beside the weights moved into their terms."""
+    losses = content.get('losses') if isinstance(content, dict) else None
+    if not isinstance(losses, dict) or not TERM_OF.keys() & losses:
+        return content
+    losses = dict(losses)
+    for key in TERM_OF.keys() & losses.keys():
+        term = losses.get(TERM_OF[key], {})
+        losses[TERM_OF[key]] = (term if isinstance(term, dict) else {'weight': term}) | {key: losses.pop(key)}
+    return content | {'losses': losses}
+
+
 def _build(kind: type, content: Any, where: str) -> Any:
+    short = getattr(kind, 'short_form', None)
+    if short and not isinstance(content, dict):
+        content = {short: content}
     if not isinstance(content, dict):
         raise RecipeError(f'{where} is {content!r}, expected a mapping')
     hints, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
@@ -104,7 +127,11 @@ def _plain_value(kind: type, value: Any, where: str) -> Any:
 
 def _override(content: dict[str, Any], dotted: str, value: Any) -> None:
     *path, last = dotted.split('.')
+    if path == ['losses'] and last in TERMS and not isinstance(value, dict):
+        path, last = [*path, last], 'weight'
     for key in path:
+        if key in TERMS and isinstance(content.get(key), (int, float)):
+            content[key] = {'weight': content[key]}
         content = content.setdefault(key, {})
         if not isinstance(content, dict):
             raise RecipeError(f'{dotted!r} cannot be set: {key!r} is not a mapping')

@@ -21,16 +21,18 @@ from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.training.appearance import change_colours
+from semdepth_ros.training.batch import TripletBatch, collate
 from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLossError, load_checkpoint,
                                               save_broken_batch, save_checkpoint)
 from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals
 from semdepth_ros.training.log import TrainingLog
 from semdepth_ros.training.loss_scale import MOST_SKIPPED, LossScale
-from semdepth_ros.training.objective import image_pairs, joint_losses
-from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_untrained, learning_rate,
-                                                set_learning_rate)
+from semdepth_ros.training.objective import joint_losses, needs_of
+from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_norm, freeze_untrained,
+                                                learning_rate, set_learning_rate)
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.triplets import TripletDataset, TripletSource, labelled_share, open_entry, triplet_source
+from semdepth_ros.training.view import View, image_pairs
 from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
 
 _STEP_DRAW = 3
@@ -78,7 +80,8 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     network.returned_scales = recipe.scales
     if recipe.channels_last:
         network.to(memory_format=torch.channels_last)
-    freeze_untrained(network, recipe.losses, recipe.scales)
+    freeze_untrained(network, recipe.losses, recipe.sizes[0], recipe.focal_px)
+    _start(network, recipe)
     optimiser = build_optimiser(network, recipe.optimisation)
     model, optimiser = fabric.setup(network, optimiser)
     average = WeightAverage(network, recipe.optimisation.ema)
@@ -91,22 +94,25 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     metrics: dict[str, float] = {}
     scale, expect_finite = LossScale(fabric), partial(_expect_finite, fabric, out)
     loader = iter(_loader(dataset, recipe, fabric, first, steps))
-    model.train()
     folder, stopping = out if fabric.is_global_zero else None, False
     with TrainingLog(folder, first, steps, recipe.log_every) as log, Interruption() as interruption:
         while state['step'] < steps and not stopping:
+            # the draws and the learning rate of this step are a function of its number
             step = state['step']
             rate = learning_rate(recipe.optimisation, step, recipe.steps)
             set_learning_rate(optimiser, rate)
             torch.manual_seed(step_seed(recipe.seed, step, fabric.global_rank))
 
+            # the network sees changed colours, the objective those of the camera
             batch = fabric.to_device(next(loader))
-            images = batch['images'].float() / 255                                        # [B, 3, 3, H, W]
-            coloured = change_colours(images, batch['colour'])
+            images = batch.images.float() / 255                                           # [B, 3, 3, H, W]
+            coloured = change_colours(images, batch.colour)
             prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe))
-            losses = joint_losses(prediction, images, batch, recipe.losses, depth_range, recipe.focal_px)
+            view = View(prediction, batch, images, depth_range, recipe.focal_px, step)
+            losses = joint_losses(view, recipe.losses, every=fabric.world_size > 1)
             expect_finite(losses['total'], 'loss', step, batch, losses)
 
+            # weights move where the gradient is finite
             fabric.backward(losses['total'])
             norm = fabric.clip_gradients(model, optimiser, max_norm=recipe.optimisation.clip_norm or math.inf,
                                          error_if_nonfinite=False)
@@ -117,6 +123,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             optimiser.zero_grad()
             state['step'] = step + 1
 
+            # what is said, looked at and kept
             heading = {'ahead': ahead(prediction.extras['translation'])}
             log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate,
                      **scale.logged)
@@ -126,6 +133,7 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
                 log.write(state['step'], 'validation', metrics)
                 log.say(f'step {state["step"]}: ' + ' '.join(f'{k} {v:.3f}' for k, v in metrics.items()))
                 log.restart_clock()
+                _start(network, recipe)
             if last or stopping or state['step'] % recipe.checkpoint_every == 0:
                 save_checkpoint(fabric, out, state)
     return TrainingResult(average.network, state['step'], out / LAST, stopping, dataset.travel_known, metrics, frames)
@@ -177,14 +185,16 @@ def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Se
     def progress(frames: range) -> tqdm:
         return tqdm(frames, desc='reading', unit='frame', leave=False, disable=not fabric.is_global_zero)
 
-    sources = [triplet_source(entry, open_entry(entry, opener), progress) for entry in recipe.data]
+    needs = needs_of(recipe.losses)
+    sources = [triplet_source(entry, open_entry(entry, opener), progress, 'depth' in needs) for entry in recipe.data]
     for source in sources:
         if fabric.is_global_zero and source.left_out:
             _LOG.warning(source.said_of_left_out())
-        if recipe.losses.semantic and source.entry.labels != 'none':
+        if recipe.losses.semantic.weight and source.entry.labels != 'none':
             _expect_labels(source, fabric)
     step_size = recipe.batch * fabric.world_size
-    return TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size, recipe.steps * step_size)
+    return TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size, recipe.steps * step_size,
+                          needs)
 
 
 def _expect_labels(source: TripletSource, fabric: Fabric) -> None:
@@ -207,15 +217,22 @@ def _loader(dataset: TripletDataset, recipe: Recipe, fabric: Fabric, first: int,
     numbers = [[(step * fabric.world_size + fabric.global_rank) * recipe.batch + i for i in range(recipe.batch)]
                for step in range(first, last)]
     return DataLoader(dataset, batch_sampler=numbers, num_workers=recipe.workers,
-                      pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0,
+                      collate_fn=collate, pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0,
                       worker_init_fn=ignore_signals)
+
+
+def _start(network: JointNetwork, recipe: Recipe) -> None:
+    """Put the network into training mode, but for what the recipe freezes."""
+    network.train()
+    if recipe.optimisation.freeze_encoder_norm:
+        freeze_norm(network.encoder)
 
 
 def _laid_out(images: Tensor, recipe: Recipe) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
 
 
-def _expect_finite(fabric: Fabric, out: Path, value: Tensor, what: str, step: int, batch: dict[str, Tensor],
+def _expect_finite(fabric: Fabric, out: Path, value: Tensor, what: str, step: int, batch: TripletBatch,
                    losses: dict[str, Any]) -> None:
     """Raise NonFiniteLossError in all processes when the value of any is not finite; each has saved its batch then."""
     broken = not bool(torch.isfinite(value))

@@ -5,22 +5,28 @@ import glob
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from semdepth_ros.classes import UNLABELLED
+from semdepth_ros.classes import CITYSCAPES, UNLABELLED
 from semdepth_ros.data import covered, rectified_sample
 from semdepth_ros.data.sample import Sample, Sequence
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.geometry.window import Window
 from semdepth_ros.training.appearance import draw_colour
 from semdepth_ros.training.augmentation import draw_window
+from semdepth_ros.training.batch import TripletBatch
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.targets import find_targets
 
 # what a random draw is for: keeps the streams of a run apart
 _SIZE_DRAW, _TRIPLET_DRAW = 1, 2
+SKY = next(c.train_id for c in CITYSCAPES if c.name == 'sky')
 # what of a sample the labels of an entry are
 LABEL_PARTS = {'true': 'labels', 'noisy': 'noisy_labels'}
 # how many frames are read to see whether there are labels, where frames are not cached
@@ -28,12 +34,16 @@ _LOOKED_AT = 8
 
 
 class CachedSequence:
-    """A sequence held in memory, without the truth that training does not look at."""
+    """A sequence held in memory.
 
-    def __init__(self, sequence: Sequence, progress: Callable[[Iterable], Iterable] = iter):
+    :param keep_depth: whether the truth that only some terms look at is kept
+    """
+
+    def __init__(self, sequence: Sequence, progress: Callable[[Iterable], Iterable] = iter, keep_depth: bool = False):
         self.name, self.camera = sequence.name, sequence.camera
         self.stamps_ns, self.poses = sequence.stamps_ns, sequence.poses
-        self._samples = [replace(sequence[i], depth=None) for i in progress(range(len(sequence)))]
+        kept = (lambda sample: sample) if keep_depth else partial(replace, depth=None)
+        self._samples = [kept(sequence[i]) for i in progress(range(len(sequence)))]
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -71,13 +81,15 @@ def open_entry(entry: DataEntry, open_data: Callable[..., list[Sequence]]) -> li
     return [sequence for path in paths for sequence in open_data(path, **entry.options)]
 
 
-def triplet_source(entry: DataEntry, sequences: list[Sequence], progress: Callable = iter) -> TripletSource:
+def triplet_source(entry: DataEntry, sequences: list[Sequence], progress: Callable = iter,
+                   keep_depth: bool = False) -> TripletSource:
     """Cache the sequences as the entry says and list the targets that can be trained on (see find_targets).
 
+    :param keep_depth: whether true depth is cached too
     :raises RecipeError: there are none
     """
     if entry.cache == 'ram':
-        sequences = [CachedSequence(sequence, progress) for sequence in sequences]
+        sequences = [CachedSequence(sequence, progress, keep_depth) for sequence in sequences]
     found = [(s, stride, find_targets(sequence, stride, entry.min_distance_m))
              for s, sequence in enumerate(sequences) for stride in entry.strides]
     left_out = sum((Counter(targets.left_out) for _, _, targets in found), Counter())
@@ -97,20 +109,38 @@ def labelled_share(source: TripletSource) -> float:
     return np.mean([getattr(source.sequences[s][frame], part) is not None for s, frame in targets.tolist()])
 
 
+class TripletDraw(NamedTuple):
+    """What is drawn of one triplet: where it comes from, how it is cut and how its look is changed."""
+
+    source: int
+    sequence: int
+    frame: int
+    stride: int
+    window: Window
+    colour: np.ndarray
+
+    @property
+    def frames(self) -> tuple[int, int, int]:
+        """Target, previous and next frame."""
+        return self.frame, self.frame - self.stride, self.frame + self.stride
+
+
 class TripletDataset(Dataset):
     """Triplets by number: number n belongs to step n // (batch * processes), and is the same on every machine.
 
-    An item is a dict of tensors:
-    images uint8 [3, 3, H, W] (target, previous, next), intrinsics float32 [3, 3], distance float32 [2] m
-    (previous to target, target to next; NaN unknown), labels uint8 [H, W], confidence float32 [H, W] in 0..1,
-    seen bool [H, W] (neither padding nor beyond the image that was rectified), colour float32 [7],
-    origin int64 [4] (source, sequence, frame, stride).
+    An item is a TripletBatch without its first dimension.
+
+    :param sources: drawn from by their weights
+    :param sizes: of the network's input (width, height) [px]; one is drawn for every step
+    :param step_size: triplets a step
+    :param length: triplets in all
+    :param needs: the optional fields of TripletBatch that are wanted
     """
 
     def __init__(self, sources: list[TripletSource], sizes: tuple[tuple[int, int], ...], knobs: Augmentation,
-                 seed: int, step_size: int, length: int):
+                 seed: int, step_size: int, length: int, needs: frozenset[str] = frozenset()):
         self.sources, self.sizes, self.knobs = sources, sizes, knobs
-        self.seed, self.step_size, self.length = seed, step_size, length
+        self.seed, self.step_size, self.length, self.needs = seed, step_size, length, needs
         weights = np.array([source.entry.weight for source in sources], dtype=np.float64)
         self._shares = np.cumsum(weights / weights.sum())
 
@@ -122,42 +152,51 @@ class TripletDataset(Dataset):
     def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, number: int) -> dict[str, Tensor]:
+    def __getitem__(self, number: int) -> TripletBatch:
         """Draw, read, cut and describe one triplet."""
+        draw = self.draw(number, lambda source, sequence, frame: rectified(source.sequences[sequence][frame]).camera)
+        source = self.sources[draw.source]
+        taken = [source.sequences[draw.sequence][i] for i in draw.frames]
+        frames = [rectified(sample) for sample in taken]
+        labels, confidence = labels_of(frames[0], source.entry.labels)
+        window, seen = draw.window, covered(taken[0].camera)
+        return TripletBatch(
+            images=torch.cat([window.images(_image(sample)) for sample in frames]),
+            intrinsics=torch.from_numpy(window.camera(frames[0].camera).matrix.astype(np.float32)),
+            distance=torch.tensor([distance(frames[1].pose, frames[0].pose), distance(frames[0].pose, frames[2].pose)]),
+            labels=_cut(window, labels, UNLABELLED),
+            confidence=_cut(window, confidence, UNLABELLED).float() / 255,
+            seen=_cut(window, seen, 0) > 0,
+            colour=torch.from_numpy(draw.colour),
+            origin=torch.tensor(draw[:4]),
+            depth=_cut(window, depth_of(frames[0]), float('nan')) if 'depth' in self.needs else None)
+
+    def draw(self, number: int, camera_of: Callable[[TripletSource, int, int], Camera]) -> TripletDraw:
+        """Draw one triplet: a pure function of the seed and its number.
+
+        :param camera_of: gives the camera of a source's (sequence, frame), without distortion
+        """
         step = number // self.step_size
         size = self.sizes[np.random.default_rng([self.seed, _SIZE_DRAW, step]).integers(len(self.sizes))]
         rng = np.random.default_rng([self.seed, _TRIPLET_DRAW, number])
         which = min(int(np.searchsorted(self._shares, rng.random(), side='right')), len(self.sources) - 1)
         source = self.sources[which]
         sequence, frame, stride = source.targets[rng.integers(len(source.targets))].tolist()
-        taken = [source.sequences[sequence][i] for i in (frame, frame - stride, frame + stride)]
-        frames = [rectified(sample) for sample in taken]
-        window = draw_window(frames[0].camera, size, self.knobs, rng)
-        labels, confidence = _labels(frames[0], source.entry.labels)
-        images = np.stack([window.image(sample.image) for sample in frames]).transpose(0, 3, 1, 2)
-        return {
-            'images': torch.from_numpy(np.ascontiguousarray(images)),
-            'intrinsics': torch.from_numpy(window.camera(frames[0].camera).matrix.astype(np.float32)),
-            'distance': torch.tensor([_distance(frames[1], frames[0]), _distance(frames[0], frames[2])]),
-            'labels': torch.from_numpy(window.labels(labels)),
-            'confidence': torch.from_numpy(window.labels(confidence)).float() / 255,
-            'seen': torch.from_numpy(window.labels(covered(taken[0].camera), padding=0)) > 0,
-            'colour': torch.from_numpy(draw_colour(self.knobs, rng)),
-            'origin': torch.tensor([which, sequence, frame, stride]),
-        }
+        window = draw_window(camera_of(source, sequence, frame), size, self.knobs, rng)
+        return TripletDraw(which, sequence, frame, stride, window, draw_colour(self.knobs, rng))
 
 
 def _said(counts: dict[str, int]) -> str:
     return ', '.join(f'{count} {reason}' for reason, count in counts.items())
 
 
-def _distance(first: Sample, second: Sample) -> float:
-    if first.pose is None or second.pose is None:
-        return float('nan')
-    return float(np.linalg.norm(second.pose[:3, 3] - first.pose[:3, 3]))
+def distance(first: np.ndarray | None, second: np.ndarray | None) -> float:
+    """Return how far apart two poses are [m], NaN where one is not known."""
+    return float('nan') if first is None or second is None else float(np.linalg.norm(second[:3, 3] - first[:3, 3]))
 
 
-def _labels(sample: Sample, kind: str) -> tuple[np.ndarray, np.ndarray]:
+def labels_of(sample: Sample, kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the labels that teach a sample's classes and how far each is trusted, both uint8 [H, W]."""
     labels = getattr(sample, LABEL_PARTS[kind]) if kind in LABEL_PARTS else None
     certain = np.full(sample.image.shape[:2], 255, dtype=np.uint8)
     if labels is None:
@@ -167,8 +206,25 @@ def _labels(sample: Sample, kind: str) -> tuple[np.ndarray, np.ndarray]:
     return labels, certain
 
 
+def depth_of(sample: Sample) -> np.ndarray:
+    """Return true depth, float32 [H, W] m: NaN where there is no truth, +inf where true labels say sky."""
+    if sample.depth is None:
+        return np.full(sample.image.shape[:2], np.nan, dtype=np.float32)
+    if sample.labels is None:
+        return sample.depth
+    return np.where((sample.labels == SKY) & ~np.isfinite(sample.depth), np.float32(np.inf), sample.depth)
+
+
 def rectified(sample: Sample) -> Sample:
     """Return the sample seen by a lens without distortion; raise RecipeError where its camera is unknown."""
     if sample.camera is None:
         raise RecipeError(f'frame {sample.name} has no camera, and training needs its focal length')
     return rectified_sample(sample)
+
+
+def _image(sample: Sample) -> Tensor:
+    return torch.from_numpy(sample.image).permute(2, 0, 1)[None]
+
+
+def _cut(window: Window, array: np.ndarray, padding: float) -> Tensor:
+    return window.labels(torch.from_numpy(array)[None, None], padding)[0, 0]

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.evaluation.depth_metrics import clamped, depth_errors, evaluated_pixels, mean_errors
 from semdepth_ros.evaluation.semantic_metrics import confusion_matrix, semantic_scores
-from semdepth_ros.networks import JointNetwork, disparity_to_depth
+from semdepth_ros.geometry.window import Window
+from semdepth_ros.networks import JointNetwork, inverse_depth
 from semdepth_ros.training.augmentation import widest_window
 from semdepth_ros.training.triplets import rectified
 
@@ -35,11 +36,14 @@ def validation_frames(sequences: list[Sequence], size: tuple[int, int], most: in
         for index in np.linspace(0, len(sequence) - 1, count).round().astype(int).tolist():
             sample = rectified(sequence[index])
             window = widest_window(sample.camera, size)
-            image = torch.from_numpy(window.image(sample.image)).permute(2, 0, 1).contiguous()
+            image = window.images(torch.from_numpy(sample.image).permute(2, 0, 1)[None])[0].contiguous()
             frames.append(ValidationFrame(image, window.camera(sample.camera).fx,
-                                          None if sample.depth is None else window.labels(sample.depth, padding=np.nan),
-                                          None if sample.labels is None else window.labels(sample.labels)))
+                                          _cut(window, sample.depth, np.nan), _cut(window, sample.labels, UNLABELLED)))
     return frames
+
+
+def _cut(window: Window, array: np.ndarray | None, padding: float) -> np.ndarray | None:
+    return None if array is None else window.labels(torch.from_numpy(array)[None, None], padding)[0, 0].numpy()
 
 
 def validate(network: JointNetwork, frames: list[ValidationFrame], focal_px: float, batch: int = 8) -> dict[str, float]:
@@ -74,11 +78,11 @@ def fit_sigma(network: JointNetwork, frames: list[ValidationFrame], focal_px: fl
     Form ours.
     """
     errors, differences = [], []
-    for frame, depth, coarse, _ in predictions(network, frames, focal_px):
+    for frame, depth, disagreement, _ in predictions(network, frames, focal_px):
         if frame.depth is not None:
             mask = evaluated_pixels(frame.depth)
             errors.append((depth[mask] / frame.depth[mask] - 1)[::7])
-            differences.append(np.abs(np.log(depth[mask] / coarse[mask]))[::7])
+            differences.append(disagreement[mask][::7])
     if not errors or not sum(map(len, errors)):
         return None
     squared, difference = np.concatenate(errors).astype(np.float64) ** 2, np.concatenate(differences)
@@ -95,20 +99,19 @@ def fit_sigma(network: JointNetwork, frames: list[ValidationFrame], focal_px: fl
 @torch.no_grad()
 def predictions(network: JointNetwork, frames: list[ValidationFrame], focal_px: float, batch: int = 8
                 ) -> Iterator[tuple[ValidationFrame, np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield each frame with its depth and that of scale 1, float32 [H, W] m, and its labels uint8 [H, W]."""
-    training, device = network.training, next(network.parameters()).device
-    network.eval()
+    """Yield each frame with its depth [m] and what its sigma is made from (networks.inverse_depth), both float32
+    [H, W], and its labels uint8 [H, W].
+    """
+    training, scales, device = network.training, network.returned_scales, next(network.parameters()).device
+    network.eval().returned_scales = 2
     try:
         for start in range(0, len(frames), batch):
             part = frames[start:start + batch]
             prediction = network(torch.stack([frame.image for frame in part]).to(device).float() / 255)
-            focal = torch.tensor([frame.focal_px / focal_px for frame in part], device=device)[:, None, None]
-            low, high = network.architecture['depth_range']
-            size = prediction.logits.shape[-2:]
-            depths = [disparity_to_depth(F.interpolate(d.float(), size, mode='bilinear', align_corners=False), low,
-                                         high)[:, 0] * focal for d in prediction.disparities[:2]]
+            focal = torch.tensor([frame.focal_px / focal_px for frame in part], device=device)[:, None, None, None]
+            inverse, disagreement = inverse_depth(prediction.disparities, *network.architecture['depth_range'])
             labels = prediction.logits.argmax(dim=1).to(torch.uint8)
-            for i, frame in enumerate(part):
-                yield frame, depths[0][i].cpu().numpy(), depths[-1][i].cpu().numpy(), labels[i].cpu().numpy()
+            for frame, *arrays in zip(part, (focal / inverse)[:, 0], disagreement[:, 0], labels):
+                yield frame, *(array.cpu().numpy() for array in arrays)
     finally:
-        network.train(training)
+        network.train(training).returned_scales = scales

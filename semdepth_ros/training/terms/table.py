@@ -1,0 +1,37 @@
+"""All terms of the objective, by their names in recipes."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from semdepth_ros.training.terms.depth import Depth, depth
+from semdepth_ros.training.terms.photometric import Photometric, photometric
+from semdepth_ros.training.terms.semantic import Semantic, semantic
+from semdepth_ros.training.terms.smoothness import Smoothness, smoothness
+from semdepth_ros.training.terms.velocity import Velocity, velocity
+from semdepth_ros.training.terms.weight import Weighted
+
+
+@dataclass(frozen=True)
+class Term:
+    """One term of the objective.
+
+    :param function: (view, settings) to a scalar
+    :param settings: the dataclass of its settings, a Weighted
+    :param needs: the optional fields of TripletBatch that it looks at
+    """
+
+    function: Callable[..., Tensor]
+    settings: type[Weighted]
+    needs: frozenset[str] = frozenset()
+
+
+TERMS = {
+    'photometric': Term(photometric, Photometric),
+    'smoothness': Term(smoothness, Smoothness),
+    'velocity': Term(velocity, Velocity),
+    'semantic': Term(semantic, Semantic),
+    'depth': Term(depth, Depth, frozenset({'depth'})),
+}
