@@ -21,7 +21,7 @@ TORCHVISION_SHAPES = {
     'layer2.0.downsample.1.running_mean': (128,), 'layer3.0.downsample.0.weight': (256, 128, 1, 1),
     'layer3.1.conv2.weight': (256, 256, 3, 3), 'layer4.0.conv1.weight': (512, 256, 3, 3), 'layer4.1.bn2.weight': (512,),
 }
-ENCODERS = ('small', 'resnet18')
+ENCODERS = ('small', 'resnet18', 'efficientnet_lite0')
 
 
 def parameters(module: torch.nn.Module) -> int:
@@ -275,7 +275,7 @@ def test_guidance_sees_both_decoders_at_every_level_and_replaces_depth_features(
 
 
 @pytest.mark.parametrize('architecture, message', [
-    ({'encoder': 'resnet34'}, "encoder is 'resnet34', expected resnet18, small, timm:NAME or transformers:NAME"),
+    ({'encoder': 'resnet34'}, "encoder is 'resnet34', expected resnet18, small, efficientnet_lite0, timm:NAME or transformers:NAME"),
     ({'encoder': None}, 'encoder is None'),
     ({'encoder': 'torch:resnet'}, "encoder is 'torch:resnet'"),
     ({'guidance': 'attention'}, "guidance is 'attention', expected plain"),

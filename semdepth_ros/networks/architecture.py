@@ -6,16 +6,18 @@ from typing import Any
 from torch import nn
 
 from semdepth_ros.networks.decoders import DepthDecoder, SemanticDecoder, SmallDepthDecoder, SmallSemanticDecoder
+from semdepth_ros.networks.efficientnet_lite0 import EfficientNetLite0
 from semdepth_ros.networks.guidance import GUIDANCES
 from semdepth_ros.networks.joint import JointNetwork
 from semdepth_ros.networks.library_encoders import LIBRARIES
 from semdepth_ros.networks.pose import ResNetPose, start_ahead
 from semdepth_ros.networks.prediction import depth_to_disparity
-from semdepth_ros.networks.published_weights import load_resnet18
+from semdepth_ros.networks.published_weights import IMAGENET, load_efficientnet_lite0, load_resnet18
 from semdepth_ros.networks.resnet import ResNet18
 from semdepth_ros.networks.small import SmallEncoder, SmallPose
 
-ENCODERS = {'resnet18': ResNet18, 'small': SmallEncoder}
+ENCODERS = {'resnet18': ResNet18, 'small': SmallEncoder, 'efficientnet_lite0': EfficientNetLite0}
+PRETRAINED = {'resnet18': load_resnet18, 'efficientnet_lite0': load_efficientnet_lite0}
 DEPTH_DECODERS = {'monodepth2': DepthDecoder, 'small': SmallDepthDecoder}
 SEMANTIC_DECODERS = {'monodepth2': SemanticDecoder, 'small': SmallSemanticDecoder}
 POSE_NETWORKS = {'resnet18': ResNetPose, 'small': SmallPose}
@@ -27,19 +29,21 @@ BASE = {'encoder': 'resnet18', 'depth_decoder': 'monodepth2', 'semantic_decoder'
         'pose_scale': [0.01, 0.01], 'initial_step': None, 'pretrained': False, 'encoder_config': None}
 SMALL = BASE | {'encoder': 'small', 'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small',
                 'initial_depth': 10.0, 'pose_scale': [0.01, 0.5], 'initial_step': 0.5}
+DEFAULTS = {'small': SMALL, 'efficientnet_lite0': SMALL | {'encoder': 'efficientnet_lite0'}}
 
 
 def build_network(architecture: dict[str, Any]) -> JointNetwork:
     """Return a network described by a recipe's `architecture:` part.
 
-    Keys, all optional; `encoder: small` brings the small defaults, shown after the bar:
-    encoder (resnet18 | small; or timm:NAME, transformers:NAME where those packages are installed), depth_decoder and
-    semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small), classes (19), depth_range
-    (canonical m: [0.1, 100.0]), initial_depth (canonical m to start training near: None, which is Monodepth2's start |
-    10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]), initial_step (m driven ahead from
-    one frame to the next that training starts near: None, no motion | 0.5), pretrained (False; for resnet18 a
-    safetensors file of ImageNet or Monodepth2 encoder weights; for a library's encoder True), encoder_config (of a
-    transformers encoder; filled in).
+    Keys, all optional; the encoders small and efficientnet_lite0 bring the small defaults, shown after the bar:
+    encoder (resnet18 | small or efficientnet_lite0; or timm:NAME, transformers:NAME where those packages are
+    installed), depth_decoder and semantic_decoder (monodepth2 | small), guidance (plain), pose (resnet18 | small),
+    classes (19), depth_range (canonical m: [0.1, 100.0]), initial_depth (canonical m to start training near: None,
+    which is Monodepth2's start | 10.0), pose_scale (rad and m for an output of one: [0.01, 0.01] | [0.01, 0.5]),
+    initial_step (m driven ahead from one frame to the next that training starts near: None, no motion | 0.5),
+    pretrained (False; for resnet18 a safetensors file of ImageNet or Monodepth2 encoder weights; for efficientnet_lite0
+    `imagenet`, which needs the package of its weights, or a safetensors file of the encoder; for a library's encoder
+    True), encoder_config (of a transformers encoder; filled in).
 
     The network's own `architecture` is complete and makes the same network, with fresh weights, wherever it is built
     again.
@@ -77,7 +81,7 @@ def _encoder(architecture: dict[str, Any]) -> tuple[nn.Module, dict | None]:
         return LIBRARIES[library](name, architecture['encoder_config'], architecture['pretrained'])
     encoder = ENCODERS[library]()
     if architecture['pretrained']:
-        load_resnet18(encoder, architecture['pretrained'])
+        PRETRAINED[library](encoder, architecture['pretrained'])
     return encoder, None
 
 
@@ -88,13 +92,17 @@ def complete(architecture: dict[str, Any]) -> dict[str, Any]:
     for key in architecture:
         if key not in BASE:
             raise ValueError(f'architecture key is {key!r}, expected one of {sorted(BASE)}')
-    whole = (SMALL if architecture.get('encoder') == 'small' else BASE) | architecture
+    whole = _defaults(architecture.get('encoder')) | architecture
     _check_encoder(whole)
     for key, parts in PARTS.items():
         if not isinstance(whole[key], str) or whole[key] not in parts:
             raise ValueError(f'{key} is {whole[key]!r}, expected {" or ".join(sorted(parts))}')
     _check_numbers(whole)
     return whole
+
+
+def _defaults(encoder: Any) -> dict[str, Any]:
+    return DEFAULTS.get(encoder, BASE) if isinstance(encoder, str) else BASE
 
 
 def _check_encoder(architecture: dict[str, Any]) -> None:
@@ -104,8 +112,10 @@ def _check_encoder(architecture: dict[str, Any]) -> None:
         raise ValueError(f'encoder is {encoder!r}, expected {", ".join(ENCODERS)}, timm:NAME or transformers:NAME')
     if name and not isinstance(pretrained, bool):
         raise ValueError(f'pretrained is {pretrained!r}, expected true or false for the encoder {encoder}')
-    if encoder == 'resnet18' and not (pretrained is False or isinstance(pretrained, str)):
-        raise ValueError(f'pretrained is {pretrained!r}, expected false or a safetensors file for the encoder resnet18')
+    if encoder in PRETRAINED and not (pretrained is False or isinstance(pretrained, str)):
+        also = f'{IMAGENET} or ' if encoder == 'efficientnet_lite0' else ''
+        raise ValueError(f'pretrained is {pretrained!r}, expected false or {also}a safetensors file '
+                         f'for the encoder {encoder}')
     if encoder == 'small' and pretrained is not False:
         raise ValueError(f'pretrained is {pretrained!r}, expected false for the encoder small')
     if architecture['encoder_config'] is not None and library != 'transformers':

@@ -1,6 +1,9 @@
 """The residual encoder with 18 layers, with the tensor names of torchvision."""
 from __future__ import annotations
 
+import math
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -63,10 +66,15 @@ class ResNet18(nn.Module):
 
 
 def initialise(module: nn.Module) -> None:
-    """Draw convolutions so that gradients keep their variance (He et al. 2015), and start normalisations as one."""
+    """Draw convolutions so that gradients keep their variance (He et al. 2015), and start normalisations as one.
+
+    torch counts every output of a grouped convolution, of which each input has only its group's.
+    """
     for part in module.modules():
         if isinstance(part, nn.Conv2d):
             nn.init.kaiming_normal_(part.weight, mode='fan_out', nonlinearity='relu')
+            with torch.no_grad():
+                part.weight.mul_(math.sqrt(part.groups))
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.BatchNorm2d):
