@@ -3,7 +3,6 @@ import math
 
 import numpy as np
 import pytest
-import pytest
 import torch
 import torch.nn.functional as F
 from skimage.metrics import structural_similarity

@@ -3,6 +3,7 @@ import pytest
 import yaml
 
 from semdepth_ros.networks.architecture import BASE, complete
+from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.optimisation import learning_rate
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.recipe_file import find_recipe, read_recipe, recipe_from
@@ -149,5 +150,5 @@ def test_files_that_are_no_recipe_are_refused(tmp_path, text, message):
 
 
 def test_a_data_entry_wants_a_positive_weight():
-    with pytest.raises(RecipeError, match='weight is 0'):
+    with pytest.raises(SettingsError, match='weight is 0'):
         DataEntry('x', weight=0)

@@ -6,14 +6,14 @@ from dataclasses import field, fields, make_dataclass
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.checks import RecipeError
+from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.terms import TERMS, Weighted
 from semdepth_ros.training.view import View
 
 
 def _expect_a_first_term(losses: Losses) -> None:
     if not any(settings.weight_at(0) for settings in terms_of(losses).values()):
-        raise RecipeError(f'{", ".join(TERMS)} are all 0 at the first step, expected one that is not')
+        raise SettingsError(f'{", ".join(TERMS)} are all 0 at the first step, expected one that is not')
 
 
 Losses = make_dataclass(

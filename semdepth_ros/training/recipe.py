@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from semdepth_ros.networks.architecture import least_side
-from semdepth_ros.training.checks import RecipeError, between, one_of, positive
+from semdepth_ros.settings import SettingsError, between, one_of, positive
 from semdepth_ros.training.objective import Losses
 
 LABELS = ('true', 'noisy', 'none')
@@ -14,6 +14,10 @@ CACHES = ('ram', 'none')
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 OPTIMISERS = ('adam', 'adamw')
 SCHEDULES = ('cosine', 'steps')
+
+
+class RecipeError(SettingsError):
+    """A recipe that cannot be followed; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ class Augmentation:
             raise RecipeError(f'zoom is {self.zoom}, expected 0 < zoom <= 1')
         between(self, 1, 2, 'stretch')
         between(self, 0, 1, 'flip', 'shift', 'padded', 'colour', 'brightness', 'contrast', 'saturation', 'hue',
-                 'gamma', 'blur', 'noise')
+                'gamma', 'blur', 'noise')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 

@@ -1,17 +1,15 @@
 """From YAML to a recipe, with every mistake named."""
 from __future__ import annotations
 
-from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
 import yaml
 
+from semdepth_ros.settings import SettingsError, build
 from semdepth_ros.share import share_folders
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.terms import TERMS
-
 
 # the term that a setting belongs to which may stand beside the weights
 TERM_OF = {'auto_mask': 'photometric', 'trust_confidence': 'semantic', 'label_smoothing': 'semantic',
@@ -44,7 +42,10 @@ def recipe_from(content: dict[str, Any]) -> Recipe:
 
     :raises RecipeError: an unknown key (the message names those allowed), a missing one, a value out of range
     """
-    return _build(Recipe, _with_terms(content), 'recipe')
+    try:
+        return build(Recipe, _with_terms(content), 'recipe')
+    except SettingsError as error:
+        raise RecipeError(str(error)) from None
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -73,56 +74,6 @@ def _with_terms(content: Any) -> Any:
         term = losses.get(TERM_OF[key], {})
         losses[TERM_OF[key]] = (term if isinstance(term, dict) else {'weight': term}) | {key: losses.pop(key)}
     return content | {'losses': losses}
-
-
-def _build(kind: type, content: Any, where: str) -> Any:
-    short = getattr(kind, 'short_form', None)
-    if short and not isinstance(content, dict):
-        content = {short: content}
-    if not isinstance(content, dict):
-        raise RecipeError(f'{where} is {content!r}, expected a mapping')
-    hints, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
-    unknown = sorted(set(content) - set(known))
-    if unknown:
-        raise RecipeError(f'{where} has unknown key {unknown[0]!r}, expected one of {sorted(known)}')
-    required = [name for name, f in known.items() if f.default is MISSING and f.default_factory is MISSING]
-    missing = [name for name in required if name not in content]
-    if missing:
-        raise RecipeError(f'{where} lacks {missing[0]!r}')
-    values = {key: _value(hints[key], value, f'{where}.{key}') for key, value in content.items()}
-    try:
-        return kind(**values)
-    except RecipeError as error:
-        raise RecipeError(f'{where}: {error}') from None
-
-
-def _value(hint: Any, value: Any, where: str) -> Any:
-    if is_dataclass(hint):
-        return _build(hint, value, where)
-    origin, arguments = get_origin(hint), get_args(hint)
-    if origin is tuple:
-        if not isinstance(value, (list, tuple)):
-            raise RecipeError(f'{where} is {value!r}, expected a list')
-        kinds = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
-        if len(kinds) != len(value):
-            raise RecipeError(f'{where} is {value!r}, expected {len(kinds)} values')
-        return tuple(_value(kind, item, f'{where}[{i}]') for i, (kind, item) in enumerate(zip(kinds, value)))
-    if origin in (Union, UnionType) or hint is Any:
-        return value
-    return _plain_value(origin or hint, value, where)
-
-
-def _plain_value(kind: type, value: Any, where: str) -> Any:
-    if kind is float and isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except ValueError:
-            raise RecipeError(f'{where} is {value!r}, expected a number') from None
-    if kind is str and (value is None or isinstance(value, bool)):
-        return value
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise RecipeError(f'{where} is {value!r}, expected {kind.__name__}')
-    return value
 
 
 def _override(content: dict[str, Any], dotted: str, value: Any) -> None:

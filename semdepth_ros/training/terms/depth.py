@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from semdepth_ros.losses import log_depth_error, log_gradient_error, nearness
-from semdepth_ros.training.checks import RecipeError, between, positive
+from semdepth_ros.settings import SettingsError, between, positive
 from semdepth_ros.training.terms.weight import Weighted
 from semdepth_ros.training.view import View
 
@@ -38,7 +38,7 @@ class Depth(Weighted):
         for name in ('sky_m', 'nearest_m', 'farthest_m'):
             positive(name, getattr(self, name))
         if self.nearest_m >= self.farthest_m:
-            raise RecipeError(f'nearest_m is {self.nearest_m}, expected less than farthest_m, {self.farthest_m}')
+            raise SettingsError(f'nearest_m is {self.nearest_m}, expected less than farthest_m, {self.farthest_m}')
 
 
 def depth(view: View, settings: Depth) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.losses import semantic_cross_entropy
-from semdepth_ros.training.checks import RecipeError, between
+from semdepth_ros.settings import SettingsError, between
 from semdepth_ros.training.terms.weight import Weighted
 from semdepth_ros.training.view import View
 
@@ -34,10 +34,10 @@ class Semantic(Weighted):
         names = [c.name for c in CITYSCAPES]
         unknown = sorted(set(self.class_weights) - set(names))
         if unknown:
-            raise RecipeError(f'class_weights names {unknown[0]!r}, expected some of {names}')
+            raise SettingsError(f'class_weights names {unknown[0]!r}, expected some of {names}')
         for name, weight in self.class_weights.items():
             if isinstance(weight, bool) or not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
-                raise RecipeError(f'class_weights gives {name} {weight!r}, expected a number of at least 0')
+                raise SettingsError(f'class_weights gives {name} {weight!r}, expected a number of at least 0')
 
 
 def semantic(view: View, settings: Semantic) -> Tensor:

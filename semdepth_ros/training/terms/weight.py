@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from semdepth_ros.training.checks import between
+from semdepth_ros.settings import between
 
 
 @dataclass(frozen=True)
