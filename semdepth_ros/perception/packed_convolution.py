@@ -1,14 +1,17 @@
 """Convolutions for the CPU: weights laid out once as the kernels want them, the activation behind in the same pass."""
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from semdepth_ros.networks.efficientnet_lite0 import InvertedResidual
 from semdepth_ros.networks.resnet import BasicBlock
 
 # activation: how the kernel calls it, and what else it needs to know
-_ACTIVATIONS = {nn.ReLU: ('relu', lambda module: []),
+_ACTIVATIONS = {nn.ReLU: ('relu', lambda module: []), nn.ReLU6: ('hardtanh', lambda module: [0.0, 6.0]),
                 nn.LeakyReLU: ('leaky_relu', lambda module: [module.negative_slope])}
 
 
@@ -17,7 +20,7 @@ class PackedConvolution(nn.Module):
 
     :param conv: on the CPU, in the type to compute in
     :param shape: of the inputs [B, C, H, W]; others work too, but can be slow
-    :param activation: the module that follows and is done in the same pass; None, ReLU or LeakyReLU
+    :param activation: the module that follows and is done in the same pass; None, ReLU, ReLU6 or LeakyReLU
     """
 
     def __init__(self, conv: nn.Conv2d, shape: list[int], activation: nn.Module | None):
@@ -40,6 +43,12 @@ class PackedConvolution(nn.Module):
             x, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, self.activation,
             self.scalars, '')
 
+    def added_to(self, shortcut: Tensor, x: Tensor, activation: str | None) -> Tensor:
+        """Return activation(conv(x) + shortcut), in one pass; for a convolution without an activation of its own."""
+        return torch.ops.mkldnn._convolution_pointwise.binary(
+            x, shortcut, self.weight, self.bias, self.padding, self.stride, self.dilation, self.groups, 'add', None,
+            activation, [], '')
+
     def _padded(self, shape: list[int]) -> list[int]:
         if self.mode == 'zeros':
             return shape
@@ -59,10 +68,23 @@ class PackedBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the block's output."""
-        shortcut, c = x if self.downsample is None else self.downsample(x), self.second
-        return torch.ops.mkldnn._convolution_pointwise.binary(
-            self.first(x), shortcut, c.weight, c.bias, c.padding, c.stride, c.dilation, c.groups,
-            'add', None, 'relu', [], '')
+        shortcut = x if self.downsample is None else self.downsample(x)
+        return self.second.added_to(shortcut, self.first(x), 'relu')
+
+
+class PackedInvertedResidual(nn.Module):
+    """An InvertedResidual of packed convolutions whose sum is done in the projection's pass.
+
+    :param block: folded, with a shortcut, its convolutions packed
+    """
+
+    def __init__(self, block: InvertedResidual):
+        super().__init__()
+        self.first, self.projection = nn.Sequential(block.expand, block.depthwise), block.project[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the block's output."""
+        return self.projection.added_to(x, self.first(x), None)
 
 
 class SingleConvolution(nn.Module):
@@ -101,6 +123,7 @@ def pack_convolutions(network: nn.Module, example: Tensor) -> None:
     :param example: an input of the network
     :raises RuntimeError: this build of torch has no such kernels
     """
+    _absorb_pads(network)
     shapes, sources = _watch(network, example)
     fused = {activation: convs for activation, convs in sources.items() if None not in convs}
     after = {conv: activation for activation, convs in fused.items() for conv in convs}
@@ -113,23 +136,60 @@ def pack_convolutions(network: nn.Module, example: Tensor) -> None:
     _pack_parents(network)
 
 
-def _pack_parents(network: nn.Module) -> None:
-    """Replace residual blocks by packed ones and take what has become an identity out of every Sequential."""
+def _absorb_pads(network: nn.Module) -> None:
+    """Give convolutions behind a one-sided border of zeros a wider kernel instead, zero where it reaches further.
+
+    To copy a whole image into a larger one takes as long as a depthwise convolution of it.
+    """
     for parent in list(network.modules()):
-        for name, child in list(parent.named_children()):
-            if type(child) is BasicBlock and _is_packed(child):
-                setattr(parent, name, PackedBlock(child))
+        for (pad_name, pad), (conv_name, conv) in pairwise(list(parent.named_children())):
+            if type(parent) is nn.Sequential and _is_one_sided(pad) and _packable(conv) and conv.padding == (0, 0):
+                setattr(parent, pad_name, nn.Identity())
+                setattr(parent, conv_name, _widened(conv, pad.padding))
+
+
+def _is_one_sided(pad: nn.Module) -> bool:
+    if not isinstance(pad, nn.ConstantPad2d) or pad.value != 0:
+        return False
+    left, right, top, bottom = pad.padding
+    return 0 <= left <= right and 0 <= top <= bottom
+
+
+def _widened(conv: nn.Conv2d, border: tuple[int, int, int, int]) -> nn.Conv2d:
+    """Return the convolution of a symmetric border, as wide as the wider side, that gives the same."""
+    left, right, top, bottom = border
+    weight = F.pad(conv.weight, (right - left, 0, bottom - top, 0))
+    wide = nn.Conv2d(conv.in_channels, conv.out_channels, weight.shape[2:], conv.stride, (bottom, right), conv.dilation,
+                     conv.groups, conv.bias is not None, device='meta')
+    wide.weight, wide.bias = nn.Parameter(weight, requires_grad=False), conv.bias
+    return wide
+
+
+def _pack_parents(network: nn.Module) -> None:
+    """Take what has become an identity out of every Sequential, and replace residual blocks by packed ones."""
+    for parent in list(network.modules()):
         if type(parent) is nn.Sequential:
             rest = [child for child in parent if not isinstance(child, nn.Identity)]
             parent._modules.clear()
             parent.extend(rest)
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is BasicBlock and _is_packed_basic(child):
+                setattr(parent, name, PackedBlock(child))
+            elif type(child) is InvertedResidual and _is_packed_inverted(child):
+                setattr(parent, name, PackedInvertedResidual(child))
 
 
-def _is_packed(block: BasicBlock) -> bool:
+def _is_packed_basic(block: BasicBlock) -> bool:
     """Whether nothing is left of a block but packed convolutions, the first with its ReLU."""
     convs = (block.conv1, block.conv2)
     return (all(isinstance(c, PackedConvolution) for c in convs) and block.conv1.activation == 'relu'
             and all(isinstance(norm, nn.Identity) for norm in (block.bn1, block.bn2)))
+
+
+def _is_packed_inverted(block: InvertedResidual) -> bool:
+    """Whether a block has a shortcut, and nothing is left of its projection but a packed convolution."""
+    return block.has_shortcut and len(block.project) == 1 and isinstance(block.project[0], PackedConvolution)
 
 
 def _packable(module: nn.Module) -> bool:
