@@ -100,6 +100,24 @@ def test_readers_in_other_processes_change_nothing(tmp_path):
     assert same(*(result.network.state_dict() for result in results))
 
 
+def test_frames_on_the_device_train_as_frames_that_are_read_do(tmp_path):
+    recipes = [TINY | {'data': [{'source': 'corridor', 'cache': cache}], 'losses': {'depth': 1}, 'workers': workers}
+               for cache, workers in (('ram', 0), ('device', 0), ('device', 1))]
+    runs = [run(tmp_path / str(i), recipe) for i, recipe in enumerate(recipes)]
+    totals = [lines(tmp_path / str(i), 'train')[-1]['total'] for i in range(3)]
+    assert totals[1] == pytest.approx(totals[0], rel=0.02) and totals[2] == totals[1]
+    assert same(*(result.network.state_dict() for result in runs[1:]))
+    with pytest.raises(RecipeError, match='cache is device in some entries of data and not in others'):
+        run(tmp_path / 'mixed', TINY | {'data': [{'source': 'a'}, {'source': 'b', 'cache': 'device'}]})
+
+
+def test_a_run_of_some_minutes_ends_in_time_and_continues(tmp_path):
+    began = time.monotonic()
+    result = run(tmp_path, TINY | {'steps': 1}, minutes=0.1)
+    assert result.step > 1 and time.monotonic() - began < 30
+    assert run(tmp_path, TINY | {'steps': 1}, minutes=0.05, resume=True).step > result.step
+
+
 def test_a_torn_line_of_the_log_does_not_keep_a_run_from_going_on(tmp_path):
     run(tmp_path, stop_at=2)
     whole = (tmp_path / 'log.jsonl').read_bytes()

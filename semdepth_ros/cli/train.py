@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import shlex
 import sys
@@ -26,6 +27,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', dest='settings',
                         help='replace values of the recipe, such as losses.velocity=0.1')
     parser.add_argument('--steps', type=int, help="length of the training instead of the recipe's")
+    parser.add_argument('--minutes', type=float, metavar='M', help="train for this time instead: the pace is measured and "
+                        'the schedule fitted into it, so that a lunch break or a borrowed machine is used to the end')
     parser.add_argument('--init', metavar='MODEL', help='start from the weights of this model file')
     parser.add_argument('--resume', action='store_true', help="continue from DIR's last checkpoint")
     parser.add_argument('--export', metavar='FILE', help='write the model file at the end')
@@ -47,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     from semdepth_ros.training.trainer import build_fabric, train
     recipe = _with_data(read_recipe(args.recipe, _settings(args)), args)
     expect_writable(args.export)
+    if args.minutes is not None and not (args.steps is None and 0 < args.minutes < math.inf):
+        raise ValueError(f'--minutes is {args.minutes:g}, expected a positive number, and no --steps beside it')
     was_metric = False
     if args.init:
         network, card = load_network(args.init)
@@ -55,7 +60,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         network = _seeded(recipe.seed, build_network, recipe.architecture)
     fabric = build_fabric(recipe, args.device, args.devices, args.nodes, args.strategy)
-    result = train(recipe, network, fabric, args.out, resume=args.resume)
+    result = train(recipe, network, fabric, args.out, resume=args.resume, minutes=args.minutes)
+    if args.minutes is not None:
+        recipe = replace(recipe, steps=result.step)
     if not fabric.is_global_zero:
         return 0
     if result.interrupted:

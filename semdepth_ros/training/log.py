@@ -27,12 +27,16 @@ class TrainingLog:
         self.folder, self.every = folder, every
         self._sums: dict[str, Tensor] = {}
         self._steps, self._images, self._since = 0, 0, time.perf_counter()
-        self._bar = tqdm(total=last, initial=first, unit='step', dynamic_ncols=True, disable=folder is None,
+        self._bar = tqdm(total=_known(last), initial=first, unit='step', dynamic_ncols=True, disable=folder is None,
                          mininterval=0.5 if sys.stderr.isatty() else 60)
         self._board = None
         if folder is not None:
             _drop_lines_from(folder / LOG_NAME, first)
             self._board = _tensorboard(folder, first)
+
+    def expect(self, last: int) -> None:
+        """Say how many steps there will be."""
+        self._bar.total = _known(last)
 
     def step(self, step: int, losses: dict[str, Tensor], images: int, **more: float) -> None:
         """Count one step; write a line if one is due."""
@@ -74,6 +78,11 @@ class TrainingLog:
         self._bar.close()
         if self._board is not None:
             self._board.close()
+
+
+def _known(last: int) -> int | None:
+    """Return the number of steps, None where it is not known yet."""
+    return None if last == sys.maxsize else last
 
 
 def _drop_lines_from(path: Path, first: int) -> None:

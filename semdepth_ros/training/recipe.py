@@ -10,7 +10,7 @@ from semdepth_ros.settings import SettingsError, between, one_of, positive
 from semdepth_ros.training.objective import Losses
 
 LABELS = ('true', 'noisy', 'none')
-CACHES = ('ram', 'none')
+CACHES = ('ram', 'device', 'none')
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 OPTIMISERS = ('adam', 'adamw')
 SCHEDULES = ('cosine', 'steps')
@@ -29,7 +29,8 @@ class DataEntry:
     :param labels: which labels teach the classes: 'true', 'noisy' or 'none'
     :param strides: frames between a target and its neighbours; one is drawn for every triplet
     :param min_distance_m: triplets whose camera moved less to either side, where that is known, are left out
-    :param cache: 'ram' reads every frame once at the start; 'none' reads them again every time
+    :param cache: 'ram' reads every frame once at the start; 'device' too, and keeps and cuts them where the network
+        trains, which a fast GPU wants; 'none' reads them again every time
     :param options: further keyword arguments of `open_data`
     """
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,19 +22,22 @@ from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.training.appearance import change_colours
-from semdepth_ros.training.batch import TripletBatch, collate
-from semdepth_ros.training.checkpoint import (LAST, CheckpointError, NonFiniteLossError, load_checkpoint,
-                                              save_broken_batch, save_checkpoint)
+from semdepth_ros.training.batch import collate
+from semdepth_ros.training.checkpoint import LAST, CheckpointError, load_checkpoint, save_checkpoint
+from semdepth_ros.training.finite_watch import FiniteWatch
+from semdepth_ros.training.frame_store import DrawDataset, FrameStore
 from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals
 from semdepth_ros.training.log import TrainingLog
 from semdepth_ros.training.loss_scale import MOST_SKIPPED, LossScale
 from semdepth_ros.training.objective import joint_losses, needs_of
 from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_norm, freeze_untrained,
                                                 learning_rate, set_learning_rate)
+from semdepth_ros.training.pace import Steps
 from semdepth_ros.training.recipe import Recipe, RecipeError
-from semdepth_ros.training.triplets import TripletDataset, TripletSource, labelled_share, open_entry, triplet_source
-from semdepth_ros.training.view import View, image_pairs
+from semdepth_ros.training.triplets import (StepNumbers, TripletDataset, TripletSource, labelled_share, open_entry,
+                                            triplet_source)
 from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
+from semdepth_ros.training.view import View, image_pairs
 
 _STEP_DRAW = 3
 _LOG = logging.getLogger(__name__)
@@ -62,20 +66,23 @@ class TrainingResult:
 
 
 def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path, resume: bool = False,
-          stop_at: int | None = None, opener: Callable[..., list[Sequence]] = open_data) -> TrainingResult:
+          stop_at: int | None = None, opener: Callable[..., list[Sequence]] = open_data,
+          minutes: float | None = None) -> TrainingResult:
     """Train a network as the recipe says, leaving checkpoints, logs and the recipe in out.
 
     Every draw is a pure function of the seed and the step, so that a resumed run repeats the uninterrupted one: on a
-    CPU bit for bit. Only the camera's travelled distance is taken from known poses; motions themselves are learned.
+    CPU bit for bit. Only the camera's travelled distance, and true depth where a term asks for it, are taken from what
+    the data knows; motions themselves are learned.
 
     :param network: changed in place
     :param resume: continue from out's last checkpoint
     :param stop_at: leave after this step, the schedule unchanged
+    :param minutes: train for this time from now on, reading included, instead of the recipe's steps
     :raises RecipeError, CheckpointError, NonFiniteLossError: each with one line
     """
-    out, steps = Path(out), recipe.steps if stop_at is None else min(stop_at, recipe.steps)
+    out, steps = Path(out), Steps(recipe.steps, None if minutes is None else 60 * minutes)
     _expect_no_run(out, resume)
-    dataset = _training_data(recipe, fabric, opener)
+    dataset, store = _training_data(recipe, fabric, opener)
     frames = _validation_data(recipe, opener)
     network.returned_scales = recipe.scales
     if recipe.channels_last:
@@ -91,50 +98,57 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
         load_checkpoint(fabric, out, state, recipe)
     _write_recipe(out, recipe, fabric)
     depth_range, first = tuple(network.architecture['depth_range']), state['step']
+    last_step = partial(_last_step, steps, stop_at)
     metrics: dict[str, float] = {}
-    scale, expect_finite = LossScale(fabric), partial(_expect_finite, fabric, out)
-    loader = iter(_loader(dataset, recipe, fabric, first, steps))
+    scale, finite = LossScale(fabric), FiniteWatch(fabric, out)
+    loader = iter(_loader(dataset, store, recipe, fabric, first, None if minutes is not None else last_step()))
     folder, stopping = out if fabric.is_global_zero else None, False
-    with TrainingLog(folder, first, steps, recipe.log_every) as log, Interruption() as interruption:
-        while state['step'] < steps and not stopping:
+    with TrainingLog(folder, first, last_step(), recipe.log_every) as log, Interruption() as interruption:
+        while state['step'] < last_step() and not stopping:
             # the draws and the learning rate of this step are a function of its number
             step = state['step']
-            rate = learning_rate(recipe.optimisation, step, recipe.steps)
+            rate = learning_rate(recipe.optimisation, step, steps.total)
             set_learning_rate(optimiser, rate)
             torch.manual_seed(step_seed(recipe.seed, step, fabric.global_rank))
 
             # the network sees changed colours, the objective those of the camera
-            batch = fabric.to_device(next(loader))
+            batch = next(loader)
+            batch = store.cut(batch) if store else fabric.to_device(batch)
             images = batch.images.float() / 255                                           # [B, 3, 3, H, W]
             coloured = change_colours(images, batch.colour)
             prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe))
             view = View(prediction, batch, images, depth_range, recipe.focal_px, step)
             losses = joint_losses(view, recipe.losses, every=fabric.world_size > 1)
-            expect_finite(losses['total'], 'loss', step, batch, losses)
+            finite.loss(step, batch, losses)
 
             # weights move where the gradient is finite
             fabric.backward(losses['total'])
             norm = fabric.clip_gradients(model, optimiser, max_norm=recipe.optimisation.clip_norm or math.inf,
                                          error_if_nonfinite=False)
             if not scale.is_sought or scale.skipped == MOST_SKIPPED:
-                expect_finite(norm, 'gradient', step, batch, losses)
+                finite.gradient(norm, step, batch, losses)
             if scale.step(optimiser):
                 average.update(network)
             optimiser.zero_grad()
             state['step'] = step + 1
+            steps.done(step + 1, first)
+            log.expect(last_step())
 
             # what is said, looked at and kept
             heading = {'ahead': ahead(prediction.extras['translation'])}
             log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate,
                      **scale.logged)
-            last, stopping = state['step'] == steps, any_process(fabric, interruption.requested)
+            last, stopping = state['step'] >= last_step(), any_process(fabric, interruption.requested)
             if frames and (last or state['step'] % recipe.validate_every == 0):
+                began = time.monotonic()
                 metrics = validate(average.network, frames, recipe.focal_px)
                 log.write(state['step'], 'validation', metrics)
                 log.say(f'step {state["step"]}: ' + ' '.join(f'{k} {v:.3f}' for k, v in metrics.items()))
                 log.restart_clock()
+                steps.validated(time.monotonic() - began)
                 _start(network, recipe)
             if last or stopping or state['step'] % recipe.checkpoint_every == 0:
+                finite.check()
                 save_checkpoint(fabric, out, state)
     return TrainingResult(average.network, state['step'], out / LAST, stopping, dataset.travel_known, metrics, frames)
 
@@ -172,13 +186,19 @@ def _expect_no_run(out: Path, resume: bool) -> None:
         raise CheckpointError(f'{out} holds a run already: continue it with --resume, or name another folder')
 
 
+def _last_step(steps: Steps, stop_at: int | None) -> int:
+    return steps.total if stop_at is None else min(stop_at, steps.total)
+
+
 def _write_recipe(out: Path, recipe: Recipe, fabric: Fabric) -> None:
     if fabric.is_global_zero:
         out.mkdir(parents=True, exist_ok=True)
         (out / 'recipe.yaml').write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
 
 
-def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Sequence]]) -> TripletDataset:
+def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Sequence]]
+                   ) -> tuple[TripletDataset, FrameStore | None]:
+    """Return the triplets, and the store their frames lie in where the recipe keeps them on the device."""
     if not recipe.data:
         raise RecipeError('no training data: name it in the recipe (data:) or with --data')
 
@@ -193,8 +213,12 @@ def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Se
         if recipe.losses.semantic.weight and source.entry.labels != 'none':
             _expect_labels(source, fabric)
     step_size = recipe.batch * fabric.world_size
-    return TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size, recipe.steps * step_size,
-                          needs)
+    dataset = TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size,
+                             recipe.steps * step_size, needs)
+    on_device = {entry.cache == 'device' for entry in recipe.data}
+    if on_device == {True, False}:
+        raise RecipeError('cache is device in some entries of data and not in others, expected it in all or none')
+    return dataset, FrameStore(sources, needs, fabric.device, progress) if True in on_device else None
 
 
 def _expect_labels(source: TripletSource, fabric: Fabric) -> None:
@@ -212,12 +236,13 @@ def _validation_data(recipe: Recipe, opener: Callable[..., list[Sequence]]) -> l
     return validation_frames(sequences, recipe.sizes[0], recipe.validation_frames)
 
 
-def _loader(dataset: TripletDataset, recipe: Recipe, fabric: Fabric, first: int, last: int) -> DataLoader:
-    """Return batches of this process's triplets, from the first step on."""
-    numbers = [[(step * fabric.world_size + fabric.global_rank) * recipe.batch + i for i in range(recipe.batch)]
-               for step in range(first, last)]
-    return DataLoader(dataset, batch_sampler=numbers, num_workers=recipe.workers,
-                      collate_fn=collate, pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0,
+def _loader(dataset: TripletDataset, store: FrameStore | None, recipe: Recipe, fabric: Fabric, first: int,
+            last: int | None) -> DataLoader:
+    """Return batches of this process's triplets from the first step on, of their draws where frames lie in a store."""
+    return DataLoader(DrawDataset(dataset, store) if store else dataset,
+                      batch_sampler=StepNumbers(recipe.batch, fabric.global_rank, fabric.world_size, first, last),
+                      num_workers=recipe.workers, collate_fn=None if store else collate,
+                      pin_memory=fabric.device.type == 'cuda', persistent_workers=recipe.workers > 0,
                       worker_init_fn=ignore_signals)
 
 
@@ -230,14 +255,3 @@ def _start(network: JointNetwork, recipe: Recipe) -> None:
 
 def _laid_out(images: Tensor, recipe: Recipe) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last if recipe.channels_last else torch.contiguous_format)
-
-
-def _expect_finite(fabric: Fabric, out: Path, value: Tensor, what: str, step: int, batch: TripletBatch,
-                   losses: dict[str, Any]) -> None:
-    """Raise NonFiniteLossError in all processes when the value of any is not finite; each has saved its batch then."""
-    broken = not bool(torch.isfinite(value))
-    if any_process(fabric, broken):
-        path = save_broken_batch(fabric, out, step, batch, losses)
-        said = f'{what} is {float(value.detach())}' if broken else f'{what} of another process is not finite'
-        raise NonFiniteLossError(f'{said} at step {step}: the batch is in {path}, '
-                                 f'the weights of the last checkpoint are as they were')

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import glob
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
@@ -184,6 +185,23 @@ class TripletDataset(Dataset):
         sequence, frame, stride = source.targets[rng.integers(len(source.targets))].tolist()
         window = draw_window(camera_of(source, sequence, frame), size, self.knobs, rng)
         return TripletDraw(which, sequence, frame, stride, window, draw_colour(self.knobs, rng))
+
+
+class StepNumbers:
+    """The numbers of a process's triplets, a list for each step: a batch sampler.
+
+    :param last: where to stop; None goes on
+    """
+
+    def __init__(self, batch: int, process: int, processes: int, first: int, last: int | None):
+        self._batch, self._process, self._processes, self._first, self._last = batch, process, processes, first, last
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in itertools.count(self._first):
+            if self._last is not None and step >= self._last:
+                return
+            start = (step * self._processes + self._process) * self._batch
+            yield list(range(start, start + self._batch))
 
 
 def _said(counts: dict[str, int]) -> str:
