@@ -110,6 +110,9 @@ class Augmentation:
     :param gamma: largest relative change of the exponent
     :param blur: largest share of a 3x3 mean mixed in
     :param noise: largest standard deviation of added noise, image in 0..1
+    :param grey: probability of no colour; each of the following is one too, with what it varies by beside it
+    :param white_balance: spread is the standard deviation of the channels' ln gain
+    :param curve: largest steepness of an S; largest share of the range that turns black, and white
     """
 
     flip: float = 0.5
@@ -126,6 +129,12 @@ class Augmentation:
     gamma: float = 0.0
     blur: float = 0.0
     noise: float = 0.0
+    grey: float = 0.0
+    white_balance: float = 0.0
+    white_balance_spread: float = 0.1
+    curve: float = 0.0
+    curve_steepness: float = 0.8
+    curve_clip: float = 0.15
 
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
@@ -133,6 +142,8 @@ class Augmentation:
         between(self, 1, 2, 'stretch')
         between(self, 0, 1, 'flip', 'shift', 'padded', 'colour', 'brightness', 'contrast', 'saturation', 'hue',
                 'gamma', 'blur', 'noise')
+        between(self, 0, 1, 'grey', 'white_balance', 'white_balance_spread', 'curve', 'curve_steepness')
+        between(self, 0, 0.4, 'curve_clip')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 

@@ -1,0 +1,83 @@
+"""What cameras do to pictures: every effect against OpenCV, NumPy in double precision or its closed form."""
+import colorsys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from semdepth_ros.training.effects import colour
+
+
+def scene(height=48, width=64, triplets=2, seed=0):
+    """Triplets with edges, gradients and fine texture, uint8 [R, 3, 3, H, W]."""
+    rng = np.random.default_rng(seed)
+    images = np.empty((triplets, 3, height, width, 3), dtype=np.uint8)
+    ramp = np.linspace(60, 200, width)[None, :, None] * np.array([1.0, 0.8, 0.6])
+    for image in images.reshape(-1, height, width, 3):
+        image[:] = ramp + rng.normal(scale=6, size=image.shape)
+        for _ in range(6):
+            corner = rng.integers(0, (width, height)).tolist()
+            cv2.rectangle(image, corner, (corner[0] + 12, corner[1] + 9), rng.integers(0, 255, 3).tolist(), -1)
+    return np.ascontiguousarray(images.transpose(0, 1, 4, 2, 3))
+
+
+def applied(effect, images, *numbers, **more):
+    """The effect on images (uint8, or 0..1), its numbers one list a triplet; float64 0..1."""
+    images = images / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
+    return effect(torch.from_numpy(images), torch.tensor(numbers, dtype=torch.float32), **more).double().numpy()
+
+
+def by_image(function, images):
+    """A function of OpenCV pictures [H, W, 3] on images [..., 3, H, W], the result in 0..1."""
+    flat = images.reshape(-1, *images.shape[-3:]).transpose(0, 2, 3, 1)
+    changed = np.stack([function(np.ascontiguousarray(image)) for image in flat]).transpose(0, 3, 1, 2)
+    return changed.reshape(images.shape) / (255 if changed.dtype == np.uint8 else 1)
+
+
+def pixel(effect, colour_in, *numbers):
+    image = np.array(colour_in, dtype=np.float64).reshape(1, 1, 3, 1, 1) * np.ones((1, 3, 1, 2, 2))
+    return applied(effect, image, numbers)[0, 0, :, 0, 0].tolist()
+
+
+def colours_changed(colour_in, **changes):
+    numbers = [changes.get(name, neutral) for name, neutral in zip(colour.COLOUR_NAMES, colour.COLOUR_NEUTRAL)]
+    return pixel(colour.colour_change, colour_in, *numbers)
+
+
+def test_colour_changes_have_their_closed_forms():
+    changed, luma = colours_changed, 0.299 * 0.2 + 0.587 * 0.4 + 0.114 * 0.6
+    assert changed((0.2, 0.4, 0.6), brightness=1.5) == pytest.approx((0.3, 0.6, 0.9), abs=1e-6)
+    assert changed((0.2, 0.4, 0.6), saturation=0.0) == pytest.approx((luma,) * 3, abs=2e-3)
+    assert changed((0.2, 0.4, 0.6), contrast=0.5) == pytest.approx([(c + luma) / 2 for c in (0.2, 0.4, 0.6)], abs=1e-6)
+    assert changed((0.25, 0.25, 0.25), gamma=0.5) == pytest.approx((0.5,) * 3, abs=1e-6)
+
+
+def test_hue_turns_as_an_hsv_hue_does():
+    hue = colorsys.rgb_to_hsv(*colours_changed((0.5, 0.3, 0.3), hue=1 / 3))[0]
+    assert min(abs(hue - 1 / 3), abs(hue - 2 / 3)) < 0.06
+    assert colours_changed((0.5, 0.3, 0.3), hue=1.0) == pytest.approx((0.5, 0.3, 0.3), abs=1e-5)
+
+
+def test_white_balance_multiplies_channels_of_frames():
+    gains = np.log([[1.1, 1.0, 0.9], [1.2, 1.0, 1.0], [1.0, 0.5, 1.0]])
+    result = applied(colour.white_balance, np.full((1, 3, 3, 2, 2), 0.4), gains.ravel().tolist())
+    np.testing.assert_allclose(result[0, :, :, 0, 0], 0.4 * np.exp(gains), atol=1e-6)
+
+
+def test_a_contrast_curve_is_an_s_between_black_and_white_that_keeps_the_middle():
+    x = np.linspace(0, 1, 1001)
+    image = np.broadcast_to(x, (1, 3, 3, 1, 1001))
+    y = applied(colour.curve, image, [0.8, 0.1, 0.9])[0, 0, 0, 0]
+    assert (y[x <= 0.1] == 0).all() and (y[x >= 0.9] == 1).all() and y[500] == pytest.approx(0.5, abs=1e-6)
+    assert (np.diff(y) >= -1e-6).all()
+    assert (y[510] - y[490]) / 0.02 == pytest.approx(1.8 / 0.8, rel=1e-2)
+    np.testing.assert_allclose(y, 1 - y[::-1], atol=2e-6)
+
+
+def test_grey_is_the_luma_in_every_channel():
+    images = scene()
+    result = applied(colour.grey, images, [], [])
+    assert (result == result[:, :, :1]).all()
+    expected = by_image(lambda image: cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), images)
+    np.testing.assert_allclose(result, expected, atol=0.6 / 255)
