@@ -13,11 +13,14 @@ STILL = Augmentation(colour=0.0)
 NAMES = [effect.name for effect in EFFECTS]
 STARTS = dict(zip(NAMES, np.cumsum([len(EFFECTS)] + [effect.width for effect in EFFECTS]).tolist()))
 # numbers that leave the images alone; jpeg and grey have none
-NEUTRAL = {
+NEUTRAL = {'haze': (0, 0.8),
+           'shadow': (1, 0, 0.3, 0.1, 0), 'vignetting': (0,), 'exposure': (0, 0, 0),
            'white_balance': (0,) * 9,
            'colour': (1, 1, 1, 0, 1, 0, 0), 'curve': (0, 0, 1), }
 # what numbers may be drawn, from the knobs' defaults
-RANGES = {
+RANGES = {'haze': ((0, 0.5), (0.4, 0.95)),
+          'shadow': ((0, -1, 0.05, 0.005, -0.6), (3.15, 1, 0.6, 0.1, 0.42)), 'vignetting': ((0,), (0.5,)),
+          'exposure': ((-0.85,) * 3, (0.85,) * 3),
           'white_balance': ((-0.4,) * 9, (0.4,) * 9),
           'colour': ((0.8, 0.8, 0.8, -0.1, 1, 0, 0), (1.2, 1.2, 1.2, 0.1, 1, 0, 0)),
           'curve': ((-0.32, 0, 0.85), (0.8, 0.15, 1)),
@@ -142,7 +145,7 @@ def test_the_same_seed_gives_the_same_images():
 
 @pytest.mark.parametrize('knob, value', [
     ('grey', 1.1),
-    ('curve_clip', 0.5), ])
+    ('curve_clip', 0.5), ('vignetting_corner', 1.0), ('exposure_stops', -1), ])
 def test_knobs_out_of_range_are_refused(knob, value):
     with pytest.raises(SettingsError, match=f'{knob} is .*, expected'):
         Augmentation(**{knob: value})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semdepth_ros.training.effects import colour
+from semdepth_ros.training.effects import colour, light
 
 
 def scene(height=48, width=64, triplets=2, seed=0):
@@ -81,3 +81,34 @@ def test_grey_is_the_luma_in_every_channel():
     assert (result == result[:, :, :1]).all()
     expected = by_image(lambda image: cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), images)
     np.testing.assert_allclose(result, expected, atol=0.6 / 255)
+
+
+def test_haze_mixes_a_grey_in():
+    assert pixel(light.haze, (0.2, 0.4, 0.6), 0.25, 0.8) == pytest.approx((0.35, 0.5, 0.65), abs=1e-6)
+
+
+def test_a_shadow_is_a_soft_band_across_the_image():
+    angle, place, half_width, softness, change = 0.5, 0.1, 0.3, 0.05, -0.6
+    result = applied(light.shadow, np.full((1, 3, 3, 6, 10), 0.5), [angle, place, half_width, softness, change])
+    for v, u in np.ndindex(6, 10):
+        x, y = (u + 0.5 - 5) / 5, (v + 0.5 - 3) / 5
+        distance = abs(x * np.cos(angle) + y * np.sin(angle) - place)
+        expected = 0.5 * (1 + change / (1 + np.exp(-(half_width - distance) / softness)))
+        np.testing.assert_allclose(result[..., v, u], expected, atol=1e-6)
+    assert result.min() < 0.22 and result.max() > 0.49
+
+
+def test_vignetting_is_the_cos4_law():
+    result = applied(light.vignetting, np.full((1, 3, 3, 40, 60), 0.8), [0.4])[0, 0, 0]
+    v, u = np.mgrid[:40, :60] + 0.5
+    radius = np.hypot(u - 30, v - 20)
+    corner_angle = np.arccos(0.6 ** 0.25)
+    expected = 0.8 * np.cos(np.arctan(radius / np.hypot(30, 20) * np.tan(corner_angle))) ** 4
+    np.testing.assert_allclose(result, expected, atol=1e-6)
+
+
+def test_a_stop_of_exposure_doubles_the_light_of_its_frame_alone():
+    result = applied(light.exposure, np.full((1, 3, 3, 1, 1), 0.5), [1.0, 0.0, 3.0])[0, :, 0, 0, 0]
+    linear = np.array([2, 1, 8]) * 0.5 ** 2.2
+    np.testing.assert_allclose(result, np.minimum(linear ** (1 / 2.2), 1), atol=1e-6)
+    assert result[2] == 1

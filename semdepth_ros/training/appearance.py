@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects import colour
+from semdepth_ros.training.effects import colour, light
 from semdepth_ros.training.recipe import Augmentation
 
 
@@ -30,6 +30,10 @@ class Effect:
 
 # in the order of light's way: textures, air, lens, sensor, processing, transmission; grey last, so that it is
 EFFECTS = (
+    Effect('haze', 2, light.draw_haze, light.haze),
+    Effect('shadow', 5, light.draw_shadow, light.shadow),
+    Effect('vignetting', 1, light.draw_vignetting, light.vignetting),
+    Effect('exposure', 3, light.draw_exposure, light.exposure),
     Effect('white_balance', 9, colour.draw_white_balance, colour.white_balance),
     Effect('colour', 7, colour.draw_colour_change, colour.colour_change),
     Effect('curve', 3, colour.draw_curve, colour.curve),

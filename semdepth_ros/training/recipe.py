@@ -113,6 +113,10 @@ class Augmentation:
     :param grey: probability of no colour; each of the following is one too, with what it varies by beside it
     :param white_balance: spread is the standard deviation of the channels' ln gain
     :param curve: largest steepness of an S; largest share of the range that turns black, and white
+    :param haze: largest share of an even light grey
+    :param shadow: largest change of a band across the image; brighter by up to 0.7 of it
+    :param vignetting: largest loss at the corners
+    :param exposure: largest change of a triplet, and of a frame beyond it [stops]
     """
 
     flip: float = 0.5
@@ -135,6 +139,15 @@ class Augmentation:
     curve: float = 0.0
     curve_steepness: float = 0.8
     curve_clip: float = 0.15
+    haze: float = 0.0
+    haze_share: float = 0.4
+    shadow: float = 0.0
+    shadow_depth: float = 0.6
+    vignetting: float = 0.0
+    vignetting_corner: float = 0.5
+    exposure: float = 0.0
+    exposure_stops: float = 0.7
+    exposure_jump: float = 0.15
 
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
@@ -144,6 +157,9 @@ class Augmentation:
                 'gamma', 'blur', 'noise')
         between(self, 0, 1, 'grey', 'white_balance', 'white_balance_spread', 'curve', 'curve_steepness')
         between(self, 0, 0.4, 'curve_clip')
+        between(self, 0, 1, 'haze', 'haze_share', 'shadow', 'shadow_depth', 'vignetting', 'exposure')
+        between(self, 0, 0.9, 'vignetting_corner')
+        between(self, 0, 3, 'exposure_stops', 'exposure_jump')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
