@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semdepth_ros.training.effects import colour, light
+from semdepth_ros.training.effects import colour, light, sharpness
 
 
 def scene(height=48, width=64, triplets=2, seed=0):
@@ -112,3 +112,52 @@ def test_a_stop_of_exposure_doubles_the_light_of_its_frame_alone():
     linear = np.array([2, 1, 8]) * 0.5 ** 2.2
     np.testing.assert_allclose(result, np.minimum(linear ** (1 / 2.2), 1), atol=1e-6)
     assert result[2] == 1
+
+
+@pytest.mark.parametrize('sigma', [0.4, 1.0, 1.5])
+def test_defocus_is_a_gaussian(sigma):
+    images = scene()
+    expected = by_image(lambda i: cv2.GaussianBlur(i / 255, (9, 9), sigma, borderType=cv2.BORDER_REPLICATE), images)
+    np.testing.assert_allclose(applied(sharpness.defocus, images, [sigma], [sigma]), expected, atol=1e-5)
+
+
+def test_every_triplet_is_blurred_by_its_own_kernel():
+    images = scene()
+    both = applied(sharpness.defocus, images, [0.5], [1.5])
+    np.testing.assert_allclose(both[1:], applied(sharpness.defocus, images[1:], [1.5]), atol=1e-6)
+    np.testing.assert_allclose(both[:1], applied(sharpness.defocus, images[:1], [0.5]), atol=1e-6)
+
+
+@pytest.mark.parametrize('angle, size', [(0.0, (5, 1)), (np.pi / 2, (1, 5))])
+def test_motion_along_an_axis_is_a_mean_over_its_length(angle, size):
+    images = scene()
+    expected = by_image(lambda image: cv2.blur(image / 255, size, borderType=cv2.BORDER_REPLICATE), images)
+    np.testing.assert_allclose(applied(sharpness.motion_blur, images, *[[5.0, angle]] * 2), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('angle', [0.3, -0.3, 1.0])
+def test_motion_smears_along_its_direction(angle):
+    point = np.zeros((1, 3, 3, 15, 15))
+    point[..., 7, 7] = 1
+    smear = applied(sharpness.motion_blur, point, [8.0, angle])[0, 0, 0]
+    v, u = np.mgrid[-7:8, -7:8]
+    assert smear.sum() == pytest.approx(1, abs=1e-5)
+    spread = np.array([[(smear * a * b).sum() for a in (u, v)] for b in (u, v)])
+    along = np.linalg.eigh(spread)[1][:, 1]
+    assert abs(along @ [np.cos(angle), np.sin(angle)]) == pytest.approx(1, abs=5e-3)
+
+
+def test_sharpening_adds_what_a_gaussian_takes_away():
+    images = scene()
+    soft = by_image(lambda i: cv2.GaussianBlur(i / 255, (9, 9), 0.8, borderType=cv2.BORDER_REPLICATE), images)
+    expected = np.clip(images / 255 + 1.2 * (images / 255 - soft), 0, 1)
+    np.testing.assert_allclose(applied(sharpness.sharpening, images, *[[1.2, 0.8]] * 2), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('factor, size', [(1.6, (40, 30)), (2.0, (32, 24)), (1.34, (48, 36))])
+def test_resolution_falls_as_by_shrinking_and_enlarging(factor, size):
+    def through_fewer(image):
+        return cv2.resize(cv2.resize(image / 255, size, interpolation=cv2.INTER_AREA), image.shape[1::-1])
+    images = scene()
+    expected = by_image(through_fewer, images)
+    np.testing.assert_allclose(applied(sharpness.resolution, images, [factor], [factor]), expected, atol=2e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects import colour, light
+from semdepth_ros.training.effects import colour, light, sharpness
 from semdepth_ros.training.recipe import Augmentation
 
 
@@ -34,9 +34,13 @@ EFFECTS = (
     Effect('shadow', 5, light.draw_shadow, light.shadow),
     Effect('vignetting', 1, light.draw_vignetting, light.vignetting),
     Effect('exposure', 3, light.draw_exposure, light.exposure),
+    Effect('defocus', 1, sharpness.draw_defocus, sharpness.defocus),
+    Effect('motion_blur', 2, sharpness.draw_motion_blur, sharpness.motion_blur),
     Effect('white_balance', 9, colour.draw_white_balance, colour.white_balance),
     Effect('colour', 7, colour.draw_colour_change, colour.colour_change),
     Effect('curve', 3, colour.draw_curve, colour.curve),
+    Effect('sharpening', 2, sharpness.draw_sharpening, sharpness.sharpening),
+    Effect('resolution', 1, sharpness.draw_resolution, sharpness.resolution),
     Effect('grey', 0, colour.draw_grey, colour.grey),
 )
 # a drawn vector: for each effect whether it is applied, then the numbers of each; 0 leaves the images alone

@@ -14,6 +14,8 @@ CACHES = ('ram', 'device', 'none')
 PRECISIONS = ('32-true', 'bf16-mixed', '16-mixed')
 OPTIMISERS = ('adam', 'adamw')
 SCHEDULES = ('cosine', 'steps')
+# the longest smear that the kernels of training/effects/sharpness.py hold
+MOST_MOTION_PX = 8
 
 
 class RecipeError(SettingsError):
@@ -117,6 +119,10 @@ class Augmentation:
     :param shadow: largest change of a band across the image; brighter by up to 0.7 of it
     :param vignetting: largest loss at the corners
     :param exposure: largest change of a triplet, and of a frame beyond it [stops]
+    :param defocus: largest standard deviation of a Gaussian [px of the input]
+    :param motion_blur: largest length of the smear [px of the input]
+    :param sharpening: largest amount added of what a Gaussian takes away
+    :param resolution: largest factor that resolution falls by
     """
 
     flip: float = 0.5
@@ -148,6 +154,14 @@ class Augmentation:
     exposure: float = 0.0
     exposure_stops: float = 0.7
     exposure_jump: float = 0.15
+    defocus: float = 0.0
+    defocus_px: float = 1.2
+    motion_blur: float = 0.0
+    motion_px: float = 5.0
+    sharpening: float = 0.0
+    sharpening_amount: float = 1.5
+    resolution: float = 0.0
+    resolution_factor: float = 2.0
 
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
@@ -160,6 +174,11 @@ class Augmentation:
         between(self, 0, 1, 'haze', 'haze_share', 'shadow', 'shadow_depth', 'vignetting', 'exposure')
         between(self, 0, 0.9, 'vignetting_corner')
         between(self, 0, 3, 'exposure_stops', 'exposure_jump')
+        between(self, 0, 1, 'defocus', 'motion_blur', 'sharpening', 'resolution')
+        between(self, 0.1, 2, 'defocus_px')
+        between(self, 1, MOST_MOTION_PX, 'motion_px')
+        between(self, 0, 3, 'sharpening_amount')
+        between(self, 1, 4, 'resolution_factor')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
