@@ -15,13 +15,13 @@ STARTS = dict(zip(NAMES, np.cumsum([len(EFFECTS)] + [effect.width for effect in 
 # numbers that leave the images alone; jpeg and grey have none
 NEUTRAL = {'haze': (0, 0.8),
            'shadow': (1, 0, 0.3, 0.1, 0), 'vignetting': (0,), 'exposure': (0, 0, 0), 'defocus': (0.05,),
-           'motion_blur': (0, 0), 'white_balance': (0,) * 9,
+           'motion_blur': (0, 0), 'sensor_noise': (0, 0, 0.5), 'white_balance': (0,) * 9,
            'colour': (1, 1, 1, 0, 1, 0, 0), 'curve': (0, 0, 1), 'sharpening': (0, 1), 'resolution': (1,)}
 # what numbers may be drawn, from the knobs' defaults
 RANGES = {'haze': ((0, 0.5), (0.4, 0.95)),
           'shadow': ((0, -1, 0.05, 0.005, -0.6), (3.15, 1, 0.6, 0.1, 0.42)), 'vignetting': ((0,), (0.5,)),
           'exposure': ((-0.85,) * 3, (0.85,) * 3), 'defocus': ((0.35,), (1.2,)),
-          'motion_blur': ((1.25, -1.5), (5, 1.5)),
+          'motion_blur': ((1.25, -1.5), (5, 1.5)), 'sensor_noise': ((0, 0, 0), (0.05, 0.02, 0.7)),
           'white_balance': ((-0.4,) * 9, (0.4,) * 9),
           'colour': ((0.8, 0.8, 0.8, -0.1, 1, 0, 0), (1.2, 1.2, 1.2, 0.1, 1, 0, 0)),
           'curve': ((-0.32, 0, 0.85), (0.8, 0.15, 1)), 'sharpening': ((0.15, 0.6), (1.5, 1.2)),

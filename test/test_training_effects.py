@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semdepth_ros.training.effects import colour, light, sharpness
+from semdepth_ros.training.effects import colour, light, sensor_noise, sharpness
 
 
 def scene(height=48, width=64, triplets=2, seed=0):
@@ -161,3 +161,17 @@ def test_resolution_falls_as_by_shrinking_and_enlarging(factor, size):
     images = scene()
     expected = by_image(through_fewer, images)
     np.testing.assert_allclose(applied(sharpness.resolution, images, [factor], [factor]), expected, atol=2e-5)
+
+
+def test_sensor_noise_has_the_variance_of_shots_and_reading_and_is_shared_by_neighbours():
+    torch.manual_seed(3)
+    levels = np.array([0.2, 0.5, 0.8])
+    images = np.broadcast_to(levels[:, None, None, None, None], (3, 3, 3, 100, 120))
+    for shared in (0.0, 0.6):
+        noise = applied(sensor_noise.sensor_noise, images, *[[0.05, 0.02, shared]] * 3) - images
+        np.testing.assert_allclose(noise.var(axis=(1, 2, 3, 4)), 0.05 ** 2 * levels + 0.02 ** 2, rtol=0.03)
+        assert abs(noise.mean()) < 3e-4
+        for first, second in ((noise[..., 1:], noise[..., :-1]), (noise[..., 1:, :], noise[..., :-1, :])):
+            correlation = (first * second).mean() / noise.var()
+            assert correlation == pytest.approx(2 * shared / (1 + 2 * shared ** 2), abs=0.02)
+        assert abs((noise[:, 0] * noise[:, 1]).mean()) < 0.02 * noise.var()

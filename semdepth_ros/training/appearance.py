@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects import colour, light, sharpness
+from semdepth_ros.training.effects import colour, light, sensor_noise, sharpness
 from semdepth_ros.training.recipe import Augmentation
 
 
@@ -36,6 +36,7 @@ EFFECTS = (
     Effect('exposure', 3, light.draw_exposure, light.exposure),
     Effect('defocus', 1, sharpness.draw_defocus, sharpness.defocus),
     Effect('motion_blur', 2, sharpness.draw_motion_blur, sharpness.motion_blur),
+    Effect('sensor_noise', 3, sensor_noise.draw_sensor_noise, sensor_noise.sensor_noise),
     Effect('white_balance', 9, colour.draw_white_balance, colour.white_balance),
     Effect('colour', 7, colour.draw_colour_change, colour.colour_change),
     Effect('curve', 3, colour.draw_curve, colour.curve),

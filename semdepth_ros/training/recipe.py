@@ -123,6 +123,7 @@ class Augmentation:
     :param motion_blur: largest length of the smear [px of the input]
     :param sharpening: largest amount added of what a Gaussian takes away
     :param resolution: largest factor that resolution falls by
+    :param sensor_noise: largest standard deviation of shot noise on white, of read noise anywhere
     """
 
     flip: float = 0.5
@@ -162,6 +163,9 @@ class Augmentation:
     sharpening_amount: float = 1.5
     resolution: float = 0.0
     resolution_factor: float = 2.0
+    sensor_noise: float = 0.0
+    shot_noise: float = 0.05
+    read_noise: float = 0.02
 
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
@@ -179,6 +183,7 @@ class Augmentation:
         between(self, 1, MOST_MOTION_PX, 'motion_px')
         between(self, 0, 3, 'sharpening_amount')
         between(self, 1, 4, 'resolution_factor')
+        between(self, 0, 1, 'sensor_noise', 'shot_noise', 'read_noise')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
