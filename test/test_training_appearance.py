@@ -25,7 +25,7 @@ RANGES = {'haze': ((0, 0.5), (0.4, 0.95)),
           'white_balance': ((-0.4,) * 9, (0.4,) * 9),
           'colour': ((0.8, 0.8, 0.8, -0.1, 1, 0, 0), (1.2, 1.2, 1.2, 0.1, 1, 0, 0)),
           'curve': ((-0.32, 0, 0.85), (0.8, 0.15, 1)), 'sharpening': ((0.15, 0.6), (1.5, 1.2)),
-          'resolution': ((1,), (2,)), 'grey': ((), ())}
+          'resolution': ((1,), (2,)), 'jpeg': ((30,), (95,)), 'grey': ((), ())}
 
 
 def vector(**numbers):
@@ -145,7 +145,7 @@ def test_the_same_seed_gives_the_same_images():
 
 
 @pytest.mark.parametrize('knob, value', [
-    ('grey', 1.1), ('defocus_px', 0), ('motion_px', 9), ('resolution_factor', 0.5),
+    ('grey', 1.1), ('jpeg', -0.1), ('jpeg_quality', 0), ('defocus_px', 0), ('motion_px', 9), ('resolution_factor', 0.5),
     ('curve_clip', 0.5), ('vignetting_corner', 1.0), ('exposure_stops', -1), ])
 def test_knobs_out_of_range_are_refused(knob, value):
     with pytest.raises(SettingsError, match=f'{knob} is .*, expected'):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semdepth_ros.training.effects import colour, light, sensor_noise, sharpness
+from semdepth_ros.training.effects import colour, jpeg, light, sensor_noise, sharpness
 
 
 def scene(height=48, width=64, triplets=2, seed=0):
@@ -175,3 +175,23 @@ def test_sensor_noise_has_the_variance_of_shots_and_reading_and_is_shared_by_nei
             correlation = (first * second).mean() / noise.var()
             assert correlation == pytest.approx(2 * shared / (1 + 2 * shared ** 2), abs=0.02)
         assert abs((noise[:, 0] * noise[:, 1]).mean()) < 0.02 * noise.var()
+
+
+@pytest.mark.parametrize('quality', [10, 35, 50, 75, 92])
+def test_jpeg_is_what_opencv_decodes(quality):
+    def coded(image):
+        buffer = cv2.imencode('.jpg', image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+        return cv2.imdecode(buffer, cv2.IMREAD_COLOR)[..., ::-1]
+    images = scene(height=52, width=71)
+    expected = by_image(coded, images)
+    result = applied(jpeg.jpeg, images, [quality], [quality])
+    artefact = np.abs(expected - images / 255).mean()
+    assert artefact > 1 / 255
+    assert np.abs(result - expected).mean() < 0.1 * artefact + 0.6 / 255
+
+
+def test_every_triplet_is_coded_at_its_own_quality():
+    images = scene()
+    both = applied(jpeg.jpeg, images, [20], [90])
+    np.testing.assert_array_equal(both[0], applied(jpeg.jpeg, images[:1], [20])[0])
+    np.testing.assert_array_equal(both[1], applied(jpeg.jpeg, images[1:], [90])[0])

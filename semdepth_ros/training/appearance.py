@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects import colour, light, sensor_noise, sharpness
+from semdepth_ros.training.effects import colour, jpeg, light, sensor_noise, sharpness
 from semdepth_ros.training.recipe import Augmentation
 
 
@@ -42,6 +42,7 @@ EFFECTS = (
     Effect('curve', 3, colour.draw_curve, colour.curve),
     Effect('sharpening', 2, sharpness.draw_sharpening, sharpness.sharpening),
     Effect('resolution', 1, sharpness.draw_resolution, sharpness.resolution),
+    Effect('jpeg', 1, jpeg.draw_jpeg, jpeg.jpeg),
     Effect('grey', 0, colour.draw_grey, colour.grey),
 )
 # a drawn vector: for each effect whether it is applied, then the numbers of each; 0 leaves the images alone

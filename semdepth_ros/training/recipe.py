@@ -124,6 +124,7 @@ class Augmentation:
     :param sharpening: largest amount added of what a Gaussian takes away
     :param resolution: largest factor that resolution falls by
     :param sensor_noise: largest standard deviation of shot noise on white, of read noise anywhere
+    :param jpeg: lowest quality of compression
     """
 
     flip: float = 0.5
@@ -166,6 +167,8 @@ class Augmentation:
     sensor_noise: float = 0.0
     shot_noise: float = 0.05
     read_noise: float = 0.02
+    jpeg: float = 0.0
+    jpeg_quality: float = 30.0
 
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
@@ -184,6 +187,8 @@ class Augmentation:
         between(self, 0, 3, 'sharpening_amount')
         between(self, 1, 4, 'resolution_factor')
         between(self, 0, 1, 'sensor_noise', 'shot_noise', 'read_noise')
+        between(self, 0, 1, 'jpeg')
+        between(self, 1, 95, 'jpeg_quality')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
