@@ -13,12 +13,12 @@ STILL = Augmentation(colour=0.0)
 NAMES = [effect.name for effect in EFFECTS]
 STARTS = dict(zip(NAMES, np.cumsum([len(EFFECTS)] + [effect.width for effect in EFFECTS]).tolist()))
 # numbers that leave the images alone; jpeg and grey have none
-NEUTRAL = {'haze': (0, 0.8),
+NEUTRAL = {'amplitude_mix': (0.5, 0, 1), 'random_convolution': (0,) + (1,) * 81, 'haze': (0, 0.8),
            'shadow': (1, 0, 0.3, 0.1, 0), 'vignetting': (0,), 'exposure': (0, 0, 0), 'defocus': (0.05,),
            'motion_blur': (0, 0), 'sensor_noise': (0, 0, 0.5), 'white_balance': (0,) * 9,
            'colour': (1, 1, 1, 0, 1, 0, 0), 'curve': (0, 0, 1), 'sharpening': (0, 1), 'resolution': (1,)}
 # what numbers may be drawn, from the knobs' defaults
-RANGES = {'haze': ((0, 0.5), (0.4, 0.95)),
+RANGES = {'amplitude_mix': ((0, 0, 0.02), (1, 0.5, 1)), 'haze': ((0, 0.5), (0.4, 0.95)),
           'shadow': ((0, -1, 0.05, 0.005, -0.6), (3.15, 1, 0.6, 0.1, 0.42)), 'vignetting': ((0,), (0.5,)),
           'exposure': ((-0.85,) * 3, (0.85,) * 3), 'defocus': ((0.35,), (1.2,)),
           'motion_blur': ((1.25, -1.5), (5, 1.5)), 'sensor_noise': ((0, 0, 0), (0.05, 0.02, 0.7)),
@@ -144,9 +144,29 @@ def test_the_same_seed_gives_the_same_images():
     assert not torch.equal(first, other)
 
 
+def test_pictures_are_mixed_with_any_other_of_the_batch():
+    levels = torch.tensor([0.1, 0.3, 0.5, 0.7]).reshape(4, 1, 1, 1, 1)
+    images = levels.expand(4, 3, 3, 8, 8)
+    seen = set()
+    for place in (0.0, 0.4, 0.9999):
+        changes = vector(amplitude_mix=(place, 1.0, 1.0)).repeat(4, 1)
+        means = change_colours(images, changes).mean(dim=(1, 2, 3, 4)).tolist()
+        partners = [int(round((mean - 0.1) / 0.2)) for mean in means]
+        assert means == pytest.approx([0.1 + 0.2 * p for p in partners], abs=1e-4)
+        assert all(partner != own for own, partner in enumerate(partners))
+        seen |= set(enumerate(partners))
+    assert len(seen) == 12
+
+
+def test_a_batch_of_one_is_mixed_with_itself():
+    images = pictures(1)
+    changed = change_colours(images, vector(amplitude_mix=(0.5, 1.0, 1.0))[None])
+    torch.testing.assert_close(changed[:, 0], images[:, 0], atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize('knob, value', [
     ('grey', 1.1), ('jpeg', -0.1), ('jpeg_quality', 0), ('defocus_px', 0), ('motion_px', 9), ('resolution_factor', 0.5),
-    ('curve_clip', 0.5), ('vignetting_corner', 1.0), ('exposure_stops', -1), ])
+    ('curve_clip', 0.5), ('vignetting_corner', 1.0), ('exposure_stops', -1), ('amplitude_share', float('nan'))])
 def test_knobs_out_of_range_are_refused(knob, value):
     with pytest.raises(SettingsError, match=f'{knob} is .*, expected'):
         Augmentation(**{knob: value})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from semdepth_ros.training.effects import colour, jpeg, light, sensor_noise, sharpness
+from semdepth_ros.training.effects import colour, jpeg, light, sensor_noise, sharpness, style
 
 
 def scene(height=48, width=64, triplets=2, seed=0):
@@ -195,3 +195,39 @@ def test_every_triplet_is_coded_at_its_own_quality():
     both = applied(jpeg.jpeg, images, [20], [90])
     np.testing.assert_array_equal(both[0], applied(jpeg.jpeg, images[:1], [20])[0])
     np.testing.assert_array_equal(both[1], applied(jpeg.jpeg, images[1:], [90])[0])
+
+
+@pytest.mark.parametrize('share, limit', [(0.6, 1.0), (1.0, 1.0), (0.8, 0.1)])
+def test_amplitudes_are_mixed_and_phases_kept(share, limit):
+    images, others = 0.35 + scene() / 255 * 0.3, 0.35 + scene(seed=1)[:, 0] / 255 * 0.3
+    result = applied(style.amplitude_mix, images, *[[0.0, share, limit]] * 2, others=torch.from_numpy(others).float())
+    assert 0 < result.min() and result.max() < 1
+    spectrum, theirs = np.fft.fft2(images), np.abs(np.fft.fft2(others))[:, None]
+    v, u = np.abs(np.fft.fftfreq(48))[:, None] * 2, np.abs(np.fft.fftfreq(64)) * 2
+    wanted = np.where(np.maximum(u, v) <= limit, (1 - share) * np.abs(spectrum) + share * theirs, np.abs(spectrum))
+    expected = np.fft.ifft2(wanted * np.exp(1j * np.angle(spectrum))).real
+    np.testing.assert_allclose(result, expected, atol=2e-4)
+
+
+def test_a_random_convolution_keeps_mean_and_contrast_of_its_channels():
+    images, rng = 0.4 + scene() / 255 * 0.2, np.random.default_rng(2)
+    kernels = rng.normal(size=(2, 3, 3, 3, 3))
+    share = 0.7
+    result = applied(style.random_convolution, images, *[[share, *kernel.ravel()] for kernel in kernels])
+    for image, kernel, changed in zip(images, kernels, result):
+        padded = np.pad(image - image.mean(axis=(0, 2, 3), keepdims=True), ((0, 0), (0, 0), (1, 1), (1, 1)), 'edge')
+        other = sum(np.einsum('oi,nihw->nohw', kernel[:, :, v, u], padded[:, :, v:v + 48, u:u + 64])
+                    for v, u in np.ndindex(3, 3))
+        other = (other - other.mean(axis=(0, 2, 3), keepdims=True)) / other.std(axis=(0, 2, 3), keepdims=True)
+        contrast = image - image.mean(axis=(0, 2, 3), keepdims=True)
+        other = other * contrast.std(axis=(0, 2, 3), keepdims=True)
+        other = np.sign((other * contrast).mean()) * other + image.mean(axis=(0, 2, 3), keepdims=True)
+        np.testing.assert_allclose(changed, (1 - share) * image + share * other, atol=1e-5)
+
+
+def test_a_random_convolution_makes_no_negatives():
+    images = scene() / 255
+    negative = np.zeros((3, 3, 3, 3))
+    negative[range(3), range(3), 1, 1] = -1
+    result = applied(style.random_convolution, images, *[[0.5, *negative.ravel()]] * 2)
+    np.testing.assert_allclose(result, images, atol=1e-5)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects import colour, jpeg, light, sensor_noise, sharpness
+from semdepth_ros.training.effects import colour, jpeg, light, sensor_noise, sharpness, style
 from semdepth_ros.training.recipe import Augmentation
 
 
@@ -20,16 +20,20 @@ class Effect:
     :param width: how many numbers are drawn for it
     :param draw: draws them from the knobs
     :param apply: applies them, [R, width] on the host, to triplets [R, 3, 3, H, W] in 0..1
+    :param mixes: whether the first number is a place in 0..1 among the rest of the batch, whose picture apply takes too
     """
 
     name: str
     width: int
     draw: Callable[[Augmentation, np.random.Generator], list[float]]
     apply: Callable[..., Tensor]
+    mixes: bool = False
 
 
 # in the order of light's way: textures, air, lens, sensor, processing, transmission; grey last, so that it is
 EFFECTS = (
+    Effect('amplitude_mix', 3, style.draw_amplitude_mix, style.amplitude_mix, mixes=True),
+    Effect('random_convolution', 82, style.draw_random_convolution, style.random_convolution),
     Effect('haze', 2, light.draw_haze, light.haze),
     Effect('shadow', 5, light.draw_shadow, light.shadow),
     Effect('vignetting', 1, light.draw_vignetting, light.vignetting),
@@ -78,7 +82,14 @@ def change_colours(images: Tensor, changes: Tensor) -> Tensor:
         rows = drawn[:, i].nonzero().squeeze(dim=1)
         if len(rows):
             numbers = drawn[rows, start:start + effect.width]
+            others = (images[_partners(rows, numbers[:, 0], len(images)).to(images.device), 0],) if effect.mixes else ()
             rows = rows.to(images.device)
-            changed[rows] = effect.apply(changed[rows], numbers)
+            changed[rows] = effect.apply(changed[rows], numbers, *others)
         start += effect.width
     return changed
+
+
+def _partners(rows: Tensor, place: Tensor, count: int) -> Tensor:
+    """Return for each of these of a batch another one of it: the one at a place in 0..1 among the others."""
+    further = 1 + (place * (count - 1)).long().clamp(max=max(count - 2, 0))
+    return (rows + further) % count

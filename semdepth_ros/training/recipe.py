@@ -125,6 +125,8 @@ class Augmentation:
     :param resolution: largest factor that resolution falls by
     :param sensor_noise: largest standard deviation of shot noise on white, of read noise anywhere
     :param jpeg: lowest quality of compression
+    :param amplitude_mix: largest share of another picture's Fourier amplitudes
+    :param random_convolution: largest share of the convolved image
     """
 
     flip: float = 0.5
@@ -169,6 +171,10 @@ class Augmentation:
     read_noise: float = 0.02
     jpeg: float = 0.0
     jpeg_quality: float = 30.0
+    amplitude_mix: float = 0.0
+    amplitude_share: float = 0.5
+    random_convolution: float = 0.0
+    convolution_share: float = 0.5
 
     def __post_init__(self):
         if not 0 < self.zoom <= 1:
@@ -189,6 +195,7 @@ class Augmentation:
         between(self, 0, 1, 'sensor_noise', 'shot_noise', 'read_noise')
         between(self, 0, 1, 'jpeg')
         between(self, 1, 95, 'jpeg_quality')
+        between(self, 0, 1, 'amplitude_mix', 'amplitude_share', 'random_convolution', 'convolution_share')
         if not 0 <= self.padding < 1:
             raise RecipeError(f'padding is {self.padding}, expected 0 <= padding < 1')
 
