@@ -101,7 +101,7 @@ class FrameStore:
         return group
 
     def cut(self, drawn: Drawn) -> TripletBatch:
-        """Return the batch of these draws."""
+        """Return the batch of these draws; `colour` stays where it was drawn, since what it says is decided there."""
         width, height = drawn.size[0].tolist()
         groups = drawn.group.tolist()
         pieces, places = [], []
@@ -113,10 +113,9 @@ class FrameStore:
         back = torch.argsort(torch.cat(places)).to(self.device)
         images, labels, confidence, seen, depth = (
             None if parts[0] is None else torch.cat(parts)[back] for parts in zip(*pieces))
-        rest = (tensor.to(self.device, non_blocking=True)
-                for tensor in (drawn.intrinsics, drawn.distance, drawn.colour, drawn.origin))
-        intrinsics, travelled, colour, origin = rest
-        return TripletBatch(images, intrinsics, travelled, labels, confidence, seen, colour, origin, depth)
+        intrinsics, travelled, origin = (tensor.to(self.device, non_blocking=True)
+                                         for tensor in (drawn.intrinsics, drawn.distance, drawn.origin))
+        return TripletBatch(images, intrinsics, travelled, labels, confidence, seen, drawn.colour, origin, depth)
 
     def _cut_group(self, group: _Group, frames: Tensor, window: Tensor, size: tuple[int, int]) -> tuple:
         frames, window = frames.to(self.device), window.to(self.device)
