@@ -1,9 +1,16 @@
 """Fleets of drives for training."""
+import filecmp
+import os
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
-from semdepth_ros.world.fleet import FIELD_OF_VIEW_DEG, HEIGHT_M, SHARES, fleet
+from semdepth_ros.world.fleet import FIELD_OF_VIEW_DEG, HEIGHT_M, SHARES, draw_fleet, fleet
 
 
 def described(drives):
@@ -37,6 +44,72 @@ def test_the_command_writes_folder_sequences_and_keeps_what_is_there(tmp_path):
     before = [p.stat().st_mtime_ns for p in sorted((tmp_path / 'f').glob('*/images/*'))]
     assert not main(command)
     assert [p.stat().st_mtime_ns for p in sorted((tmp_path / 'f').glob('*/images/*'))] == before
+
+
+def fleet_command(out, drives, workers, frames=2):
+    return ['world', '--fleet', str(drives), '--frames', str(frames), '--size', '64x32', '--split', 'train', '--workers',
+            str(workers), '--out', str(out)]
+
+
+def files_of(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob('*') if p.is_file())
+
+
+def test_workers_write_what_one_process_writes_and_do_again_what_is_broken(tmp_path, capsys):
+    alone, shared = tmp_path / 'alone', tmp_path / 'shared'
+    assert not main(fleet_command(alone, 3, 1)) and not main(fleet_command(shared, 3, 2))
+    assert 'frames 6/6' in capsys.readouterr().err
+    whole, *broken = sorted(shared.iterdir())
+    (broken[0] / 'depth/000001.png').unlink()
+    (broken[1] / 'times.txt').unlink()
+    kept = (whole / 'times.txt').stat().st_mtime_ns
+    assert not main(fleet_command(shared, 3, 2))
+    captured = capsys.readouterr()
+    assert 'frames 4/4' in captured.err and '1 of them were there' in captured.out
+    assert (whole / 'times.txt').stat().st_mtime_ns == kept
+    names = files_of(alone)
+    assert len(names) == 3 * 9 and files_of(shared) == names
+    assert filecmp.cmpfiles(alone, shared, names, shallow=False)[1:] == ([], [])
+
+
+def test_an_error_of_a_worker_ends_the_command_in_one_line(tmp_path, capsys):
+    (tmp_path / 'f').mkdir()
+    (tmp_path / f'f/{draw_fleet(2, 2, 64, 32)[1].name}.partial').write_text('no folder can be made here')
+    assert main(fleet_command(tmp_path / 'f', 2, 2)) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert 'drive 001_' in last and 'Not a directory' in last
+
+
+def alone_within(seconds, group):
+    """Whether the last process of a group ends in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_ctrl_c_ends_all_workers_and_leaves_nothing_half_written(tmp_path):
+    command = [sys.executable, '-m', 'semdepth_ros.cli.main', *fleet_command(tmp_path / 'f', 2, 2, frames=2000)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while len(list((tmp_path / 'f').glob('*.partial/depth/*'))) < 20 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    errors = process.communicate(timeout=30)[1].decode()
+    assert process.returncode == 130 and 'Traceback' not in errors
+    assert alone_within(5, process.pid)
+    assert files_of(tmp_path / 'f') == []
+
+
+@pytest.mark.parametrize('arguments, words', [(['--workers', '0', '--out', 'x'], '--workers is 0, expected at least 1'),
+                                              (['--split', 'dev', '--out', 'x'], "split is 'dev', expected one of")])
+def test_impossible_fleets_are_refused_in_one_line(arguments, words, capsys):
+    assert main(['world', '--fleet', '2', *arguments]) == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('arguments', [['--out', 'x.mcap'], ['--preview', 'x.png'], ['--out', 'x', '--fov', '60']])

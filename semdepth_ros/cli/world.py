@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +10,13 @@ import numpy as np
 
 from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.data.sample import Sample
+from semdepth_ros.cli.world_fleet import CPU_BATCH, samples, write_drives
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera
-from semdepth_ros.world.fleet import fleet
+from semdepth_ros.world.drive import usable_device
+from semdepth_ros.world.fleet import draw_fleet
 
-BATCH, PREVIEW_ROWS = 8, 6
+PREVIEW_ROWS = 6
 FLEET_SIZE = (320, 128)
 BAG_SUFFIXES = ('.mcap', '.db3')
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -40,6 +40,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--jpeg', action='store_true', help='JPEG instead of raw images (bag) or PNG (folder)')
     parser.add_argument('--fleet', type=int, metavar='N', help='N drives for training into the folder OUT: each with a '
                         'town, light, field of view, height and pitch drawn by --seed; drives already there are kept')
+    parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. On '
+                        'one CUDA device about one per core')
     parser.add_argument('--force', action='store_true', help='replace a bag of this name')
     parser.set_defaults(run=run)
 
@@ -86,41 +88,30 @@ def run(args: argparse.Namespace) -> None:
 
 
 def write_fleet(args: argparse.Namespace) -> None:
-    """Write a fleet's drives as folder sequences OUT/000_day, OUT/001_fog ...; one that broke off is done again.
+    """Write a fleet's drives as folder sequences OUT/000_day, OUT/001_fog ...; those that are whole are kept.
 
     :raises ValueError: no folder to write to, or arguments that a fleet draws by itself
     """
-    if args.fleet < 1:
-        raise ValueError(f'--fleet is {args.fleet}, expected at least 1 drive')
+    for name in ('fleet', 'workers'):
+        if getattr(args, name) < 1:
+            raise ValueError(f'--{name} is {getattr(args, name)}, expected at least 1')
     drawn = [name for name in ('fov', 'height', 'pitch') if getattr(args, name) is not None]
     if drawn or not args.out or Path(args.out).suffix in BAG_SUFFIXES:
         raise ValueError(f'a fleet goes to a folder and draws its cameras: got --out {args.out}'
                          + ''.join(f' and --{name}' for name in drawn))
     if args.preview:
         raise ValueError('--preview shows one drive, and a fleet is many: leave it out')
-    width, height = args.size or FLEET_SIZE
-    for number, drive in enumerate(fleet(args.fleet, args.frames, width, height, args.split, args.seed, args.device)):
-        out = Path(args.out) / f'{number:03d}_{drive.preset}'
-        if not out.exists():
-            with Progress(out.name) as progress:
-                write(drive, out, args.jpeg, args.force, progress)
+    usable_device(args.device)
+    drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed)
+    kept = write_drives(drives, Path(args.out), 'jpg' if args.jpeg else 'png', args.device, args.workers)
+    print(f'{args.out}: {len(drives)} drives of {args.frames} frames' + f', {kept} of them were there' * bool(kept))
 
 
 def write(drive: Drive, out: Path, jpeg: bool, force: bool, progress: Progress) -> None:
     """Write the drive as a bag or a folder sequence, by the name's suffix."""
     if out.suffix in BAG_SUFFIXES:
         from semdepth_ros.bridge.bag_writer import write_drive_bag
-        write_drive_bag(out, drive, compressed=jpeg, replace=force, progress=progress, batch=BATCH)
+        write_drive_bag(out, drive, compressed=jpeg, replace=force, progress=progress, batch=CPU_BATCH)
     else:
         from semdepth_ros.data import write_folder_sequence
         write_folder_sequence(out, samples(drive, progress), drive.camera, drive.rate_hz, 'jpg' if jpeg else 'png')
-
-
-def samples(drive: Drive, progress: Progress) -> Iterator[Sample]:
-    """Yield the frames of a drive as samples."""
-    for first in range(0, len(drive), BATCH):
-        numbers = range(first, min(first + BATCH, len(drive)))
-        for i, frame in zip(numbers, drive.render(numbers)):
-            yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels,
-                         pose=frame.pose)
-            progress(i + 1, len(drive))

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
@@ -16,6 +17,7 @@ from semdepth_ros.world.scene import Moment, Scene
 
 CPU_PIXELS, GPU_PIXELS = 200_000, 2_000_000     # rendered at once
 TWIST_STEP_S = 0.02
+GRAIN = 1 << 22         # numbers drawn for the sensor's noise
 LEVER_ARM_M = 1.7       # the camera stands this far ahead of the rear axle
 
 
@@ -158,12 +160,12 @@ class Drive:
                 image=images[k], depth=depth[k], labels=labels[k], instances=instances[k],
                 pose=base @ self.camera_in_base, odometry_pose=base, odometry_twist=self._twist(time),
                 camera_in_base=self.camera_in_base.copy(), stamp_ns=round(number * 1e9 / self.rate_hz),
-                motions=self._motions(instances[k], moment, time)))
+                motions=self._motions(instances[k], moment, number)))
         return frames
 
-    def _motions(self, instances: np.ndarray, moment: Moment, time: float) -> dict[int, np.ndarray]:
+    def _motions(self, instances: np.ndarray, moment: Moment, number: int) -> dict[int, np.ndarray]:
         """Return the motion until the next frame of every instance in the picture."""
-        after = {m.identity: pose for m, pose in self.scene.traffic.at(time + 1 / self.rate_hz)}
+        after = {m.identity: pose for m, pose in self.scene.traffic.at((number + 1) / self.rate_hz)}
         back, motions = np.linalg.inv(self._from_town), {}
         for number in (int(n) for n in np.unique(instances) if n):
             motions[number] = np.eye(4)
@@ -192,14 +194,22 @@ def usable_device(name: str) -> str:
 def sense(colour: torch.Tensor, noise: float, seeds: list[list[int]]) -> torch.Tensor:
     """Return the sensor's bytes: colour 0..1 [F, H, W, 3] with Gaussian grain of `noise` grey levels, rounded.
 
-    The grain is drawn on the CPU, so that every device gets the same.
+    Every frame takes its grain from a place of its own in one long row of numbers, the same on every device.
     """
     levels = colour * 255
     if noise:
-        grain = np.stack([np.random.default_rng([*seed, 99]).standard_normal(colour.shape[1:], dtype=np.float32)
-                          for seed in seeds])
-        levels = torch.add(levels, torch.from_numpy(grain).to(levels.device), alpha=noise)
+        row, many = _grain(str(colour.device)), colour[0].numel()
+        for image, seed in zip(levels, seeds):
+            start = int(np.random.default_rng([*seed, 99]).integers(GRAIN))
+            part = row.repeat(-(-(start + many) // GRAIN))[start:start + many] if start + many > GRAIN else \
+                row[start:start + many]
+            image.add_(part.view(image.shape), alpha=noise)
     return levels.add_(0.5).clamp_(0, 255).to(torch.uint8)
+
+
+@lru_cache(maxsize=4)
+def _grain(device: str) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(99).standard_normal(GRAIN, dtype=np.float32)).to(device)
 
 
 def camera_mount(height_m: float, pitch_deg: float) -> np.ndarray:

@@ -119,7 +119,7 @@ class EgoPlan:
 
 def on_ground(relief: Relief, x: float, y: float, heading: float, z: float = 0.0) -> np.ndarray:
     """Return the pose [4, 4] of something that stands on the road at x, y, tilted as the land is, and z above it."""
-    gx, gy = relief.slope(x, y)
+    height, gx, gy = relief.under(x, y)
     c, n = math.cos(heading), math.sin(heading)
     rise, lean = gx * c + gy * n, gy * c - gx * n           # slope ahead and to the left
     ahead = np.array([c, n, rise]) / math.sqrt(1 + rise * rise)
@@ -128,5 +128,5 @@ def on_ground(relief: Relief, x: float, y: float, heading: float, z: float = 0.0
                      up[0] * ahead[1] - up[1] * ahead[0]])
     pose = np.eye(4)
     pose[:3, 0], pose[:3, 1], pose[:3, 2] = ahead, left, up
-    pose[:3, 3] = x, y, float(relief.height(x, y)) + z
+    pose[:3, 3] = x, y, height + z
     return pose

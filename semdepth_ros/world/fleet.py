@@ -2,31 +2,71 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.drive import Drive
+from semdepth_ros.world.town import SPLITS
 
 # share of each preset in a training fleet; other_town, other_camera and hard are kept for tests
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
 FIELD_OF_VIEW_DEG, HEIGHT_M, PITCH_DEG = (55.0, 95.0), (1.2, 2.2), (-1.0, 5.0)
 
 
-def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
-          device: str = 'cpu') -> Iterator[Drive]:
-    """Yield drives whose town, light, field of view, camera height and pitch are drawn at random.
+@dataclass(frozen=True)
+class FleetDrive:
+    """One drive of a fleet, before its town is built: what a process needs to know to render it.
+
+    :param number: in the fleet
+    :param pitch_deg: how far the camera looks down
+    """
+
+    number: int
+    preset: str
+    seed: int
+    frames: int
+    camera: Camera
+    split: str
+    pitch_deg: float
+
+    @property
+    def name(self) -> str:
+        """Name of its folder: number and preset."""
+        return f'{self.number:03d}_{self.preset}'
+
+    def build(self, device: str = 'cpu') -> Drive:
+        """Return the drive, its town built; see Drive for what raises."""
+        return Drive(self.preset, self.seed, self.frames, self.camera, split=self.split, device=device,
+                     pitch_deg=self.pitch_deg)
+
+
+def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train',
+               seed: int = 0) -> list[FleetDrive]:
+    """Return drives whose town, light, field of view, camera height and pitch are drawn at random.
 
     Drive n is the same whatever the number of drives: a pure function of (split, seed, n).
 
-    :raises ValueError: seed is negative
+    :raises ValueError: seed is negative, or an unknown split
     """
     if seed < 0:
         raise ValueError(f'seed is {seed}, expected zero or a positive number')
-    for number in range(drives):
-        rng = np.random.default_rng([seed, number, {'train': 0, 'val': 1, 'test': 2}[split]])
-        preset = str(rng.choice(list(SHARES), p=list(SHARES.values())))
-        fov, height_m = rng.uniform(*FIELD_OF_VIEW_DEG), round(rng.uniform(*HEIGHT_M), 3)
-        camera = Camera.from_field_of_view(width, height, fov, height_m=height_m)
-        yield Drive(preset, 1000 * seed + number, frames, camera, split=split, device=device,
-                    pitch_deg=rng.uniform(*PITCH_DEG))
+    if split not in SPLITS:
+        raise ValueError(f'split is {split!r}, expected one of {", ".join(SPLITS)}')
+    return [_draw(number, frames, width, height, split, seed) for number in range(drives)]
+
+
+def _draw(number: int, frames: int, width: int, height: int, split: str, seed: int) -> FleetDrive:
+    rng = np.random.default_rng([seed, number, SPLITS.index(split)])
+    preset = str(rng.choice(list(SHARES), p=list(SHARES.values())))
+    fov, height_m = rng.uniform(*FIELD_OF_VIEW_DEG), round(rng.uniform(*HEIGHT_M), 3)
+    camera = Camera.from_field_of_view(width, height, fov, height_m=height_m)
+    return FleetDrive(number, preset, 1000 * seed + number, frames, camera, split, float(rng.uniform(*PITCH_DEG)))
+
+
+def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
+          device: str = 'cpu') -> Iterator[Drive]:
+    """Yield the drives of `draw_fleet`, each built when it is asked for."""
+    for drive in draw_fleet(drives, frames, width, height, split, seed):
+        yield drive.build(device)

@@ -1,6 +1,7 @@
 """The lie of the land: a smooth height field of a few long waves."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +36,20 @@ class Relief:
         x, y = np.asarray(x, float)[..., None], np.asarray(y, float)[..., None]
         c = self.amplitude * np.cos(self.kx * x + self.ky * y + self.phase)
         return np.stack([(c * self.kx).sum(-1), (c * self.ky).sum(-1)], axis=-1)
+
+    def under(self, x: float, y: float) -> tuple[float, float, float]:
+        """Return height [m] and gradient at one point: `height` and `slope` without their arrays, for many movers."""
+        z = gx = gy = 0.0
+        for a, kx, ky, p in self.waves:
+            angle = kx * x + ky * y + p
+            rise = a * math.cos(angle)
+            z, gx, gy = z + a * math.sin(angle), gx + rise * kx, gy + rise * ky
+        return z, gx, gy
+
+    @property
+    def waves(self):
+        """Amplitude, kx, ky and phase of each wave."""
+        return zip(self.amplitude.tolist(), self.kx.tolist(), self.ky.tolist(), self.phase.tolist())
 
     def normal(self, x, y) -> np.ndarray:
         """Return the unit normal [..., 3]."""

@@ -80,7 +80,7 @@ class Traffic:
             make()
         self.line = np.array([(m.begins, m.ends, m.s, m.t, m.speed) for m in self.movers]).T
         self.anywhere = np.array([m.lead or m.line is not None for m in self.movers])
-        self.at = lru_cache(maxsize=8)(self._at)
+        self.at = lru_cache(maxsize=64)(self._at)     # a batch of frames, each asked for twice
 
     def _at(self, time: float) -> list[tuple[Mover, np.ndarray]]:
         """Return every mover near the ego car at a time [s], with its pose [4, 4]."""
