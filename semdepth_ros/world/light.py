@@ -21,6 +21,7 @@ class Light:
     :param lamps: strength of street lamps; headlights: of the own car's
     :param lit_windows: share of windows with light
     :param exposure: light to sensor signal; noise: standard deviation in grey levels; glare: strength of the sun's veil
+    :param contrast, saturation: of the development; 0 and 1 leave it alone
     """
 
     sun: tuple[float, float, float]
@@ -37,6 +38,8 @@ class Light:
     exposure: float = 1.0
     noise: float = 1.0
     glare: float = 0.0
+    contrast: float = 0.55
+    saturation: float = 1.0
 
     def with_sun(self, azimuth_deg: float, elevation_deg: float) -> Light:
         """Return the same light with the sun elsewhere."""
@@ -89,4 +92,7 @@ def veil(light: Light, unit: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
 def develop(light: Light, colour: torch.Tensor) -> torch.Tensor:
     """Return display values 0..1 of light [3, n]: exposure, a film-like curve, gamma and contrast."""
     grey = (1 - torch.exp(colour * (-1.5 * light.exposure))).clamp_(0, 1).pow_(1 / 2.2)
-    return torch.lerp(grey, grey * grey * (3 - 2 * grey), 0.55)
+    grey = torch.lerp(grey, grey * grey * (3 - 2 * grey), light.contrast)
+    if light.saturation == 1:
+        return grey
+    return torch.lerp(grey.mean(0, keepdim=True), grey, light.saturation).clamp_(0, 1)

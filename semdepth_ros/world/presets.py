@@ -17,6 +17,7 @@ class Preset:
     :param elevation: range of the sun's elevation [deg], None for the town's own
     :param ahead: whether the sun stands ahead of the camera
     :param pitch_deg: how far the camera looks down
+    :param skies: whether the sky is drawn from SKIES
     """
 
     light: Light
@@ -30,6 +31,7 @@ class Preset:
     height_m: float = 1.65
     pitch_deg: float = 1.2
     lamps_on: bool = False
+    skies: bool = False
 
 
 DAY = Light(sun=(0, 0, 1), sunlight=(2.75, 2.52, 2.18), skylight=(0.56, 0.64, 0.78), zenith=(0.20, 0.38, 0.72),
@@ -46,15 +48,36 @@ FOG = replace(DAY, sunlight=(0.25, 0.25, 0.25), skylight=(0.95, 0.97, 1.0), zeni
 GLARE = replace(DAY, sunlight=(2.6, 2.1, 1.5), skylight=(0.5, 0.55, 0.66), haze=(0.80, 0.70, 0.56), fog=0.002,
                 glare=0.22, exposure=0.85)
 
+@dataclass(frozen=True)
+class Sky:
+    """A kind of day: colours of the sky, and ranges of its brightness, of sun, shade, clouds and exposure."""
+
+    zenith: tuple[float, float, float]
+    horizon: tuple[float, float, float]
+    brightness: tuple[float, float]
+    sun: tuple[float, float]
+    shade: tuple[float, float]
+    cloudiness: tuple[float, float]
+    exposure: tuple[float, float]
+
+
+SKIES = (Sky((0.20, 0.38, 0.72), (0.72, 0.82, 0.92), (0.8, 1.3), (0.8, 1.1), (0.8, 1.2), (0.1, 0.8), (0.8, 1.2)),
+         Sky((0.05, 0.14, 0.42), (0.26, 0.44, 0.74), (0.6, 1.4), (0.9, 1.3), (0.45, 0.9), (-0.6, 0.1), (0.7, 1.2)),
+         Sky((0.42, 0.60, 0.86), (0.80, 0.90, 0.98), (0.9, 1.8), (0.8, 1.2), (0.6, 1.0), (-0.5, 0.3), (0.8, 1.3)),
+         Sky((2.2, 2.3, 2.4), (2.6, 2.6, 2.6), (0.8, 1.8), (0.8, 1.5), (0.25, 0.7), (0.0, 0.5), (0.55, 1.1)),
+         Sky((0.62, 0.66, 0.70), (0.78, 0.80, 0.82), (0.7, 1.6), (0.04, 0.25), (1.2, 2.0), (0.9, 1.3), (0.8, 1.3)),
+         Sky((0.34, 0.37, 0.42), (0.52, 0.55, 0.58), (0.7, 1.3), (0.05, 0.3), (0.9, 1.5), (0.7, 1.2), (0.8, 1.4)))
+SKY_SHARES = (0.22, 0.20, 0.16, 0.20, 0.12, 0.10)     # clouded, deep blue, pale blue, burnt out, white, grey
+
 PRESETS: dict[str, Preset] = {
-    'day': Preset(DAY),
+    'day': Preset(DAY, skies=True),
     'dusk': Preset(DUSK, elevation=(4, 10), lamps_on=True),
     'night': Preset(NIGHT, elevation=(30, 50), lamps_on=True),
     'fog': Preset(FOG),
     'glare': Preset(GLARE, elevation=(9, 17), ahead=True),
-    'other_town': Preset(DAY, other_town=True),
-    'other_camera': Preset(DAY, width=960, height=600, fov_deg=60.0, height_m=2.2, pitch_deg=6.0),
-    'hard': Preset(DAY, plain=True),
+    'other_town': Preset(DAY, skies=True, other_town=True),
+    'other_camera': Preset(DAY, skies=True, width=960, height=600, fov_deg=60.0, height_m=2.2, pitch_deg=6.0),
+    'hard': Preset(DAY, skies=True, plain=True),
 }
 
 
@@ -77,7 +100,7 @@ def default_camera(preset: str, size: tuple[int, int] | None = None, fov_deg: fl
 
 
 def light_of(preset: Preset, town: Town, rng: np.random.Generator) -> Light:
-    """Return the preset's light with this town's sun and clouds, varied a little."""
+    """Return the preset's light with this town's sun and clouds, a sky and a camera's development of its own."""
     light, azimuth_deg, elevation_deg = preset.light, town.sun_azimuth_deg, town.sun_elevation_deg
     if preset.elevation:
         elevation_deg = rng.uniform(*preset.elevation)
@@ -88,5 +111,20 @@ def light_of(preset: Preset, town: Town, rng: np.random.Generator) -> Light:
     dim = 1 - 0.5 * max(0.0, light.cloudiness - 0.4)
     tint = 1 + rng.normal(0, 0.025, 3)
     light = replace(light, sunlight=tuple(np.array(light.sunlight) * dim * tint),
-                    skylight=tuple(np.array(light.skylight) * tint), exposure=light.exposure * rng.uniform(0.75, 1.25))
+                    skylight=tuple(np.array(light.skylight) * tint), exposure=light.exposure * rng.uniform(0.75, 1.25),
+                    contrast=rng.uniform(0.3, 1.0), saturation=rng.uniform(0.6, 1.15))
+    if preset.skies:
+        light = _under_a_sky(light, rng)
     return light.with_sun(azimuth_deg, elevation_deg)
+
+
+def _under_a_sky(light: Light, rng: np.random.Generator) -> Light:
+    """Return a daylight under one of SKIES: its colours, hardness of shadows, and how much of it is burnt out."""
+    sky = SKIES[rng.choice(len(SKIES), p=SKY_SHARES)]
+    level = rng.uniform(*sky.brightness) * (1 + rng.normal(0, 0.02, 3))
+    sun, shade = rng.uniform(*sky.sun), rng.uniform(*sky.shade)
+    cover = rng.uniform(*sky.cloudiness)
+    return replace(light, zenith=tuple(np.array(sky.zenith) * level), horizon=tuple(np.array(sky.horizon) * level),
+                   haze=tuple(np.minimum(np.array(sky.horizon) * level, 1.0) * 0.8), cloudiness=cover,
+                   sunlight=tuple(np.array(light.sunlight) * sun), skylight=tuple(np.array(light.skylight) * shade),
+                   exposure=light.exposure * rng.uniform(*sky.exposure), fog=light.fog * rng.uniform(0.3, 1.5))

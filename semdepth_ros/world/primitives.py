@@ -1,4 +1,4 @@
-"""What everything in the world is made of: boxes, cylinders and ellipsoids, as rows of one table."""
+"""What everything in the world is made of: boxes, cylinders, ellipsoids, and crowns, as rows of one table."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ import numpy as np
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.world.textures import MATERIAL
 
-BOX, CYLINDER, ELLIPSOID = 0, 1, 2
+BOX, CYLINDER, ELLIPSOID, CROWN = 0, 1, 2, 3      # a crown is an ellipsoid's skin with holes: see crowns.py
 # columns of a table row
 CENTRE, AXES, HALF, KIND = slice(0, 3), slice(3, 12), slice(12, 15), 15
 COLOUR, MATERIAL_ID, PERIOD, CLASS, OBJECT = slice(16, 19), 19, 20, 21, 22
@@ -29,6 +29,16 @@ def rotation(yaw: float = 0.0, pitch: float = 0.0, roll: float = 0.0) -> np.ndar
     ry = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
     rx = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
     return yaw_matrix(yaw) @ ry @ rx
+
+
+def along(start, end) -> tuple[np.ndarray, float]:
+    """Return axes [3, 3] whose z points from start to end, and the distance [m]."""
+    step = np.asarray(end, float) - np.asarray(start, float)
+    length = float(np.linalg.norm(step))
+    z = step / length
+    x = np.cross(z, (0, 1, 0)) if abs(z[1]) < 0.9 else np.cross(z, (1, 0, 0))
+    x /= np.linalg.norm(x)
+    return np.stack([x, np.cross(z, x), z], 1), length
 
 
 @dataclass
@@ -67,6 +77,10 @@ class Parts:
     def ellipsoid(self, centre, size, colour, cls, **more) -> None:
         """Append an ellipsoid; see `add`."""
         self.add(ELLIPSOID, centre, size, colour, cls, **more)
+
+    def crown(self, centre, size, colour, cls, **more) -> None:
+        """Append an ellipsoid's skin with holes; parameters: share of holes, their grain [m], two places; see `add`."""
+        self.add(CROWN, centre, size, colour, cls, **more)
 
     def table(self) -> np.ndarray:
         """Return the rows, float64 [n, COLUMNS]."""

@@ -8,9 +8,10 @@ import torch
 
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.casting import cast, meet_boxes, meet_ground, meet_rounds, patch_shade
+from semdepth_ros.world.crowns import meet_crowns
 from semdepth_ros.world.ground import SKY, step_up
 from semdepth_ros.world.light import develop, length, veil
-from semdepth_ros.world.primitives import AXES, BOX, CENTRE, COLUMNS, ELLIPSOID, HALF, KIND, OBJECT
+from semdepth_ros.world.primitives import AXES, BOX, CENTRE, COLUMNS, CROWN, ELLIPSOID, HALF, KIND, OBJECT
 from semdepth_ros.world.scene import Moment, Scene
 from semdepth_ros.world.shading import Rays, View, shade
 from semdepth_ros.world.shadows import SOFT_M
@@ -119,7 +120,9 @@ class Renderer:
         keep = unhidden(primitive, tile, corners, shapes.matrix, shapes.origin, kind == BOX)
         primitive, tile = primitive[keep], tile[keep]
         box = kind[primitive] == BOX
-        for chosen, meet in ((box, meet_boxes), (~box, meet_rounds((kind == ELLIPSOID).float()))):
+        crown = kind[primitive] == CROWN
+        for chosen, meet in ((box, meet_boxes), (~(box | crown), meet_rounds((kind == ELLIPSOID).float())),
+                             (crown, meet_crowns(look))):
             lists = Candidates.sort(tile[chosen], primitive[chosen], len(depth))
             cast(lists, rays, meet, shapes.matrix, shapes.origin, depth, index)
 

@@ -11,7 +11,7 @@ from semdepth_ros.world.ego import EgoPlan
 from semdepth_ros.world.ground_map import GroundMap
 from semdepth_ros.world.population import Population
 from semdepth_ros.world.presets import Preset, light_of
-from semdepth_ros.world.primitives import AXES, BOX, CENTRE, CLASS, COLUMNS, ELLIPSOID, HALF, KIND, placed
+from semdepth_ros.world.primitives import AXES, BOX, CENTRE, CLASS, COLUMNS, CROWN, CYLINDER, HALF, KIND, placed
 from semdepth_ros.world.relief import Relief
 from semdepth_ros.world.shadows import REACH_M, patches
 from semdepth_ros.world.streets import Streets
@@ -19,6 +19,7 @@ from semdepth_ros.world.town import SPLITS, random_town
 from semdepth_ros.world.traffic import Traffic
 
 SIGHT_M, SMALLEST_PX = 260.0, 0.35
+THINNEST_BOUGH = 6e-4       # half as wide as far away [m/m]
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Scene:
         upright = rows[:, AXES][:, 8] > 0.99
         body = (rows[:, KIND] == BOX) & np.isin(rows[:, CLASS], (TRAIN_ID['building'], TRAIN_ID['wall'])) & upright
         body &= (rows[:, HALF].max(1) > 0.6) & (rows[:, HALF][:, 2] > 0.4)
-        crown = (rows[:, KIND] == ELLIPSOID) & (rows[:, CLASS] == TRAIN_ID['vegetation'])
+        crown = rows[:, KIND] == CROWN
         near = np.hypot(rows[:, 0] - x, rows[:, 1] - y) < radius
         return rows[(body | crown) & near]
 
@@ -95,6 +96,8 @@ class Scene:
         offset, radius = rows[:, CENTRE] - eye, np.sqrt((rows[:, HALF] ** 2).sum(1))
         z, distance = offset @ ahead, np.sqrt((offset ** 2).sum(1))
         seen = (z > -radius) & (distance < SIGHT_M) & (radius * focal_px > SMALLEST_PX * distance)
+        bough = (rows[:, KIND] == CYLINDER) & (rows[:, CLASS] == TRAIN_ID['vegetation'])
+        seen &= ~bough | (rows[:, HALF][:, 0] > THINNEST_BOUGH * distance)
         signal = 0.31 if any(s.begins - 6 < time < s.ends - 0.4 for s in self.plan.stops) else -0.31
         poses = {m.identity: pose for m, pose in moving}
         return Moment(rows[seen], base, camera, poses, self._shadows(moving, eye), signal)

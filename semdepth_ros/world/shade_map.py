@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semdepth_ros.world.primitives import AXES, BOX, HALF, KIND
+from semdepth_ros.world.primitives import AXES, BOX, HALF, KIND, PARAMETERS
 
 SHADE_REACH_M, NO_SHADOW = 90.0, -50.0
 EDGE = 20.0     # shadow height gained per metre from a shadow's side: a slope, so that the map's grid does not show
@@ -76,4 +76,5 @@ def _shade_of_crown(row: np.ndarray, x, y, ground, sun: np.ndarray) -> np.ndarra
     along = px * sun[0] + py * sun[1] + pz * sun[2]
     miss = np.sqrt(np.maximum(px * px + py * py + pz * pz - along * along, 0))
     radius = float(np.mean(row[HALF]))
-    return 0.8 / (1 + np.exp(np.clip((miss - radius * 0.85) / (0.12 * radius), -30, 30)))
+    dense = 0.8 * (1 - row[PARAMETERS][0])
+    return dense / (1 + np.exp(np.clip((miss - radius * 0.85) / (0.12 * radius), -30, 30)))

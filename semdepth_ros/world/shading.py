@@ -115,13 +115,24 @@ def _ground(view: View, rays: Rays):
     grazing = (direction[2].abs() / rays.stretch).clamp(min=0.004)
     facing = ((direction[:2] * ahead[:2]).sum(0) / length(direction[:2])) ** 2
     albedo, label = ground_albedo(view.town, channels, rays.index, x, y, short, short / grazing, facing ** 4)
-    lit = (1 - ((channels[gm.SHADOW] + 0.3) / 0.6).clamp(0, 1)) * (1 - channels[gm.CROWN] * 0.85) * rays.left
+    lit = (1 - ((channels[gm.SHADOW] + 0.3) / 0.6).clamp(0, 1)) * rays.left
+    lit = lit * (1 - 0.9 * _dappled(channels[gm.CROWN], x, y, short / grazing.sqrt()))
     face = rays.index == KERB_FACE
     sun_on = torch.where(face, 0.4 * light.sun[2], light.sun[2])
     up = torch.where(face, 0.2, 1.0)
     near_wall = 1 - 0.25 * torch.exp(-(channels[gm.SIDEWALK] - channels[gm.KERB]).clamp(min=0))
     colour = _illuminated(view, rays, albedo, up, sun_on, lit, near_wall * (0.35 + 0.65 * rays.left), channels, up)
     return through_air(light, colour, depth * rays.stretch), label
+
+
+def _dappled(crown: torch.Tensor, x: torch.Tensor, y: torch.Tensor, pixel: torch.Tensor) -> torch.Tensor:
+    """Return the share of sun that leaves keep from the ground [n]: flecks of light where the shade is not full."""
+    shaded = (crown > 0.03).nonzero()[:, 0]
+    at = crown[shaded]
+    leaves = look_up(x[shaded] / 16, y[shaded] / 16, torch.full_like(at, MATERIAL['cloud']), pixel[shaded] / 16)
+    out = torch.zeros_like(crown)
+    out[shaded] = ((at - 0.5 + 0.32 * leaves * (1 - at)) * 2.2 + 0.5).clamp_(0, 1) * (at * 4).clamp(max=1)
+    return out
 
 
 def _things(view: View, rays: Rays):
@@ -135,7 +146,8 @@ def _things(view: View, rays: Rays):
     u, half_u = torch.where(along_x, q[1], q[0]), torch.where(along_x, half[1], half[0])
     v, half_v = torch.where(upright, q[2], q[1]), torch.where(upright, half[2], half[1])
     unit = direction / rays.stretch
-    pixel = depth * view.pixel * (normal * unit).sum(0).abs_().clamp_(min=0.06).pow_(-0.7)
+    facing = (normal * unit).sum(0)
+    pixel = depth * view.pixel * facing.abs().clamp_(min=0.06).pow_(-0.7)
     period, seed, material = look[pr.PERIOD], look[pr.SEED], look[pr.MATERIAL_ID]
     fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, material, pixel / period)
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
@@ -151,10 +163,12 @@ def _things(view: View, rays: Rays):
     height = where[2] - view.relief.torch_height(where[0], where[1])
     lit, channels = _lit(view, where, normal, height)
     facing_sun = (normal * vector(light.sun, depth)).sum(0)
-    leaf = material == MATERIAL['foliage']
-    facing_sun = torch.where(leaf, 0.25 + 0.6 * facing_sun, facing_sun)
+    leaf, crown = material == MATERIAL['foliage'], look[pr.KIND] == pr.CROWN
+    facing_sun = torch.where(leaf | crown, 0.25 + 0.6 * facing_sun, facing_sun)
+    deep = torch.where(crown, (0.72 + 0.28 * p[2]) * torch.where(facing > 0, 0.4, 1.0), 1.0)     # in a crown's own shade
+    facing_sun = facing_sun * deep
     sky_open = 0.62 + 0.38 * (height / 2.2).clamp(0, 1)
-    sky_open = torch.where(leaf, sky_open * (0.72 + 0.28 * normal[2]), sky_open)
+    sky_open = torch.where(leaf, sky_open * (0.72 + 0.28 * normal[2]), sky_open) * deep
     colour = _illuminated(view, rays, albedo, normal[2], facing_sun, lit, sky_open, channels,
                           0.5 * (1 - (height / view.town.lamp_height).clamp(0, 1)))
     colour = colour + glow + look[pr.COLOUR] * look[pr.GLOW]

@@ -57,7 +57,7 @@ def _paint(name: str, rng: np.random.Generator) -> np.ndarray:
         'asphalt': lambda: 0.08 * _noise(rng, 32, 128, 1.0) + 0.10 * _noise(rng, 2, 64, 0.85) + 0.20 * _cracks(rng),
         'slabs': lambda: 0.08 * _courses(rng, 8, 8, 0.8, False) + 0.07 * fine,
         'grass': lambda: 0.20 * _noise(rng, 8, 128, 0.95),
-        'foliage': lambda: 0.42 * _noise(rng, 8, 128, 1.0),
+        'foliage': lambda: 0.5 * _noise(rng, 8, 128, 1.0),
         'plaster': lambda: 0.075 * fine + 0.05 * _noise(rng, 8, 64, 0.8, stretch=8),
         'brick': lambda: 0.11 * _courses(rng, 32, 12, 0.9, True) + 0.05 * fine,
         'paint': lambda: 0.05 * _noise(rng, 2, 32, 0.8),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SPLITS = ('train', 'val', 'test')
+SEASONS, SEASON_SHARES = ('summer', 'autumn', 'winter'), (0.6, 0.2, 0.2)
 
 _PLASTERS = {
     'train': ((0.62, 0.58, 0.50), (0.55, 0.45, 0.32), (0.48, 0.47, 0.45), (0.60, 0.50, 0.40), (0.42, 0.30, 0.22),
@@ -61,6 +62,8 @@ class Town:
     speed_limit: float
     lamp_height: float
     pole_colour: tuple[float, float, float]
+    season: str = 'summer'
+    overhang: float = 0.0     # share of street trees that reach over the lane
     plain: bool = False
     sun_azimuth_deg: float = 0.0
     sun_elevation_deg: float = 45.0
@@ -104,4 +107,5 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
         tree_kinds=tuple(rng.dirichlet((1, 3, 3) if other else (4, 0.8, 0.8))), car_share=u(0.4, 0.85),
         people_per_100m=u(3.5, 9.0), cyclists_per_100m=u(1.0, 2.4), oncoming_gap_m=_span(rng, 25, 110, 50),
         speed_limit=u(8.0, 12.5), lamp_height=u(5.0, 8.0), pole_colour=(u(0.05, 0.35),) * 3, plain=plain,
+        season=str(rng.choice(SEASONS, p=SEASON_SHARES)), overhang=u(0, 0.7),
         sun_azimuth_deg=u(0, 360), sun_elevation_deg=u(28, 62), cloudiness=u(0.1, 0.8))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semdepth_ros.world.primitives import Parts, rotation
+from semdepth_ros.world.primitives import Parts, along, rotation
 
 TYRE, GLASS, CHROME = (0.018, 0.018, 0.02), (0.03, 0.04, 0.05), (0.45, 0.45, 0.47)
 CAR_PAINTS = ((0.55, 0.56, 0.57), (0.72, 0.72, 0.70), (0.03, 0.03, 0.035), (0.10, 0.11, 0.12), (0.22, 0.23, 0.25),
@@ -146,13 +146,8 @@ def bus(rng: np.random.Generator, lit: float) -> Parts:
 
 
 def _tube(parts: Parts, start, end, width: float, colour, cls: str) -> None:
-    start, end = np.asarray(start, float), np.asarray(end, float)
-    step = end - start
-    length = np.linalg.norm(step)
-    z = step / length
-    x = np.cross(z, (0, 1, 0)) if abs(z[1]) < 0.9 else np.cross(z, (1, 0, 0))
-    x /= np.linalg.norm(x)
-    parts.box((start + end) / 2, (width, width, length + width), colour, cls, axes=np.stack([x, np.cross(z, x), z], 1))
+    axes, length = along(start, end)
+    parts.box((np.asarray(start, float) + end) / 2, (width, width, length + width), colour, cls, axes=axes)
 
 
 def bicycle(rng: np.random.Generator) -> Parts:
