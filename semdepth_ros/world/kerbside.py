@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semdepth_ros.world import furniture, plants, vehicles
+from semdepth_ros.world import furniture, heavy_vehicles, plants, vehicles
 from semdepth_ros.world.people import pedestrian
 from semdepth_ros.world.primitives import Parts
 from semdepth_ros.world.shadows import extent
@@ -97,7 +97,7 @@ def _parked(site: Site, piece: Piece, side: int, begin: float, rng: np.random.Ge
     turn = 0.0 if (side > 0) == town.left_hand else np.pi
     on_route = piece.role == 'street'
     zebras = [z - piece.s for z in site.streets.zebras] if on_route else piece.zebras
-    makers = (vehicles.car, vehicles.van, vehicles.truck, vehicles.motorcycle)
+    makers = (vehicles.car, vehicles.van, heavy_vehicles.truck, vehicles.motorcycle)
     while s < piece.length - 2.5:
         parts = makers[rng.choice(4, p=(0.82, 0.09, 0.03, 0.06))](rng, 0.0)
         low, high, *_ = extent(parts.table())

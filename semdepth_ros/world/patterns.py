@@ -120,16 +120,23 @@ def slats(colour, u, parameters, pixel):
     return colour * (1 - 0.75 * gap)
 
 
+def panels(colour, u, v, parameters, pixel):
+    """Return the albedo of a vehicle's side: gaps of doors at three places [m] along it, and a crease."""
+    gap = torch.stack([pulse(u - at, 0.011, pixel) for at in parameters[:3]]).amax(0) * (0.022 / pixel).clamp(max=1)
+    crease = pulse(v - 0.05, 0.012, pixel) * (0.024 / pixel).clamp(max=1)
+    return colour * (1 - 0.8 * gap) * (1 - 0.25 * crease)
+
+
 def draw(light: Light, pattern: torch.Tensor, colour: torch.Tensor, surface: dict, mirror: torch.Tensor):
     """Return albedo [3, n] and glow [3, n] with every primitive's own pattern on it.
 
     :param surface: u, v, half_u, half_v, upright (a vertical face), parameters (four [n]), seed, pixel,
-        signal (level of the lit lamp); all [n]
+        signal (level of the lit lamp), grazing (Fresnel's factor); all [n]
     """
     glow = torch.zeros_like(colour)
     for name, number in PATTERNS.items():
         chosen = pattern == number
-        if name == 'facade' or name == 'shop':
+        if name in ('facade', 'shop', 'panels'):
             chosen &= surface['upright']
         at = chosen.nonzero()[:, 0]
         if name == 'plain' or not len(at):
@@ -142,13 +149,15 @@ def draw(light: Light, pattern: torch.Tensor, colour: torch.Tensor, surface: dic
         elif name == 'shop':
             paint, shine = shop(light, paint, u, v, hu, hv, q, seed, px, mirror[:, at])
         elif name == 'glass':
-            shine = mirror[:, at] * (0.16 + q[1])
+            shine = mirror[:, at] * (0.03 + q[1] + 0.6 * part['grazing'])
         elif name == 'sign':
             paint = sign(paint, u, v, hu, hv, q, seed, px)
         elif name == 'signal':
             paint, shine = signal(paint, u, v, hu, q, px, part['signal'])
         elif name == 'slats':
             paint = slats(paint, u, q, px)
+        elif name == 'panels':
+            paint = panels(paint, u, v, q, px)
         colour[:, at] = paint
         if shine is not None:
             glow[:, at] = shine

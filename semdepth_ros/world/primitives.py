@@ -14,7 +14,8 @@ CENTRE, AXES, HALF, KIND = slice(0, 3), slice(3, 12), slice(12, 15), 15
 COLOUR, MATERIAL_ID, PERIOD, CLASS, OBJECT = slice(16, 19), 19, 20, 21, 22
 PATTERN, PARAMETERS, GLOW, SEED = 23, slice(24, 28), 28, 29
 COLUMNS = 30
-PATTERNS = {name: i for i, name in enumerate(('plain', 'facade', 'glass', 'sign', 'signal', 'slats', 'shop'))}
+PATTERNS = {name: i for i, name in enumerate(('plain', 'facade', 'glass', 'sign', 'signal', 'slats', 'shop',
+                                           'panels'))}
 
 
 def yaw_matrix(yaw: float) -> np.ndarray:

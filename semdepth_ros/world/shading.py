@@ -16,7 +16,7 @@ from semdepth_ros.world.textures import MATERIAL, look_up
 from semdepth_ros.world.town import Town
 
 
-FIRST_VEHICLE = TRAIN_ID['car']
+FIRST_VEHICLE, DIRT = TRAIN_ID['car'], (0.10, 0.09, 0.075)
 
 
 @dataclass(frozen=True)
@@ -152,15 +152,17 @@ def _things(view: View, rays: Rays):
     fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, material, pixel / period)
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
     albedo = look[pr.COLOUR] * (1 + fine + 0.085 * broad).clamp(0.15, 2.0)
-    mirror = _mirror(light, unit, normal)
-    surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, seed=seed, pixel=pixel,
-                   parameters=list(look[pr.PARAMETERS]),
-                   signal=view.each(view.signal[:, None], rays.frame)[0].expand_as(u))
-    albedo, glow = patterns.draw(light, look[pr.PATTERN], albedo, surface, mirror)
-    glossy = (material == MATERIAL['paint']) & (look[pr.CLASS] >= FIRST_VEHICLE)
-    glow = glow + mirror * (0.035 * glossy)
+    mirror, grazing = _mirror(light, unit, normal), (1 - facing.abs()) ** 4
     where = direction * depth + view.each(view.eye, rays.frame)
     height = where[2] - view.relief.torch_height(where[0], where[1])
+    vehicle = look[pr.CLASS] >= FIRST_VEHICLE
+    albedo = torch.lerp(albedo, vector(DIRT, depth), _dirt(look[pr.OBJECT], height) * vehicle)
+    surface = dict(u=u, v=v, half_u=half_u, half_v=half_v, upright=upright, seed=seed, pixel=pixel,
+                   parameters=list(look[pr.PARAMETERS]), grazing=grazing,
+                   signal=view.each(view.signal[:, None], rays.frame)[0].expand_as(u))
+    albedo, glow = patterns.draw(light, look[pr.PATTERN], albedo, surface, mirror)
+    glossy = (material == MATERIAL['paint']) & vehicle
+    glow = glow + mirror * ((0.035 + 0.5 * grazing) * glossy)
     lit, channels = _lit(view, where, normal, height)
     facing_sun = (normal * vector(light.sun, depth)).sum(0)
     leaf, crown = material == MATERIAL['foliage'], look[pr.KIND] == pr.CROWN
@@ -188,12 +190,19 @@ def _normal(p: torch.Tensor, kind: torch.Tensor, matrix: torch.Tensor) -> tuple[
     return normal / length(normal).clamp(min=1e-9), axis
 
 
+def _dirt(thing: torch.Tensor, height: torch.Tensor) -> torch.Tensor:
+    """Return how much of a vehicle's paint dirt hides [n]: low down, and on every vehicle another share."""
+    return (thing * 0.618) % 1.0 * 0.65 * ((0.85 - height) / 0.7).clamp(0, 1)
+
+
 def _mirror(light: Light, unit: torch.Tensor, normal: torch.Tensor) -> torch.Tensor:
-    """Return the light a smooth surface reflects: sky above, street below [3, n]."""
-    up = unit[2] - 2 * (unit * normal).sum(0) * normal[2]
-    above = torch.lerp(vector(light.horizon, up), vector(light.zenith, up), up.clamp(0, 1))
-    below = vector(light.skylight, up) * 0.16
-    return torch.lerp(below, above, (up * 2.5 + 0.3).clamp(0, 1))
+    """Return the light a smooth surface reflects: sky, a skyline of houses and trees before it, street below [3, n]."""
+    ray = unit - 2 * (unit * normal).sum(0) * normal
+    up = ray[2]
+    above = torch.lerp(vector(light.horizon, up), vector(light.zenith, up), up.clamp(0, 1)).clamp(max=1.2)
+    below = vector(light.skylight, up) * (0.13 + 0.07 * torch.sin(ray[0] * 19 + ray[1] * 7))
+    skyline = 0.16 + 0.10 * torch.sin(ray[0] * 5 + ray[1] * 9) + 0.05 * torch.sin(ray[0] * 23 - ray[1] * 31)
+    return torch.lerp(below, above, ((up - skyline) * 9 + 0.5).clamp(0, 1))
 
 
 def _lit(view: View, where: torch.Tensor, normal: torch.Tensor,

@@ -7,11 +7,12 @@ from functools import lru_cache
 import numpy as np
 
 from semdepth_ros.world.ego import EgoPlan, on_ground
+from semdepth_ros.world.heavy_vehicles import bus, truck
 from semdepth_ros.world.people import cyclist, motorcyclist, pedestrian
 from semdepth_ros.world.primitives import CENTRE, HALF
 from semdepth_ros.world.shadows import extent
 from semdepth_ros.world.streets import Streets
-from semdepth_ros.world.vehicles import bus, car, truck, van
+from semdepth_ros.world.vehicles import car, van
 
 FIRST_MOVER = 1_000_000     # still objects are numbered from 1, moving ones from here, each kind in its own million
 NEARBY_M, SMOOTH_M = 220.0, 21
