@@ -20,10 +20,10 @@ def picture(width=1242, height=375, channels=3, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-@pytest.fixture(scope='module')
-def network():
+@pytest.fixture(scope='module', params=['small', 'efficientnet_lite0'])
+def network(request):
     torch.manual_seed(0)
-    return build_network({'encoder': 'small'}).eval()
+    return build_network({'encoder': request.param}).eval()
 
 
 @pytest.fixture(scope='module')

@@ -16,10 +16,15 @@ def _expect_a_first_term(losses: Losses) -> None:
         raise SettingsError(f'{", ".join(TERMS)} are all 0 at the first step, expected one that is not')
 
 
-Losses = make_dataclass(
-    'Losses', [(name, term.settings, field(default=term.settings())) for name, term in TERMS.items()], frozen=True,
-    namespace={'__doc__': 'The settings of every term, by its name.', '__post_init__': _expect_a_first_term,
-               '__module__': __name__})
+def losses_class() -> type:
+    """Return the dataclass with the settings of every term in the table, by its name."""
+    rows = [(name, term.settings, field(default=term.settings())) for name, term in TERMS.items()]
+    return make_dataclass('Losses', rows, frozen=True, namespace={
+        '__doc__': 'The settings of every term, by its name.', '__post_init__': _expect_a_first_term,
+        '__module__': __name__})
+
+
+Losses = losses_class()
 
 
 def terms_of(losses: Losses) -> dict[str, Weighted]:
