@@ -164,6 +164,21 @@ def test_a_batch_of_one_is_mixed_with_itself():
     torch.testing.assert_close(changed[:, 0], images[:, 0], atol=1e-5, rtol=0)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
+def test_nothing_waits_for_the_device_and_it_gives_the_same_images():
+    knobs = {name: 0.7 for name in NAMES if name != 'sensor_noise'}
+    images, changes = pictures(4, height=96, width=256), drawn_with(4, **knobs)
+    there = images.cuda()
+    change_colours(there, changes)
+    torch.cuda.set_sync_debug_mode('error')
+    try:
+        changed = change_colours(there, changes)
+    finally:
+        torch.cuda.set_sync_debug_mode('default')
+    # a rounded frequency of JPEG may fall to the other side, and convolutions may be of reduced precision
+    assert float((changed.cpu() - change_colours(images, changes)).abs().mean()) < 2e-3
+
+
 @pytest.mark.parametrize('knob, value', [
     ('grey', 1.1), ('jpeg', -0.1), ('jpeg_quality', 0), ('defocus_px', 0), ('motion_px', 9), ('resolution_factor', 0.5),
     ('curve_clip', 0.5), ('vignetting_corner', 1.0), ('exposure_stops', -1), ('amplitude_share', float('nan'))])

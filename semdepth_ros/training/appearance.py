@@ -67,8 +67,8 @@ def change_colours(images: Tensor, changes: Tensor) -> Tensor:
     """Return the images with their look changed.
 
     Frames of a triplet share what a camera keeps from frame to frame; exposure, drift of the white balance and noise
-    are each frame's own. Each effect is computed for the triplets that it was drawn for. What was drawn is decided by
-    on the host: changes that lie on another device are waited for once.
+    are each frame's own. Each effect is computed for the triplets that it was drawn for; which these are
+    is read on the host, so changes should lie there: on another device they are waited for.
 
     :param images: float32 [B, 3, 3, H, W] in 0..1
     :param changes: float32 [B, WIDTH] as draw_colour gives them
@@ -82,8 +82,8 @@ def change_colours(images: Tensor, changes: Tensor) -> Tensor:
         rows = drawn[:, i].nonzero().squeeze(dim=1)
         if len(rows):
             numbers = drawn[rows, start:start + effect.width]
-            others = (images[_partners(rows, numbers[:, 0], len(images)).to(images.device), 0],) if effect.mixes else ()
-            rows = rows.to(images.device)
+            others = [images[_index(_partners(rows, numbers[:, 0], len(images)), images), 0]] if effect.mixes else []
+            rows = _index(rows, images)
             changed[rows] = effect.apply(changed[rows], numbers, *others)
         start += effect.width
     return changed
@@ -93,3 +93,7 @@ def _partners(rows: Tensor, place: Tensor, count: int) -> Tensor:
     """Return for each of these of a batch another one of it: the one at a place in 0..1 among the others."""
     further = 1 + (place * (count - 1)).long().clamp(max=max(count - 2, 0))
     return (rows + further) % count
+
+
+def _index(rows: Tensor, images: Tensor) -> Tensor:
+    return rows.to(images.device, non_blocking=True)

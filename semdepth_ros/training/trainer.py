@@ -112,10 +112,10 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             torch.manual_seed(step_seed(recipe.seed, step, fabric.global_rank))
 
             # the network sees changed colours, the objective those of the camera
-            batch = next(loader)
-            batch = store.cut(batch) if store else fabric.to_device(batch)
+            drawn = next(loader)
+            batch = store.cut(drawn) if store else fabric.to_device(drawn)
             images = batch.images.float() / 255                                           # [B, 3, 3, H, W]
-            coloured = change_colours(images, batch.colour)
+            coloured = change_colours(images, drawn.colour)
             prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe))
             view = View(prediction, batch, images, depth_range, recipe.focal_px, step)
             losses = joint_losses(view, recipe.losses, every=fabric.world_size > 1)

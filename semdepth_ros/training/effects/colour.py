@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semdepth_ros.training.effects.columns import columns
+from semdepth_ros.training.effects.transfer import columns, sent
 from semdepth_ros.training.recipe import Augmentation
 
 COLOUR_NAMES = ('brightness', 'contrast', 'saturation', 'hue', 'gamma', 'blur', 'noise')
@@ -31,7 +31,7 @@ def draw_white_balance(knobs: Augmentation, rng: np.random.Generator) -> list[fl
 
 def white_balance(images: Tensor, numbers: Tensor) -> Tensor:
     """Multiply each channel of each frame."""
-    return (images * numbers.exp().to(images.device).unflatten(1, (3, 3))[..., None, None]).clamp(0, 1)
+    return (images * sent(numbers.exp().unflatten(1, (3, 3)), images)[..., None, None]).clamp(0, 1)
 
 
 def draw_colour_change(knobs: Augmentation, rng: np.random.Generator) -> list[float]:
@@ -43,12 +43,11 @@ def draw_colour_change(knobs: Augmentation, rng: np.random.Generator) -> list[fl
 
 def colour_change(images: Tensor, numbers: Tensor) -> Tensor:
     """Change brightness, contrast, saturation, hue, gamma and sharpness of triplets, and add noise to each frame."""
-    brightness, contrast, saturation, hue, gamma, blur, noise = columns(numbers, images)
+    brightness, contrast, _, _, gamma, blur, noise = columns(numbers, images)
     drawn = (numbers != torch.tensor(COLOUR_NEUTRAL)).any(dim=0).tolist()
-    mean = images.mean(dim=(1, 3, 4), keepdim=True)
-    mean = (mean * images.new_tensor(GREY)[:, None, None]).sum(dim=2, keepdim=True)
-    scale = (brightness * contrast).view(-1, 1, 1) * _colour_matrix(saturation.flatten(), hue.flatten())
-    changed = torch.einsum('bij,bnjhw->bnihw', scale, images) + brightness * (1 - contrast) * mean
+    mean = grey(images.mean(dim=(1, 3, 4), keepdim=True), numbers)
+    scale = numbers[:, :2].prod(dim=1)[:, None, None] * _colour_matrix(numbers[:, 2], numbers[:, 3])
+    changed = torch.einsum('bij,bnjhw->bnihw', sent(scale, images), images) + brightness * (1 - contrast) * mean
     if drawn[COLOUR_NAMES.index('blur')]:
         soft = F.avg_pool2d(F.pad(changed.flatten(0, 2), (1, 1, 1, 1), mode='replicate'), 3, stride=1)
         changed = torch.lerp(changed, soft.view_as(changed), blur)
@@ -78,7 +77,7 @@ def curve(images: Tensor, numbers: Tensor) -> Tensor:
 
 def grey(images: Tensor, numbers: Tensor) -> Tensor:
     """Take all colour away: every channel becomes the luma, as of a monochrome camera. Takes no numbers."""
-    weights = images.new_tensor(GREY)[:, None, None]
+    weights = sent(torch.tensor(GREY), images)[:, None, None]
     return (images * weights).sum(dim=2, keepdim=True).expand_as(images)
 
 
@@ -89,9 +88,9 @@ def draw_grey(knobs: Augmentation, rng: np.random.Generator) -> list[float]:
 
 def _colour_matrix(saturation: Tensor, hue: Tensor) -> Tensor:
     """Return rgb-to-rgb matrices [B, 3, 3]: the chroma plane of YIQ turned by hue and stretched by saturation."""
-    to_yiq = torch.tensor(YIQ, dtype=torch.float64, device=hue.device)
+    to_yiq = torch.tensor(YIQ, dtype=torch.float64)
     angle = 2 * math.pi * hue.double()
     cosine, sine, zero = angle.cos() * saturation, angle.sin() * saturation, torch.zeros_like(angle)
     one = torch.ones_like(angle)
     turn = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).unflatten(1, (3, 3))
-    return (torch.linalg.inv(to_yiq) @ turn @ to_yiq).to(hue.dtype)
+    return torch.linalg.inv(to_yiq) @ turn @ to_yiq

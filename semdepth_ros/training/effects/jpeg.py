@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from semdepth_ros.training.effects.transfer import sent
 from semdepth_ros.training.recipe import Augmentation
 
 # ITU-T T.81, tables K.1 and K.2: the steps of quality 50, by row
@@ -26,7 +27,7 @@ BEST_QUALITY = 95
 
 def draw_jpeg(knobs: Augmentation, rng: np.random.Generator) -> list[float]:
     """Draw the quality."""
-    return [rng.uniform(min(knobs.jpeg_quality, BEST_QUALITY), BEST_QUALITY)]
+    return [rng.uniform(knobs.jpeg_quality, BEST_QUALITY)]
 
 
 def jpeg(images: Tensor, numbers: Tensor) -> Tensor:
@@ -36,21 +37,20 @@ def jpeg(images: Tensor, numbers: Tensor) -> Tensor:
     """
     height, width = images.shape[-2:]
     padding = (0, -width % 16, 0, -height % 16)
-    ycc = torch.einsum('ij,rnjhw->rnihw', images.new_tensor(TO_YCC) * 255, images)
+    ycc = torch.einsum('ij,rnjhw->rnihw', sent(torch.tensor(TO_YCC) * 255, images), images)
     ycc = F.pad(ycc.flatten(0, 1), padding, mode='replicate').unflatten(0, images.shape[:2])
     luma, chroma = ycc[:, :, :1] - 128, F.avg_pool2d(ycc[:, :, 1:].flatten(0, 1), 2).unflatten(0, images.shape[:2])
-    quality = numbers[:, 0].to(images.device)
-    luma = _quantised(luma, _steps(LUMA_STEPS, quality)) + 128
-    chroma = _quantised(chroma, _steps(CHROMA_STEPS, quality))
+    luma = _quantised(luma, _steps(LUMA_STEPS, numbers[:, 0])) + 128
+    chroma = _quantised(chroma, _steps(CHROMA_STEPS, numbers[:, 0]))
     chroma = F.interpolate(chroma.flatten(0, 1), scale_factor=2, mode='bilinear').unflatten(0, images.shape[:2])
     whole = torch.cat([luma, chroma], dim=2)[..., :height, :width]
-    return torch.einsum('ij,rnjhw->rnihw', images.new_tensor(FROM_YCC) / 255, whole).clamp(0, 1)
+    return torch.einsum('ij,rnjhw->rnihw', sent(torch.tensor(FROM_YCC) / 255, images), whole).clamp(0, 1)
 
 
 def _steps(table: tuple[int, ...], quality: Tensor) -> Tensor:
     """Return quantisation steps [R, 64] for qualities of 1 to 100."""
     percent = torch.where(quality < 50, 5000 / quality, 200 - 2 * quality)[:, None]
-    return ((quality.new_tensor(table) * percent + 50) / 100).floor().clamp(1, 255)
+    return ((torch.tensor(table) * percent + 50) / 100).floor().clamp(1, 255)
 
 
 def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
@@ -58,10 +58,10 @@ def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
 
     Values are whole before and after, as those of coders are.
     """
-    transform = _cosine_transform().to(planes)
+    transform = sent(_cosine_transform(), planes)
     across, down = planes.shape[-1] // 8, planes.shape[-2] // 8
     blocks = planes.round().unflatten(-1, (across, 8)).unflatten(-3, (down, 8)).transpose(-3, -2).flatten(-2)
-    steps = steps[:, None, None, None, None]                                    # [R, N, C, H/8, W/8, 64]
+    steps = sent(steps, planes)[:, None, None, None, None]                      # [R, N, C, H/8, W/8, 64]
     blocks = ((blocks @ transform.T / steps).round() * steps) @ transform
     return blocks.round().unflatten(-1, (8, 8)).transpose(-3, -2).flatten(-2).flatten(-3, -2)
 

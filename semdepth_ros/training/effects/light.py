@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects.columns import columns
+from semdepth_ros.training.effects.transfer import columns
 from semdepth_ros.training.recipe import Augmentation
 
 # a gain of light is less of one in displayed values; they are its 2.2th root

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.training.effects.columns import columns
+from semdepth_ros.training.effects.transfer import columns
 from semdepth_ros.training.recipe import Augmentation
 
 

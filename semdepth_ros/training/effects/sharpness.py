@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semdepth_ros.training.effects.columns import columns
+from semdepth_ros.training.effects.transfer import columns, sent
 from semdepth_ros.training.recipe import MOST_MOTION_PX, Augmentation
 
 # half size of the kernels [px]; a motion of twice as much just fits
@@ -22,7 +22,7 @@ def draw_defocus(knobs: Augmentation, rng: np.random.Generator) -> list[float]:
 
 def defocus(images: Tensor, numbers: Tensor) -> Tensor:
     """Blur triplets with a Gaussian."""
-    return _convolved(images, _gaussian(numbers[:, 0].to(images.device)))
+    return _convolved(images, _gaussian(sent(numbers[:, 0], images)))
 
 
 def draw_motion_blur(knobs: Augmentation, rng: np.random.Generator) -> list[float]:
@@ -32,7 +32,7 @@ def draw_motion_blur(knobs: Augmentation, rng: np.random.Generator) -> list[floa
 
 def motion_blur(images: Tensor, numbers: Tensor) -> Tensor:
     """Smear triplets along a line: turning cameras do, and shaking ones."""
-    length, angle = numbers.to(images.device)[:, :, None, None].unbind(dim=1)
+    length, angle = sent(numbers, images)[:, :, None, None].unbind(dim=1)
     x = torch.arange(-RADIUS, RADIUS + 1, device=images.device, dtype=images.dtype)
     y = x[:, None]
     along, beside = (x * angle.cos() + y * angle.sin()).abs(), (y * angle.cos() - x * angle.sin()).abs()
@@ -59,7 +59,7 @@ def draw_resolution(knobs: Augmentation, rng: np.random.Generator) -> list[float
 
 def resolution(images: Tensor, numbers: Tensor) -> Tensor:
     """Shrink triplets to whole pixels by area, and enlarge them linearly again."""
-    (height, width), factor = images.shape[-2:], numbers[:, 0].to(images.device)
+    (height, width), factor = images.shape[-2:], sent(numbers[:, 0], images)
     across = (images.flatten(1, 3) @ _through_fewer(width, factor).transpose(1, 2)).view_as(images)
     return torch.einsum('rij,rncjw->rnciw', _through_fewer(height, factor), across).clamp(0, 1)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from semdepth_ros.training.effects.columns import columns
+from semdepth_ros.training.effects.transfer import columns, sent
 from semdepth_ros.training.recipe import Augmentation
 
 
@@ -51,7 +51,7 @@ def random_convolution(images: Tensor, numbers: Tensor) -> Tensor:
     Xu et al. 2021 (Robust and generalizable visual representation learning via random convolutions), the mixing
     form; matching the channels' mean and standard deviation, and turning kernels that make negatives, is ours.
     """
-    share, kernels = columns(numbers[:, :1], images)[0], numbers[:, 1:].to(images.device).unflatten(1, (3, 3, 3, 3))
+    share, kernels = columns(numbers[:, :1], images)[0], sent(numbers[:, 1:], images).unflatten(1, (3, 3, 3, 3))
     mean = images.mean(dim=(1, 3, 4), keepdim=True)
     contrast = images - mean
     frames = F.pad(contrast.transpose(0, 1).flatten(1, 2), (1, 1, 1, 1), mode='replicate')   # [N, R * 3, H + 2, W + 2]
