@@ -114,7 +114,7 @@ class Augmentation:
     :param noise: largest standard deviation of added noise, image in 0..1
     :param grey: probability of no colour; each of the following is one too, with what it varies by beside it
     :param white_balance: spread is the standard deviation of the channels' ln gain
-    :param curve: largest steepness of an S; largest share of the range that turns black, and white
+    :param curve: largest steepness of an S; largest share of the range that turns white; black, a third of it
     :param haze: largest share of an even light grey
     :param shadow: largest change of a band across the image; brighter by up to 0.7 of it
     :param vignetting: largest loss at the corners
@@ -148,7 +148,7 @@ class Augmentation:
     white_balance_spread: float = 0.1
     curve: float = 0.0
     curve_steepness: float = 0.8
-    curve_clip: float = 0.15
+    curve_clip: float = 0.3
     haze: float = 0.0
     haze_share: float = 0.4
     shadow: float = 0.0

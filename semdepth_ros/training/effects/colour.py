@@ -60,9 +60,12 @@ def colour_change(images: Tensor, numbers: Tensor) -> Tensor:
 
 
 def draw_curve(knobs: Augmentation, rng: np.random.Generator) -> list[float]:
-    """Draw a contrast curve: steepness, black point, white point. Cameras steepen more often than they flatten."""
-    black, white = rng.uniform(0, knobs.curve_clip, 2)
-    return [rng.uniform(-0.4, 1) * knobs.curve_steepness, black, 1 - white]
+    """Draw a contrast curve: steepness, black point, white point.
+
+    Cameras steepen more often than they flatten, and lose more to white than to black.
+    """
+    black, white = rng.uniform(0, 1, 2) * knobs.curve_clip
+    return [rng.uniform(-0.4, 1) * knobs.curve_steepness, black / 3, 1 - white]
 
 
 def curve(images: Tensor, numbers: Tensor) -> Tensor:
