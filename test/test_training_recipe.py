@@ -12,7 +12,7 @@ from semdepth_ros.training.terms import Weighted
 SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
 
 
-@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2'])
+@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2', 'lite0_world'])
 def test_shipped_recipes_are_found_by_name_and_read(name):
     recipe = read_recipe(name)
     assert recipe.name == name and find_recipe(name).suffix == '.yaml'
