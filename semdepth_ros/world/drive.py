@@ -64,12 +64,13 @@ class Drive:
     :param device: torch device that renders
     :param rays: rays a pixel
     :param pitch_deg: how far the camera looks down; None for the preset's own
+    :param clutter: whether unlabelled things float about, and half of all has colours and textures drawn at random
     :raises ValueError: an unknown preset or split, or a number out of range
     """
 
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  rate_hz: float = 10.0, split: str = 'test', device: str = 'cpu', rays: int = 4,
-                 pitch_deg: float | None = None):
+                 pitch_deg: float | None = None, clutter: bool = False):
         kind = find_preset(preset)
         for name, value in (('frames', frames), ('rate_hz', rate_hz), ('rays', rays)):
             if not value > 0:
@@ -83,7 +84,7 @@ class Drive:
         self.name = f'{preset}_{split}_{seed}'
         self.camera_in_base = camera_mount(self.camera.height_m or kind.height_m,
                                            kind.pitch_deg if pitch_deg is None else pitch_deg)
-        self.scene = Scene(kind, seed, split, frames / rate_hz + 1)
+        self.scene = Scene(kind, seed, split, frames / rate_hz + 1, clutter)
         self._focal = float(np.sqrt(self.camera.fx * self.camera.fy))
         self.renderer = Renderer(self.scene, self.camera, self.rays, self.device)
         start = self.scene.plan.pose(0.0)
@@ -167,7 +168,7 @@ class Drive:
         """Return the motion until the next frame of every instance in the picture."""
         after = {m.identity: pose for m, pose in self.scene.traffic.at((number + 1) / self.rate_hz)}
         back, motions = np.linalg.inv(self._from_town), {}
-        for number in (int(n) for n in np.unique(instances) if n):
+        for number in np.unique(instances[instances > 0]).tolist():
             motions[number] = np.eye(4)
             if number in moment.movers and number in after:
                 motions[number] = self._from_town @ after[number] @ np.linalg.inv(moment.movers[number]) @ back
@@ -200,9 +201,8 @@ def sense(colour: torch.Tensor, noise: float, seeds: list[list[int]]) -> torch.T
     if noise:
         row, many = _grain(str(colour.device)), colour[0].numel()
         for image, seed in zip(levels, seeds):
-            start = int(np.random.default_rng([*seed, 99]).integers(GRAIN))
-            part = row.repeat(-(-(start + many) // GRAIN))[start:start + many] if start + many > GRAIN else \
-                row[start:start + many]
+            start = int(np.random.default_rng([*seed, 99]).integers(max(GRAIN - many, 1)))
+            part = row[start:start + many] if many < GRAIN else row.repeat(1 + many // GRAIN)[:many]
             image.add_(part.view(image.shape), alpha=noise)
     return levels.add_(0.5).clamp_(0, 255).to(torch.uint8)
 

@@ -34,6 +34,7 @@ class EgoPlan:
     def __init__(self, streets: Streets, relief: Relief, seed: list[int], seconds: float):
         self.streets, self.relief = streets, relief
         town = streets.town
+        self.dense = town.kind == 'boulevard'     # slow traffic on all lanes, which no junction halts
         self.side = 1.0 if town.left_hand else -1.0
         self.lane = self.side * (0.5 * town.lane_m - 0.1)
         self.stops: list[Stop] = []
@@ -47,7 +48,7 @@ class EgoPlan:
         cells = np.full(int(self.streets.length), self.streets.town.speed_limit)
         for piece in self.streets.pieces:
             part = slice(int(piece.s), int(piece.s + piece.length) + 1)
-            cells[part] = min(self.streets.town.speed_limit * rng.uniform(0.75, 1.0),
+            cells[part] = min(self.streets.town.speed_limit * rng.uniform(0.3 if self.dense else 0.75, 1.0),
                               np.sqrt(SIDE_ACCELERATION / max(abs(piece.curvature), 1e-3)))
         for i in range(len(cells) - 2, -1, -1):
             cells[i] = min(cells[i], np.sqrt(cells[i + 1] ** 2 + 2 * BRAKING))
@@ -57,7 +58,7 @@ class EgoPlan:
         """Simulate the own car, which halts before some junctions, and the leading one, which keeps its distance."""
         draws = rng.random((len(self.streets.junctions), 3))
         planned = [(i, j.enters - 9.0, 3 + 6 * hold, queue < 0.4)
-                   for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < 0.38]
+                   for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < 0.38 and not self.dense]
         n = int(seconds / STEP_S)
         self.s, self.v, self.lead_s = np.zeros(n), np.zeros(n), np.zeros(n)
         s, v, lead, lead_v, wait, coming = 12.0, 0.6 * limits[12], 12.0 + targets[0], 0.0, 0.0, 0
@@ -84,6 +85,8 @@ class EgoPlan:
     def _gap_targets(self, rng: np.random.Generator) -> np.ndarray:
         """Return the wished distance to the leading car for every 80 m of route; far away means out of sight."""
         kind, share = rng.random((int(self.streets.length / 80) + 1, 2)).T
+        if self.dense:
+            return 8.5 + 10 * share ** 2
         return np.where(kind < 0.45, 9 + 25 * share, np.where(kind < 0.72, 35 + 35 * share, 220.0))
 
     def _at(self, series: np.ndarray, t: float) -> float:

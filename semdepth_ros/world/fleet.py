@@ -12,6 +12,7 @@ from semdepth_ros.world.town import SPLITS
 
 # share of each preset in a training fleet; other_town, other_camera and hard are kept for tests
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
+CLUTTERED = 0.12        # share of a training fleet's drives in which things float about
 FIELD_OF_VIEW_DEG, HEIGHT_M, PITCH_DEG = (55.0, 95.0), (1.2, 2.2), (-1.0, 5.0)
 
 
@@ -20,7 +21,7 @@ class FleetDrive:
     """One drive of a fleet, before its town is built: what a process needs to know to render it.
 
     :param number: in the fleet
-    :param pitch_deg: how far the camera looks down
+    :param pitch_deg: how far the camera looks down; clutter: see Drive
     """
 
     number: int
@@ -30,6 +31,7 @@ class FleetDrive:
     camera: Camera
     split: str
     pitch_deg: float
+    clutter: bool = False
 
     @property
     def name(self) -> str:
@@ -39,7 +41,7 @@ class FleetDrive:
     def build(self, device: str = 'cpu') -> Drive:
         """Return the drive, its town built; see Drive for what raises."""
         return Drive(self.preset, self.seed, self.frames, self.camera, split=self.split, device=device,
-                     pitch_deg=self.pitch_deg)
+                     pitch_deg=self.pitch_deg, clutter=self.clutter)
 
 
 def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train',
@@ -62,7 +64,8 @@ def _draw(number: int, frames: int, width: int, height: int, split: str, seed: i
     preset = str(rng.choice(list(SHARES), p=list(SHARES.values())))
     fov, height_m = rng.uniform(*FIELD_OF_VIEW_DEG), round(rng.uniform(*HEIGHT_M), 3)
     camera = Camera.from_field_of_view(width, height, fov, height_m=height_m)
-    return FleetDrive(number, preset, 1000 * seed + number, frames, camera, split, float(rng.uniform(*PITCH_DEG)))
+    return FleetDrive(number, preset, 1000 * seed + number, frames, camera, split, float(rng.uniform(*PITCH_DEG)),
+                      bool(split == 'train' and rng.random() < CLUTTERED))
 
 
 def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,

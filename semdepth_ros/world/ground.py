@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.world import ground_map as gm
 from semdepth_ros.world.light import vector
+from semdepth_ros.world.patterns import cell_hash
 from semdepth_ros.world.textures import MATERIAL, look_up
 from semdepth_ros.world.town import Town
 
@@ -77,6 +78,17 @@ def markings(town: Town, channels: torch.Tensor, across_px: torch.Tensor, along_
     return torch.maximum(paint, torch.maximum(bars, stop) * inside * channels[gm.PAINTED])
 
 
+def _mended(town: Town, d: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
+    """Return how much darker or paler than the rest mended pieces of asphalt and manholes are [n]."""
+    row, column = (s / 6.5).floor(), (d / 2.3).floor()
+    seed = torch.full_like(d, town.lane_m)
+    which, tone = cell_hash(row, column, seed), cell_hash(row, column, seed + 1)
+    x, y = d / 2.3 - column - 0.5, s / 6.5 - row - 0.5
+    patch = (which < town.patches) & (x.abs() < 0.2 + 0.3 * tone) & (y.abs() < 0.25 + 0.25 * tone)
+    manhole = (which > 0.94) & ((2.3 * x) ** 2 + (6.5 * y) ** 2 < 0.09)
+    return torch.where(manhole, -0.5, (tone * 0.75 - 0.45) * patch)
+
+
 def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: torch.Tensor, y: torch.Tensor,
                   short_px: torch.Tensor, long_px: torch.Tensor,
                   facing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -92,6 +104,8 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     garden = ~road & (kerb > sidewalk) & (kind != KERB_FACE)
     broad = look_up(x / 64, y / 64, torch.full_like(x, MATERIAL['cloud']), pixel / 64)
     grass = garden & (channels[gm.PAVED] + 0.22 * broad < 0.5)
+    if town.verge_m:
+        grass |= ~road & (kerb > 0.2) & (kerb < town.verge_m) & (sidewalk > town.verge_m + 1.2) & (kind != KERB_FACE)
     slabs = ~road & ~grass & (kind != KERB_FACE)
     material = torch.full_like(x, MATERIAL['asphalt'])
     material.masked_fill_(slabs, MATERIAL['slabs']).masked_fill_(grass, MATERIAL['grass'])
@@ -100,9 +114,12 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     streaks = look_up(d / 6, s / 128, torch.full_like(x, MATERIAL['bark']), torch.maximum(short_px / 6, long_px / 128))
     tone = 1 + fine + 0.15 * broad
     asphalt = vector(town.asphalt, x) * (tone + 0.26 * streaks * road)
+    mended = _mended(town, d, s) * channels[gm.PAINTED] * road
+    asphalt = asphalt * (1 + mended)
     across_px = torch.lerp(long_px, short_px, facing)
     along_px = torch.lerp(short_px, long_px, facing)
     paint = markings(town, channels, across_px, along_px) * (0.86 + 0.5 * fine + 0.05 * broad).clamp(0.3, 1.0)
+    paint = paint * ((town.marking * 2.2 - 0.6) + 0.8 * fine + 0.35 * broad).clamp(0, 1)
     colour = torch.lerp(asphalt, vector(YELLOW if town.yellow_lines else WHITE, x), paint * road)
     paving = vector(town.paving, x) * tone
     stone = _stripe(kerb - 0.08, 0.10, short_px.clamp(min=0.01)) * 0.25

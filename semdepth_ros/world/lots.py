@@ -12,7 +12,7 @@ from semdepth_ros.world.town import Town
 
 # shares of wall, fence, hedge, guard rail at the sidewalk where no house stands; the rest is open
 CLOSURES = {'city': (0.4, 0.25, 0.15, 0.0), 'suburb': (0.2, 0.35, 0.3, 0.0), 'park': (0.05, 0.2, 0.3, 0.12),
-            'works': (0.35, 0.45, 0.05, 0.1)}
+            'works': (0.35, 0.45, 0.05, 0.1), 'country': (0.08, 0.15, 0.1, 0.35)}
 MAKERS = (buildings.wall, buildings.fence, buildings.hedge, buildings.guard_rail)
 
 
@@ -92,7 +92,7 @@ def _front(site: Site, piece: Piece, side: int, s: float, length: float, rng: np
         if choice < 4:
             parts = MAKERS[choice](rng, site.town, length - 0.6)
             site.stand(piece, s, side * (edge + 0.15), -side * np.pi / 2, parts)
-    plenty = 2.0 if piece.district == 'park' else 1.0
+    plenty = 2.0 if piece.district in ('park', 'country') else 1.0
     for _ in range(rng.poisson((2.2 + length * 0.12 if yard else 1.2) * plenty)):
         out = rng.uniform(1.8, 22 if yard else 6)
         _plant(site, piece, s + rng.uniform(-0.5, 0.5) * length, side * (edge + out), rng, bush=rng.random() < 0.45)

@@ -3,11 +3,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from semdepth_ros.world.clutter import floaters, repainted
 from semdepth_ros.world.kerbside import furnish, furnish_junction, wait_at_junction
 from semdepth_ros.world.lots import build_lots, close_end
 from semdepth_ros.world.relief import Relief
 from semdepth_ros.world.site import Site
 from semdepth_ros.world.streets import JUNCTION_RADIUS, Streets
+from semdepth_ros.world.structures import divide, raise_hills, span
 
 
 class Population:
@@ -15,10 +17,11 @@ class Population:
 
     :param seed: of the town
     :param lit: 1 where lamps are on
+    :param clutter: whether things float about and half of all has colours and textures drawn at random
     """
 
-    def __init__(self, streets: Streets, relief: Relief, seed: list[int], lit: float):
-        self.site, self.seed, self.lit = Site(streets, relief), seed, lit
+    def __init__(self, streets: Streets, relief: Relief, seed: list[int], lit: float, clutter: bool = False):
+        self.site, self.seed, self.lit, self.clutter = Site(streets, relief), seed, lit, clutter
         self.tables: list[np.ndarray] = []
 
     def along(self, number: int) -> np.ndarray:
@@ -38,6 +41,9 @@ class Population:
         if piece.role == 'junction':
             furnish_junction(site, next(j for j in site.streets.junctions if j.enters == piece.s), rng)
         else:
+            span(site, piece, rng)
+            divide(site, piece, rng)
+            raise_hills(site, piece, rng)
             begin = JUNCTION_RADIUS + 4.0 if piece.role == 'side' else 0.0
             for side in (-1, 1):
                 build_lots(site, piece, side, begin, rng)
@@ -45,4 +51,7 @@ class Population:
         if piece.role == 'side':
             close_end(site, piece, rng)
             wait_at_junction(site, piece, self.lit, rng)
-        self.tables.append(site.take())
+        if self.clutter:
+            floaters(site, piece, rng)
+        table = site.take()
+        self.tables.append(repainted(table, rng) if self.clutter else table)

@@ -18,7 +18,7 @@ from semdepth_ros.world.streets import Streets
 from semdepth_ros.world.town import SPLITS, random_town
 from semdepth_ros.world.traffic import Traffic
 
-SIGHT_M, SMALLEST_PX = 260.0, 0.35
+SIGHT_M, SMALLEST_PX = 260.0, 0.6
 THINNEST_BOUGH = 6e-4       # half as wide as far away [m/m]
 
 
@@ -45,10 +45,11 @@ class Scene:
     """One town and one drive through it, from a preset, a seed and a split; grown lazily.
 
     :param seconds: length of the drive
+    :param clutter: whether things float about and looks are drawn at random
     :raises ValueError: an unknown split
     """
 
-    def __init__(self, preset: Preset, seed: int, split: str, seconds: float):
+    def __init__(self, preset: Preset, seed: int, split: str, seconds: float, clutter: bool = False):
         if split not in SPLITS:
             raise ValueError(f'split is {split!r}, expected one of {", ".join(SPLITS)}')
         key = [int(seed), SPLITS.index(split), int(preset.other_town)]
@@ -59,7 +60,7 @@ class Scene:
         self.sun = np.array(self.light.sun)
         self.streets = Streets(self.town, np.random.default_rng([*key, 3]))
         self.plan = EgoPlan(self.streets, self.relief, key, seconds)
-        self.population = Population(self.streets, self.relief, key, float(preset.lamps_on))
+        self.population = Population(self.streets, self.relief, key, float(preset.lamps_on), clutter)
         self.traffic = Traffic(self.streets, self.plan, key, seconds, float(preset.lamps_on))
         self.ground = GroundMap(self)
         self._joined = lru_cache(maxsize=8)(self._join)

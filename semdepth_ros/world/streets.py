@@ -8,7 +8,7 @@ import numpy as np
 
 from semdepth_ros.world.town import Town
 
-DISTRICTS = ('city', 'suburb', 'park', 'works')
+DISTRICTS = ('city', 'suburb', 'park', 'works')     # and 'country', of towns of that kind alone
 STEEPEST_HEADING = 1.6      # [rad]; the route winds, but never turns back
 JUNCTION_RADIUS = 12.0      # of the centre line of a turn, and half the length of a junction along the route [m]
 
@@ -116,6 +116,7 @@ class Streets:
         lanes = 2 if rng.random() < t.second_lane_share else 1
         parking = tuple(bool(v) for v in rng.random(2) < t.parking_share)
         district = DISTRICTS[rng.choice(4, p=t.districts)]
+        district = 'country' if t.kind == 'country' else district
         half_width, sidewalk = lanes * t.lane_m + (2.2 if any(parking) else 0.7), float(rng.uniform(*t.sidewalk_m))
         return dict(half_width=half_width, sidewalk=sidewalk, district=district, lanes=lanes, parking=parking)
 
@@ -143,6 +144,7 @@ class Streets:
     def _bend(self, length: float) -> float:
         heading, radius = self.pieces[-1].end[2], self.rng.uniform(35, 160)
         sign = self.rng.choice((-1, 1))
+        radius *= 1.0 if self.town.kind == 'town' else 4.0
         return -np.sign(heading) / radius if abs(heading + sign * length / radius) > STEEPEST_HEADING else sign / radius
 
     def _junction(self, section: dict) -> None:
@@ -150,7 +152,9 @@ class Streets:
         x, y, heading = self.pieces[-1].end
         cx, cy = x + r * np.cos(heading), y + r * np.sin(heading)
         turn = int(rng.choice((-1, 0, 1), p=(0.25, 0.5, 0.25)))
-        if abs(heading) > 0.35:      # only back towards the main direction, so that the route never meets itself
+        if self.town.kind != 'town':
+            turn = 0
+        elif abs(heading) > 0.35:      # only back towards the main direction, so that the route never meets itself
             turn = -int(np.sign(heading)) if rng.random() < 0.65 else 0
         self.next_section = self._cross_section()
         wide = max(section['half_width'], self.next_section['half_width'])
@@ -164,7 +168,7 @@ class Streets:
         self._mark_zebra(self.length + 2.5)
 
     def _mark_zebra(self, s: float) -> None:
-        if self.rng.random() < 0.75:
+        if self.rng.random() < (0.1 if self.town.kind == 'country' else 0.75):
             self.zebras.append(s)
 
     def _arm(self, x: float, y: float, heading: float) -> Piece:

@@ -1,11 +1,12 @@
 """The parameters a town is grown from; each split and each town kind draws them from ranges of its own."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 SPLITS = ('train', 'val', 'test')
+KINDS, KIND_SHARES = ('town', 'boulevard', 'country'), (0.5, 0.3, 0.2)
 SEASONS, SEASON_SHARES = ('summer', 'autumn', 'winter'), (0.6, 0.2, 0.2)
 
 _PLASTERS = {
@@ -26,7 +27,14 @@ _ROOFS = ((0.26, 0.09, 0.05), (0.10, 0.10, 0.11), (0.17, 0.12, 0.09), (0.30, 0.1
 
 @dataclass(frozen=True)
 class Town:
-    """Everything that makes one town look and feel different from another. Lengths in metres, shares 0..1."""
+    """Everything that makes one town look and feel different from another. Lengths in metres, shares 0..1.
+
+    :param kind: 'town'; 'boulevard': two lanes a way, straight, in slow dense traffic; 'country': grass and no houses
+    :param overhang: share of street trees that reach over the lane
+    :param marking: how much of the roads' paint is left; patches: share of asphalt that was mended
+    :param verge_m: width of grass between kerb and sidewalk
+    :param bridges: bridges and gantries over a kilometre of route
+    """
 
     lane_m: float
     sidewalk_m: tuple[float, float]
@@ -63,7 +71,12 @@ class Town:
     lamp_height: float
     pole_colour: tuple[float, float, float]
     season: str = 'summer'
-    overhang: float = 0.0     # share of street trees that reach over the lane
+    overhang: float = 0.0
+    kind: str = 'town'
+    marking: float = 1.0
+    patches: float = 0.0
+    verge_m: float = 0.0
+    bridges: tuple[float, float] = (0.0, 0.0)
     plain: bool = False
     sun_azimuth_deg: float = 0.0
     sun_elevation_deg: float = 45.0
@@ -92,7 +105,7 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
     low = int(rng.integers(2, 4))
     palette = 'other' if other else split
     districts = rng.dirichlet((3.0 + held_out, 3.0, 1.6, 1.2 + held_out))
-    return Town(
+    town = Town(
         lane_m=lane, sidewalk_m=_span(rng, 1.6, 4.2, 1.2), parking_share=u(0.3, 0.9), second_lane_share=u(0.0, 0.3),
         kerb_m=u(0.09, 0.15), curviness=u(0.3, 1.0) + 0.2 * held_out, leg_m=_span(rng, 70, 190, 60),
         steepest=u(0.005, 0.035) if not other else u(0.03, 0.05), left_hand=other,
@@ -109,3 +122,20 @@ def random_town(rng: np.random.Generator, split: str, other: bool = False, plain
         speed_limit=u(8.0, 12.5), lamp_height=u(5.0, 8.0), pole_colour=(u(0.05, 0.35),) * 3, plain=plain,
         season=str(rng.choice(SEASONS, p=SEASON_SHARES)), overhang=u(0, 0.7),
         sun_azimuth_deg=u(0, 360), sun_elevation_deg=u(28, 62), cloudiness=u(0.1, 0.8))
+    return replace(town, **_road(rng, town, other))
+
+
+def _road(rng: np.random.Generator, town: Town, other: bool) -> dict:
+    """Return what depends on the kind of town: drawn last, so that the rest does not depend on it."""
+    kind = 'town' if other else str(rng.choice(KINDS, p=KIND_SHARES))
+    u = rng.uniform
+    changes = dict(kind=kind, marking=u(0.0, 0.5) if rng.random() < 0.3 else u(0.7, 1.0), patches=u(0.0, 0.25),
+                   verge_m=u(1.0, 2.2) if rng.random() < 0.3 else 0.0, bridges=(u(0, 5), u(0, 4)))
+    if kind == 'boulevard':
+        changes.update(second_lane_share=1.0, curviness=0.3 * town.curviness, leg_m=(140.0, 300.0),
+                       speed_limit=u(4.0, 10.0), parking_share=u(0.0, 0.4), bridges=(u(2, 12), u(2, 8)))
+    elif kind == 'country':
+        changes.update(second_lane_share=float(rng.random() < 0.5), curviness=0.6 * town.curviness, leg_m=(260.0, 500.0),
+                       parking_share=0.0, sidewalk_m=(0.3, 0.9), speed_limit=u(10.0, 12.5), tree_share=u(0.0, 0.5),
+                       verge_m=0.0, people_per_100m=0.3, cyclists_per_100m=0.4, bridges=(u(0, 6), u(0, 6)))
+    return changes

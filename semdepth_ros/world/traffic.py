@@ -1,6 +1,7 @@
 """Everything that moves on its own: where each object is at any time."""
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,7 +29,8 @@ class Mover:
     :param d: metres to the left of its line; a number, or one for every metre of the route
     :param begins, ends: when it exists [s]
     :param line: (x, y, heading) of a straight line, None for the route
-    :param lead: whether it is the leading car, which the ego plan moves
+    :param follows: 'lead': it moves with the leading car of the ego plan, 'ego': with the own car
+    :param sway: by how many metres, and in what time [s], it falls back and comes up; and the phase
     :param lift: height of what it walks on above the road [m]
     """
 
@@ -42,12 +44,13 @@ class Mover:
     begins: float
     ends: float
     line: tuple[float, float, float] | None = None
-    lead: bool = False
+    follows: str = ''
+    sway: tuple[float, float, float] = (0.0, 1.0, 0.0)
     lift: float = 0.0
 
     def pose(self, time: float, plan: EgoPlan) -> np.ndarray | None:
         """Return its pose [4, 4] at a time [s], None where it is not on the map."""
-        s = self.s + (plan.lead_arc_length(time) if self.lead else self.speed * (time - self.t))
+        s = self._along(time, plan)
         if self.line:
             x0, y0, heading = self.line
             x = x0 + s * np.cos(heading) - self.d * np.sin(heading)
@@ -59,6 +62,13 @@ class Mover:
             heading += np.arctan(self._aside(s + 0.5) - self._aside(s - 0.5))
         heading += np.pi if self.speed < 0 else 0.0
         return on_ground(plan.relief, x, y, heading, self.lift)
+
+    def _along(self, time: float, plan: EgoPlan) -> float:
+        if not self.follows:
+            return self.s + self.speed * (time - self.t)
+        far, period, phase = self.sway
+        arc = plan.lead_arc_length(time) if self.follows == 'lead' else plan.arc_length(time)
+        return self.s + arc + far * math.sin(2 * math.pi * time / period + phase)
 
     def _aside(self, s: float) -> float:
         if isinstance(self.d, float):
@@ -75,12 +85,12 @@ class Traffic:
         self.movers: list[Mover] = []
         self.kerb, self.sidewalk, self.parking = self._profile()
         self.last = plan.arc_length(seconds) + 260      # arc length up to which things are met
-        makers = (self._oncoming, self._walkers, self._riders, self._crossings, self._leader)
+        makers = (self._oncoming, self._walkers, self._riders, self._crossings, self._leader, self._companions)
         for i, make in enumerate(makers):       # each with a generator of its own, so that a longer drive begins alike
             self.rng, self.identity = np.random.default_rng([*seed, 7, i]), FIRST_MOVER * (i + 1)
             make()
         self.line = np.array([(m.begins, m.ends, m.s, m.t, m.speed) for m in self.movers]).T
-        self.anywhere = np.array([m.lead or m.line is not None for m in self.movers])
+        self.anywhere = np.array([bool(m.follows) or m.line is not None for m in self.movers])
         self.at = lru_cache(maxsize=64)(self._at)     # a batch of frames, each asked for twice
 
     def _at(self, time: float) -> list[tuple[Mover, np.ndarray]]:
@@ -113,7 +123,8 @@ class Traffic:
 
     def _oncoming(self) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
-        speed, s = rng.uniform(6.5, 9.5), 30.0
+        speed, s = rng.uniform(6.5, 9.5) * (0.4 if plan.dense else 1.0), 30.0
+        gaps = (9.0, 26.0) if plan.dense else town.oncoming_gap_m
         while s < self.last:
             t = plan.time_at(s)
             passes = [t + (s - self.streets.junctions[stop.junction].enters) / speed for stop in plan.stops]
@@ -121,7 +132,7 @@ class Traffic:
             tight = any(abs(p.curvature) > 1 / 25 and p.s - 18 < s < p.s + p.length + 18 for p in self.streets.pieces)
             if not blocked:     # long vehicles would cut the corner where they meet the ego car in a tight bend
                 self._add(car(rng, self.lit).table() if tight else self._vehicle(), s, t, -speed, -plan.lane, 26.0)
-            s += rng.uniform(*town.oncoming_gap_m)
+            s += rng.uniform(*gaps)
 
     def _walkers(self) -> None:
         rng, plan, town = self.rng, self.plan, self.streets.town
@@ -140,7 +151,7 @@ class Traffic:
         while s < self.last:
             way, speed = rng.choice((-1, 1), p=(0.45, 0.55)), rng.uniform(3.2, 5.2)
             on_way = aside[max(int(s) - 80, 0):int(s) + 80]
-            if on_way.min() > abs(plan.lane) + 1.55:
+            if on_way.min() > abs(plan.lane) + 1.55 and not plan.dense:
                 table = (cyclist(rng) if rng.random() < 0.8 else motorcyclist(rng, self.lit)).table()
                 self._add(table, s, plan.time_at(s), way * speed, aside * (plan.side * way), 14.0)
             s += rng.exponential(100 / town.cyclists_per_100m) + 6
@@ -166,4 +177,24 @@ class Traffic:
         make = (car, car, van, bus, truck)[self.rng.integers(5)]
         table = make(self.rng, self.lit).table()
         behind = float((table[:, HALF][:, 0] - table[:, CENTRE][:, 0]).max()) - 2.3
-        self._add(table, behind, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), lead=True)
+        self._add(table, behind, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), follows='lead')
+
+    def _companions(self) -> None:
+        """Fill the other lane of a boulevard, and the own beyond the leading car, with slow traffic close by."""
+        rng, plan, town = self.rng, self.plan, self.streets.town
+        if not plan.dense:
+            return
+        outer = plan.side * (1.5 * town.lane_m - 0.1)
+        sway = float(rng.uniform(4, 14)), float(rng.uniform(18, 45)), float(rng.uniform(0, 2 * np.pi))
+        for first, last, d, more in ((-22.0, 140.0, outer, dict(follows='ego', sway=sway)),
+                                     (15.0, 110.0, plan.lane, dict(follows='lead'))):
+            rear = first + rng.uniform(0, 6)
+            while rear < last:
+                table = self._companion()
+                low, high, *_ = extent(table)
+                self._add(table, rear - low, 0.0, 1.0, d + rng.normal(0, 0.08), (-1e9, 1e9), **more)
+                rear += high - low + rng.uniform(2.2, 11.0)
+
+    def _companion(self) -> np.ndarray:
+        make = (car, van, truck, bus, motorcyclist)[self.rng.choice(5, p=(0.56, 0.12, 0.23, 0.06, 0.03))]
+        return make(self.rng, self.lit).table()
