@@ -33,6 +33,7 @@ class LibraryEncoder(nn.Module):
     def __init__(self, backbone: nn.Module, read: Callable[[nn.Module, Tensor], list[Tensor]]):
         super().__init__()
         self.backbone = backbone
+        backbone.foldable = False
         self.read = read
         found = self._measure()
         missing = [stride for stride in STRIDES[1:] if stride not in found]
