@@ -296,7 +296,7 @@ def test_tensors_that_do_not_fit_the_architecture_are_refused(network, tmp_path,
 
 
 @pytest.mark.parametrize('change, message', [
-    ({'architecture': {'encoder': 'huge'}}, "architecture cannot be built: encoder is 'huge'"),
+    ({'architecture': {'encoder': 'huge'}}, "network cannot be built: architecture: encoder is 'huge'"),
     ({'architecture': {'encoder': 'transformers:some/model'}},
      'architecture has a transformers encoder without its encoder_config'),
     ({'classes': CITYSCAPES[:5]}, 'card names 5 classes, its architecture has 19'),

@@ -10,7 +10,6 @@ import yaml
 from semdepth_ros.networks import build_network, depth_to_disparity, disparity_to_depth, fold_batch_norm
 from semdepth_ros.networks.architecture import complete
 from semdepth_ros.networks.decoders import DepthDecoder
-from semdepth_ros.networks.guidance import Plain
 from semdepth_ros.networks.pose import ResNetPose
 from semdepth_ros.networks.resnet import ResNet18
 
@@ -254,43 +253,32 @@ def test_finest_disparity_of_small_refines_the_next():
     assert not torch.allclose(refined[0], plain[0], rtol=1e-4, atol=0)
 
 
-class Doubling(Plain):
-    def forward(self, level, depth, semantics):
-        self.seen[level] = (tuple(depth.shape), tuple(semantics.levels[level].shape), tuple(semantics.logits.shape))
-        return 2 * depth
-
-
-@pytest.mark.parametrize('encoder, finest', [('small', 1), ('resnet18', 0)])
-def test_guidance_sees_both_decoders_at_every_level_and_replaces_depth_features(encoder, finest):
-    network, image = lively(encoder), torch.rand(1, 3, 64, 64)
-    channels = network.depth_decoder.path.channels
-    with torch.no_grad():
-        plain = network(image).disparities
-        network.guidance = Doubling(channels, network.semantic_decoder.path.channels, 19)
-        network.guidance.seen = {}
-        guided = network(image).disparities
-    expected = {i: (1, channels[i], 64 >> i, 64 >> i) for i in range(finest, 5)}
-    assert network.guidance.seen == {i: (shape, shape, (1, 19, 64, 64)) for i, shape in expected.items()}
-    assert not torch.allclose(plain[3], guided[3])
-
-
 @pytest.mark.parametrize('architecture, message', [
     ({'encoder': 'resnet34'}, "encoder is 'resnet34', expected resnet18, small, efficientnet_lite0, timm:NAME or transformers:NAME"),
     ({'encoder': None}, 'encoder is None'),
     ({'encoder': 'torch:resnet'}, "encoder is 'torch:resnet'"),
-    ({'guidance': 'attention'}, "guidance is 'attention', expected plain"),
-    ({'depth_decoder': ['small']}, r"depth_decoder is \['small'\], expected monodepth2 or small"),
-    ({'semantic_decoder': 'fcn'}, "semantic_decoder is 'fcn', expected monodepth2 or small"),
-    ({'pose': 'orb'}, "pose is 'orb', expected resnet18 or small"),
-    ({'backbone': 'small'}, "architecture key is 'backbone', expected one of .*'encoder'"),
-    ({'classes': 1}, 'classes is 1, expected a whole number from 2 to 255'),
-    ({'depth_range': [100, 0.1]}, r'depth_range is \[100, 0.1\]'),
-    ({'depth_range': 80}, 'depth_range is 80, expected two positive numbers'),
+    ({'guidance': 'fog'}, r"architecture: guidance is 'fog', expected one of \['plain'"),
+    ({'guidance': {'kind': 'plain', 'width': 3}}, r"guidance has unknown key 'width', expected one of \[\]"),
+    ({'guidance': {}}, r"guidance lacks 'kind', expected one of \['plain'"),
+    ({'depth_decoder': ['small']}, r"architecture.depth_decoder is \['small'\], expected str"),
+    ({'semantic_decoder': 'fcn'}, r"semantic_decoder is 'fcn', expected one of \['monodepth2', 'small'\]"),
+    ({'pose': 'orb'}, r"pose is 'orb', expected one of \['resnet18', 'small'\]"),
+    ({'backbone': 'small'}, "architecture has unknown key 'backbone', expected one of .*'encoder'"),
+    ({'classes': 1}, 'classes is 1, expected 2 to 255'),
+    ({'classes': 19.0}, 'architecture.classes is 19.0, expected int'),
+    ({'depth_range': [100, 0.1]}, r'depth_range is \[100.0, 0.1\], expected nearest < farthest'),
+    ({'depth_range': 80}, 'depth_range is 80, expected a list'),
+    ({'depth_range': [0, 80]}, 'depth_range is 0.0, expected a positive number'),
     ({'initial_depth': 1000}, 'initial_depth is 1000'),
-    ({'pose_scale': [0.01, 'far']}, 'pose_scale is'),
-    ({'initial_step': 'ahead'}, 'initial_step is'),
+    ({'pose_scale': [0.01, 'far']}, r"pose_scale\[1\] is 'far', expected a number"),
+    ({'initial_step': 'ahead'}, "initial_step is 'ahead', expected a number"),
+    ({'initial_step': 200}, 'initial_step is 200.0, expected -100 to 100'),
+    ({'shared_decoder': 11}, 'shared_decoder is 11, expected 0 to 10'),
+    ({'encoder': 'small', 'shared_decoder': 9}, 'shared_decoder is 9, expected 0 to 8'),
+    ({'depth_decoder': 'small', 'shared_decoder': 1}, 'shared_decoder is 1, expected 0 for decoders of different kinds'),
     ({'encoder': 'small', 'pretrained': 'x.safetensors'}, 'pretrained is .*expected false'),
     ({'encoder': 'resnet18', 'pretrained': True}, 'pretrained is True, expected false or a safetensors file'),
+    ({'encoder': 'efficientnet_lite0', 'pretrained': True}, 'expected false, imagenet or a safetensors file'),
     ({'encoder': 'timm:resnet18', 'pretrained': 'x'}, "pretrained is 'x', expected true or false"),
     ({'encoder': 'small', 'encoder_config': {}}, 'encoder_config is given'),
     ('small', "architecture is 'small', expected a mapping"),
@@ -304,7 +292,8 @@ def test_what_is_unknown_or_out_of_range_is_refused_in_one_line(architecture, me
 def test_documented_values_are_the_defaults_of_small():
     page = (Path(__file__).parent.parent / 'docs' / 'MODELS.md').read_text(encoding='utf-8')
     documented = yaml.safe_load(page.split('```yaml')[1].split('```')[0])['architecture']
-    assert complete({'encoder': 'small'}) == documented | {'encoder_config': None}
+    assert set(documented) == set(complete({})) - {'encoder_config'}
+    assert complete({'encoder': 'small'}) == complete(documented | {'encoder': 'resnet18'}) | {'encoder': 'small'}
 
 
 def test_architecture_of_a_network_builds_the_same_network():

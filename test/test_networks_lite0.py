@@ -11,7 +11,7 @@ import torch.nn.functional as F
 
 from semdepth_ros.networks import build_network, load_efficientnet_lite0, save_imagenet_lite0
 from semdepth_ros.networks.efficientnet_lite0 import EfficientNetLite0
-from semdepth_ros.networks.joint import normalise
+from semdepth_ros.networks.joint import Normalisation
 from semdepth_ros.networks.published_weights import load_imagenet_lite0
 
 # of the published network: repeats, kernel, stride, expansion, input and output channels of its rows of blocks
@@ -79,7 +79,7 @@ def test_features_are_those_of_the_published_network_with_its_own_padding_and_in
     load_imagenet_lite0(encoder, tensors)
     image = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
-        ours = encoder.double()(normalise(image.double()))
+        ours = encoder.double()(Normalisation()(image.double()))
     for mine, theirs in zip(ours, features_of(tensors, image), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4 * theirs.abs().max().item())
 
@@ -127,7 +127,7 @@ def test_imagenet_weights_load_and_tell_images_apart(tmp_path):
     stripes = (torch.arange(64) // 4 % 2).float().expand(3, 64, 64)
     images = torch.stack((stripes, stripes.mT, torch.full((3, 64, 64), 0.5)))
     with torch.no_grad():
-        features = network.encoder(normalise(images))
+        features = network.encoder(Normalisation()(images))
     for level in features:
         assert level.isfinite().all() and 0.1 < level.std() < 100
         flat = F.normalize(level.flatten(1), dim=1)
@@ -136,7 +136,7 @@ def test_imagenet_weights_load_and_tell_images_apart(tmp_path):
     again = EfficientNetLite0().eval()
     load_efficientnet_lite0(again, tmp_path / 'lite0.safetensors')
     with torch.no_grad():
-        assert torch.equal(again(normalise(images))[-1], features[-1])
+        assert torch.equal(again(Normalisation()(images))[-1], features[-1])
 
 
 def test_with_its_small_decoders_and_pose_network_it_is_stored_in_less_than_16_mb():

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 
 from semdepth_ros.networks import build_network, load_monodepth2_depth, load_monodepth2_pose, load_resnet18
 from semdepth_ros.networks.decoders import DepthDecoder
+from semdepth_ros.networks.guidance import Guide
 from semdepth_ros.networks.pose import ResNetPose
 from semdepth_ros.networks.resnet import ResNet18
 
@@ -60,7 +61,7 @@ def test_monodepth2_depth_weights_compute_what_its_decoder_does(tmp_path):
     load_monodepth2_depth(decoder, tmp_path / 'depth.safetensors')
     features = [torch.rand(1, c, 64 >> i, 64 >> i) for i, c in enumerate(ENCODER)]
     with torch.no_grad():
-        ours = decoder(features, lambda level, x: x, 4)
+        ours = decoder(features, Guide(), 4)
     for mine, theirs in zip(ours, monodepth2_depth(tensors, features)):
         torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
 

@@ -2,7 +2,7 @@
 import pytest
 import yaml
 
-from semdepth_ros.networks.architecture import BASE, complete
+from semdepth_ros.networks.architecture import complete
 from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.optimisation import learning_rate
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
@@ -27,7 +27,7 @@ def test_the_base_systems_recipe_is_the_published_one():
     assert (optimisation.optimiser, optimisation.weight_decay, optimisation.clip_norm) == ('adam', 0, 0)
     assert [getattr(recipe.losses, name).weight for name in ('velocity', 'semantic', 'smoothness')] == [0, 0, 1e-3]
     assert recipe.augmentation == Augmentation()
-    assert complete(recipe.architecture) == BASE | {'pretrained': 'resnet18.safetensors'}
+    assert complete(recipe.architecture) == complete({}) | {'pretrained': 'resnet18.safetensors'}
 
 
 @pytest.mark.parametrize('name', ['small_world', 'resnet18_world'])
@@ -92,7 +92,7 @@ def test_yaml_words_for_labels_are_understood(labels, meant):
     ({'losses': 3}, 'recipe.losses is 3, expected a mapping'),
     ({'sizes': [[250, 96]]}, r'sizes holds \[250, 96\], expected \[width, height\] in multiples of 32'),
     ({'architecture': {}, 'sizes': [[256, 32]]}, r'sizes holds \[256, 32\], expected .* multiples of 32 from 64'),
-    ({'architecture': {'encodr': 'small'}}, "architecture key is 'encodr', expected one of"),
+    ({'architecture': {'encodr': 'small'}}, "architecture has unknown key 'encodr', expected one of"),
     ({'sizes': []}, 'sizes is .., expected at least one'),
     ({'sizes': [[256]]}, 'expected 2 values'),
     ({'sizes': 256}, 'recipe.sizes is 256, expected a list'),

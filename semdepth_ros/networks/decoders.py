@@ -1,4 +1,4 @@
-"""Depth and semantic decoders: a path from stride 32 up, and heads on it."""
+"""Depth and semantic decoders: an upward path, and heads on it."""
 from __future__ import annotations
 
 import math
@@ -8,13 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from semdepth_ros.networks.guidance import Semantics
+from semdepth_ros.networks.guidance import Guide, Semantics
 from semdepth_ros.networks.resnet import initialise
-
-Block = Callable[[int, int], nn.Module]
-Guide = Callable[[int, Tensor], Tensor]
-DECODER_CHANNELS = (16, 32, 64, 128, 256)
-SMALL_DECODER_CHANNELS = (16, 32, 48, 96, 128)
+from semdepth_ros.networks.upward_path import PathForm, PathState, UpwardPath
 
 
 def conv_elu(inputs: int, width: int) -> nn.Sequential:
@@ -55,78 +51,50 @@ class DisparityHead(nn.Conv2d):
         return super()._apply(keep_precision, recurse)
 
 
-class UpwardPath(nn.Module):
-    """Levels 4 to `finest`, each: block, nearest up-sampling, concatenation with the encoder's features, block.
-
-    Level i gives channels[i] channels at stride 2^i. Godard et al. 2019.
-
-    :param block: makes a block of (inputs, width)
-    :param encoder_channels: at strides 2, 4, 8, 16, 32
-    """
-
-    def __init__(self, block: Block, encoder_channels: tuple[int, ...], channels: tuple[int, ...], finest: int = 0):
-        super().__init__()
-        self.channels = {i: channels[i] for i in range(finest, 5)}
-        self.before, self.after = nn.ModuleDict(), nn.ModuleDict()
-        inputs = encoder_channels[-1]
-        for i in sorted(self.channels, reverse=True):
-            skip = encoder_channels[i - 1] if i > 0 else 0
-            self.before[str(i)] = block(inputs, channels[i])
-            self.after[str(i)] = block(channels[i] + skip, channels[i])
-            inputs = channels[i]
-
-    def forward(self, features: list[Tensor], guide: Guide | None = None) -> dict[int, Tensor]:
-        """Return the output of each level; guide(level, output), if given, takes its place."""
-        x, levels = features[-1], {}
-        for i in sorted(self.channels, reverse=True):
-            x = F.interpolate(self.before[str(i)](x), scale_factor=2.0, mode='nearest')
-            if i > 0:
-                x = torch.cat((x, features[i - 1]), dim=1)
-            x = self.after[str(i)](x)
-            if guide is not None:
-                x = guide(i, x)
-            levels[i] = x
-        return levels
+MONODEPTH2 = PathForm(conv_elu, (16, 32, 64, 128, 256), finest=0, initialised=False)
+SMALL = PathForm(conv_bn_leaky, (16, 32, 48, 96, 128), finest=1, initialised=True)
 
 
 class DepthDecoder(nn.Module):
     """Monodepth2's depth decoder: 3,152,724 parameters on ResNet-18 (Godard et al. 2019).
 
     :param initial_disparity: sigmoid output to start near; None leaves Monodepth2's start, near 0.5
+    :param shared: how many of the path's convolutions another path does, whose end forward is then given
 
     `fewest_heads` is how many of the heads the finest disparity needs, `least_side` the least height and width of
     images: reflected borders need two pixels at stride 32.
     """
 
-    fewest_heads, least_side = 1, 64
+    form, fewest_heads, least_side = MONODEPTH2, 1, 64
 
-    def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
+    def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None, shared: int = 0):
         super().__init__()
-        self.path = UpwardPath(conv_elu, encoder_channels, DECODER_CHANNELS)
+        self.path = UpwardPath(self.form, encoder_channels, shared)
         self.heads = nn.ModuleList(
-            DisparityHead(DECODER_CHANNELS[s], 1, 3, padding=1, padding_mode='reflect') for s in range(4))
+            DisparityHead(self.form.channels[s], 1, 3, padding=1, padding_mode='reflect') for s in range(4))
         if initial_disparity is not None:
             start_near(self.heads, initial_disparity)
 
-    def forward(self, features: list[Tensor], guide: Guide, scales: int) -> tuple[Tensor, ...]:
+    def forward(self, features: list[Tensor], guide: Guide, scales: int,
+                begun: PathState | None = None) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
-        levels = self.path(features, guide)
+        levels = self.path(features, guide, begun).levels
         return tuple(torch.sigmoid(self.heads[s](levels[s])) for s in range(scales))
 
 
 class SemanticDecoder(nn.Module):
     """A second copy of the depth decoder's path with class scores at full size (as Jung et al. 2021)."""
 
-    least_side = 64
+    form, least_side = MONODEPTH2, 64
 
-    def __init__(self, encoder_channels: tuple[int, ...], classes: int):
+    def __init__(self, encoder_channels: tuple[int, ...], classes: int, shared: int = 0):
         super().__init__()
-        self.path = UpwardPath(conv_elu, encoder_channels, DECODER_CHANNELS)
-        self.head = reflect_conv(DECODER_CHANNELS[0], classes)
+        self.path = UpwardPath(self.form, encoder_channels, shared)
+        self.head = reflect_conv(self.form.channels[0], classes)
 
-    def forward(self, features: list[Tensor]) -> Semantics:
+    def forward(self, features: list[Tensor], begun: PathState | None = None) -> Semantics:
         """Return the level outputs and the scores [B, classes, H, W]."""
-        levels = self.path(features)
+        levels = self.path(features, Guide(), begun).levels
         return Semantics(levels, self.head(levels[0]))
 
 
@@ -142,12 +110,12 @@ class SmallDepthDecoder(nn.Module):
     images.
     """
 
-    fewest_heads, least_side = 2, 32
+    form, fewest_heads, least_side = SMALL, 2, 32
 
-    def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None):
+    def __init__(self, encoder_channels: tuple[int, ...], initial_disparity: float | None, shared: int = 0):
         super().__init__()
-        widths = SMALL_DECODER_CHANNELS
-        self.path = UpwardPath(conv_bn_leaky, encoder_channels, widths, finest=1)
+        widths = self.form.channels
+        self.path = UpwardPath(self.form, encoder_channels, shared)
         self.fine = conv_bn_leaky(widths[1], widths[0])
         outputs = (4, 1, 1, 1)
         self.heads = nn.ModuleList(DisparityHead(widths[s], outputs[s], 3, padding=1) for s in range(4))
@@ -155,29 +123,30 @@ class SmallDepthDecoder(nn.Module):
         start_near(self.heads[:1], 0.5)
         start_near(self.heads[1:], 0.5 if initial_disparity is None else initial_disparity)
 
-    def forward(self, features: list[Tensor], guide: Guide, scales: int) -> tuple[Tensor, ...]:
+    def forward(self, features: list[Tensor], guide: Guide, scales: int,
+                begun: PathState | None = None) -> tuple[Tensor, ...]:
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
-        levels = self.path(features, guide)
-        coarse = [self.heads[s](levels[s]) for s in range(1, max(scales, 2))]
-        finest = F.pixel_shuffle(coarse[0] + self.heads[0](self.fine(levels[1])), 2)
+        levels = self.path(features, guide, begun).levels
+        coarse = [self.heads[s](levels[s - 1]) for s in range(1, max(scales, 2))]
+        finest = F.pixel_shuffle(coarse[0] + self.heads[0](self.fine(levels[0])), 2)
         return tuple(torch.sigmoid(x) for x in (finest, *coarse)[:scales])
 
 
 class SmallSemanticDecoder(nn.Module):
     """A narrow path to stride 2, class scores there, bilinear to full size (form ours)."""
 
-    least_side = 32
+    form, least_side = SMALL, 32
 
-    def __init__(self, encoder_channels: tuple[int, ...], classes: int):
+    def __init__(self, encoder_channels: tuple[int, ...], classes: int, shared: int = 0):
         super().__init__()
-        self.path = UpwardPath(conv_bn_leaky, encoder_channels, SMALL_DECODER_CHANNELS, finest=1)
-        self.head = nn.Conv2d(SMALL_DECODER_CHANNELS[1], classes, 3, padding=1)
+        self.path = UpwardPath(self.form, encoder_channels, shared)
+        self.head = nn.Conv2d(self.form.channels[1], classes, 3, padding=1)
         initialise(self)
 
-    def forward(self, features: list[Tensor]) -> Semantics:
+    def forward(self, features: list[Tensor], begun: PathState | None = None) -> Semantics:
         """Return the level outputs and the scores [B, classes, H, W]."""
-        levels = self.path(features)
-        scores = F.interpolate(self.head(levels[1]), scale_factor=2.0, mode='bilinear', align_corners=False)
+        levels = self.path(features, Guide(), begun).levels
+        scores = F.interpolate(self.head(levels[0]), scale_factor=2.0, mode='bilinear', align_corners=False)
         return Semantics(levels, scores)
 
 

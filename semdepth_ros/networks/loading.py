@@ -56,7 +56,7 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
     try:
         network = build_network(card.architecture | {'pretrained': False})
     except ValueError as error:
-        raise ModelFileError(f'architecture cannot be built: {error}') from error
+        raise ModelFileError(f'network cannot be built: {error}') from error
     weights = {name: tensor for name, tensor in tensors.items() if not name.startswith(PROBE)}
     _check_shapes(weights, network.state_dict())
     _check_card(card, network.architecture)

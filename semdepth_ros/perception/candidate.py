@@ -8,6 +8,7 @@ from pathlib import Path
 
 from semdepth_ros.model_file import ModelCard, ModelFileError, find_model, read_model
 from semdepth_ros.networks import JointNetwork, check_probes, network_of
+from semdepth_ros.networks.architecture import complete
 from semdepth_ros.perception.engine import Engine
 
 _MUST_AGREE = ('factory', 'architecture', 'input', 'classes', 'depth_range_m')
@@ -61,6 +62,10 @@ def read_candidate(path: str | os.PathLike, served: Weights, engine: Engine, ver
 def _expect_relative(card: ModelCard, served: Weights) -> None:
     mine, theirs = asdict(served.card), asdict(card)
     mine['architecture'] = served.network.architecture
+    try:
+        theirs['architecture'] = complete(card.architecture)
+    except ValueError as error:
+        raise ModelFileError(str(error)) from error
     for name in _MUST_AGREE:
         if _plain(mine[name]) != _plain(theirs[name]):
             raise ModelFileError(f'{name} is {_short(theirs[name])}, '

@@ -98,6 +98,6 @@ def _prepared(network: JointNetwork, device: torch.device, dtype: torch.dtype) -
     network.pose_network = nn.Identity()
     network.returned_scales = _SCALES
     network = network.to(device, dtype, memory_format=torch.channels_last)
-    network.encoder.register_forward_pre_hook(
-        lambda module, inputs: (inputs[0].to(dtype, memory_format=torch.channels_last),))
+    network.normalisation.register_forward_hook(
+        lambda module, inputs, image: image.to(dtype, memory_format=torch.channels_last))
     return network

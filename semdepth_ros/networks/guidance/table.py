@@ -1,0 +1,54 @@
+"""The guidances that a recipe may name, and how their settings are read."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from semdepth_ros.networks.guidance.guide import GuidedParts
+from semdepth_ros.networks.guidance.plain import Plain, PlainSettings
+from semdepth_ros.settings import SettingsError, build, one_of
+
+
+class Guidance(NamedTuple):
+    """A row of the table.
+
+    :param settings: a frozen dataclass; its fields are the recipe's keys beside `kind`
+    :param module: makes the module of (settings, GuidedParts). That is called once an image as (image, features,
+        semantics, labels) and returns a Guide: image is normalised [B, 3, H, W]; features are the encoder's, stride 2
+        first; labels are class ids [B, H, W] with 255 where unlabelled, or None, where the network's own prediction is
+        to take their place. See folding.py for the order in which a module lists its convolutions.
+    """
+
+    settings: type
+    module: Callable[[Any, GuidedParts], nn.Module]
+
+
+GUIDANCES = {'plain': Guidance(PlainSettings, Plain)}
+
+
+def complete_guidance(content: Any) -> dict[str, Any]:
+    """Return a recipe's `guidance:` as a mapping of `kind` and every setting of that kind, as plain values.
+
+    :param content: such a mapping, or the kind alone
+    :raises SettingsError: a kind or setting that is unknown or out of range, in one line
+    """
+    kind, settings = _read(content)
+    return {'kind': kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}}
+
+
+def build_guidance(content: Any, parts: GuidedParts) -> nn.Module:
+    """Return the module of a recipe's `guidance:`; raises as complete_guidance does, and what the module refuses."""
+    kind, settings = _read(content)
+    return GUIDANCES[kind].module(settings, parts)
+
+
+def _read(content: Any) -> tuple[str, Any]:
+    content = dict(content) if isinstance(content, dict) else {'kind': content}
+    if 'kind' not in content:
+        raise SettingsError(f"guidance lacks 'kind', expected one of {list(GUIDANCES)}")
+    kind = content.pop('kind')
+    one_of('guidance', kind, GUIDANCES)
+    return kind, build(GUIDANCES[kind].settings, content, 'guidance')
