@@ -1,6 +1,8 @@
 """The weights that come with the package, on towns they have not seen."""
 import numpy as np
 import pytest
+import reference_outputs
+import torch
 
 from semdepth_ros.data import open_data
 from semdepth_ros.evaluation import evaluate, fit_baseline
@@ -57,3 +59,13 @@ def test_one_scene_through_two_lenses_gives_the_same_metres(perceptor):
     focal_ratio = lens(60).fx / lens(85).fx                       # what a network that ignores the lens would be off by
     assert focal_ratio > 1.5
     assert abs(np.log(np.median(ratios))) < 0.35 * np.log(focal_ratio)
+
+
+def test_outputs_are_those_that_were_stored_when_the_weights_were():
+    expected, weights = reference_outputs.stored()
+    assert weights == reference_outputs.weights_hash(), 'other weights: python test/reference_outputs.py'
+    actual = reference_outputs.outputs()
+    assert actual.keys() == expected.keys()
+    for name, tensor in expected.items():
+        atol = 0 if 'disparity' in name else 1e-4 * tensor.abs().max().item()
+        torch.testing.assert_close(actual[name], tensor, rtol=1e-4, atol=atol, msg=name)
