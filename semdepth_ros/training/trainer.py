@@ -116,7 +116,8 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             batch = store.cut(drawn) if store else fabric.to_device(drawn)
             images = batch.images.float() / 255                                           # [B, 3, 3, H, W]
             coloured = change_colours(images, drawn.colour)
-            prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe))
+            prediction = model(_laid_out(coloured[:, 0], recipe), pairs=_laid_out(image_pairs(coloured), recipe),
+                               labels=batch.labels)
             view = View(prediction, batch, images, depth_range, recipe.focal_px, step)
             losses = joint_losses(view, recipe.losses, every=fabric.world_size > 1)
             finite.loss(step, batch, losses)
