@@ -5,11 +5,12 @@ import cv2
 import numpy as np
 import pytest
 
-from semdepth_ros.classes import TRAIN_ID
+from semdepth_ros.classes import TRAIN_ID, UNLABELLED
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world import Drive
 from semdepth_ros.world.ego import STEP_S
-from semdepth_ros.world.primitives import AXES, BOX, CENTRE, CROWN, CYLINDER, HALF, KIND
+from semdepth_ros.world.primitives import AXES, BOX, CENTRE, CROWN, CYLINDER, HALF, KIND, placed
+from semdepth_ros.world.structures import bridge
 
 WIDE = Camera.from_field_of_view(640, 192, 81, height_m=1.65)
 SMALL = Camera.from_field_of_view(160, 48, 81, height_m=1.65)
@@ -122,22 +123,27 @@ def test_the_ego_car_drives_within_its_limits_and_stops_at_times():
     assert stops >= 2
 
 
-def test_the_ego_car_drives_through_nothing():
+def drives_through_nothing(drive, frames):
+    """Fail where a corner of a grid inside the own car lies inside anything."""
     steps = np.stack(np.meshgrid(np.linspace(-0.9, 3.6, 10), np.linspace(-0.85, 0.85, 5), np.linspace(0.4, 1.5, 4)), -1)
-    for preset in ('day', 'other_town'):
-        drive = Drive(preset, 8, 400, SMALL)
-        for i in range(0, 400, 10):
-            moment = drive.scene.at(i / 10, drive.camera_in_base, 1e5)
-            points = steps.reshape(-1, 3) @ moment.base[:3, :3].T + moment.base[:3, 3]
-            size = np.linalg.norm(moment.rows[:, HALF], axis=1)
-            rows = moment.rows[np.linalg.norm(moment.rows[:, CENTRE] - moment.base[:3, 3], axis=1) < size + 5]
-            inside = np.einsum('nji,nkj->nki', rows[:, AXES].reshape(-1, 3, 3), points - rows[:, None, CENTRE])
-            inside /= rows[:, None, HALF]
-            flat = rows[:, KIND] == CYLINDER
-            radius = np.where(flat[:, None], np.hypot(inside[..., 0], inside[..., 1]), np.linalg.norm(inside, axis=2))
-            box = (np.abs(inside) < 1).all(2)
-            hit = np.where((rows[:, KIND] == BOX)[:, None], box, (radius < 1) & (np.abs(inside[..., 2]) < 1))
-            assert not hit.any(), i
+    for i in frames:
+        moment = drive.scene.at(i / 10, drive.camera_in_base, 1e5)
+        points = steps.reshape(-1, 3) @ moment.base[:3, :3].T + moment.base[:3, 3]
+        size = np.linalg.norm(moment.rows[:, HALF], axis=1)
+        rows = moment.rows[np.linalg.norm(moment.rows[:, CENTRE] - moment.base[:3, 3], axis=1) < size + 5]
+        inside = np.einsum('nji,nkj->nki', rows[:, AXES].reshape(-1, 3, 3), points - rows[:, None, CENTRE])
+        inside /= rows[:, None, HALF]
+        flat = rows[:, KIND] == CYLINDER
+        radius = np.where(flat[:, None], np.hypot(inside[..., 0], inside[..., 1]), np.linalg.norm(inside, axis=2))
+        box = (np.abs(inside) < 1).all(2)
+        hit = np.where((rows[:, KIND] == BOX)[:, None], box, (radius < 1) & (np.abs(inside[..., 2]) < 1))
+        assert not hit.any(), i
+
+
+@pytest.mark.parametrize('preset, seed, split', [('day', 8, 'test'), ('other_town', 8, 'test'), ('day', 2, 'train'),
+                                                 ('day', 1, 'train'), ('day', 7, 'train')])
+def test_the_ego_car_drives_through_nothing_in_towns_boulevards_and_the_country(preset, seed, split):
+    drives_through_nothing(Drive(preset, seed, 400, SMALL, split=split), range(0, 400, 10))
 
 
 @pytest.mark.parametrize('model, distortion', [('plumb_bob', (-0.28, 0.07, 0.0, 0.0, 0.0)),
@@ -185,3 +191,40 @@ def test_rays_see_through_the_holes_of_a_crown_what_is_there_without_it():
     hidden = (full.depth < without.depth).reshape(-1)
     assert hidden[changed].all() and (full.labels.reshape(-1)[changed] == TRAIN_ID['vegetation']).all()
     assert 0.02 < seen_through.sum() / inside.sum() < 0.98
+
+
+def test_a_bridge_above_the_road_has_its_depth_and_leaves_the_road_below_alone():
+    drive = Drive('day', 3, 40, WIDE, split='train')
+    drive.scene.relief.amplitude[:] = 0.0
+    open_road = drive[0]
+    edge, at = 8.0, drive.scene.at
+    deck = np.eye(4)
+    deck[:3, 3] = 30.0, 0.0, 0.0        # ahead of base_link, across the road
+
+    def with_bridge(*arguments):
+        moment = at(*arguments)
+        parts = bridge(np.random.default_rng(1), edge, 6.0)
+        return replace(moment, rows=np.concatenate([moment.rows, placed(parts.table(), moment.base @ deck)]))
+    drive.scene.at = with_bridge
+    frame = drive[0]
+    changed = frame.depth != open_road.depth
+    base = frame.camera_in_base[:3, :3] @ (WIDE.rays() * np.where(changed, frame.depth, 0)[..., None])[..., None]
+    x, y, z = np.moveaxis(base[..., 0] + frame.camera_in_base[:3, 3], -1, 0)
+    overhead = changed & (np.abs(y) < edge - 0.1)
+    assert overhead.sum() > 300 and (frame.labels[changed] == TRAIN_ID['building']).all()
+    assert z[overhead].min() > 3.8                                          # clear of the traffic below
+    front = overhead & (z > 5) & (np.abs(x - 27.0) < 0.2)
+    assert front.sum() > 100                                                # its near face, 3 m before its middle
+    below = (open_road.labels == TRAIN_ID['road']) & (open_road.depth < 60) & ~changed
+    assert np.array_equal(frame.depth[below], open_road.depth[below]) and below.sum() > 5000
+
+
+def test_clutter_has_exact_depth_and_no_class_and_keeps_off_the_lane():
+    plain, cluttered = (Drive('day', 8, 300, SMALL, split='train', clutter=clutter) for clutter in (False, True))
+    frames = cluttered.render(range(0, 300, 30))
+    assert sum((f.labels == UNLABELLED).any() for f in frames) >= 5
+    for frame in frames:
+        strange = frame.labels == UNLABELLED
+        assert np.isfinite(frame.depth[strange]).all() and (frame.instances[strange] == 0).all()
+    assert not any((f.labels == UNLABELLED).any() for f in plain.render(range(0, 300, 60)))
+    drives_through_nothing(cluttered, range(0, 300, 10))

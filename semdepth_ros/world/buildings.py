@@ -12,6 +12,10 @@ def _wall_colour(rng: np.random.Generator, town) -> tuple[np.ndarray, str]:
     material = 'brick' if rng.random() < town.brick_share else 'plaster'
     table = town.bricks if material == 'brick' else town.plasters
     colour = np.array(table[rng.integers(len(table))]) * rng.uniform(0.62, 1.0) * (1 + rng.normal(0, 0.03, 3))
+    if material == 'plaster' and rng.random() < 0.15:
+        colour, material = np.full(3, rng.uniform(0.55, 0.82)) * (1, 0.99, 0.96), 'plaster'
+    elif material == 'plaster' and rng.random() < 0.15:
+        material = 'slabs'      # courses of stone
     return np.clip(colour, 0.02, 0.85), material
 
 
@@ -42,7 +46,7 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
         window, material = (0, 0.55, 0, 0), 'paint'
         colour = np.array((0.03, 0.04, 0.05)) if pattern == 'glass' else colour
     p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material,
-          period=2.8 if material == 'brick' else 8.0, pattern=pattern, parameters=window, seed=rng.uniform(0, 99))
+          period={'brick': 2.8, 'slabs': 5.0}.get(material, 8.0), pattern=pattern, parameters=window, seed=rng.uniform(0, 99))
     p.box((-deep / 2, 0, 0.0), (deep + 0.10, wide + 0.02, 1.1), colour * 0.55, 'building', material='plaster', period=6)
     trim = np.clip(colour * rng.choice([0.6, 1.35]), 0, 0.8)
     if gable:

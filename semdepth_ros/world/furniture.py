@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from semdepth_ros.world.primitives import Parts
+from semdepth_ros.world.primitives import Parts, rotation
 
 STEEL, DARK = (0.28, 0.29, 0.30), (0.04, 0.045, 0.045)
 WHITE, RED, BLUE, YELLOW = (0.78, 0.78, 0.76), (0.50, 0.02, 0.02), (0.02, 0.10, 0.42), (0.65, 0.45, 0.02)
@@ -32,20 +32,44 @@ def post(tall: float, width: float = 0.09, colour=STEEL) -> Parts:
 
 
 def sign(rng: np.random.Generator) -> Parts:
-    """Return a traffic sign on its pole, facing +x."""
-    tall, kind = rng.uniform(2.3, 2.9), int(rng.integers(len(SIGNS)))
-    p = post(tall + 0.25, 0.07)
-    colour, inner, size, shape = SIGNS[kind]
-    params = (shape, *inner)
-    if shape:
-        axes = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
-        p.cylinder((0.06, 0, tall), (size, size, 0.03), colour, 'traffic sign', axes=axes, pattern='sign',
-                   parameters=params, seed=kind)
-    else:
-        p.box((0.06, 0, tall), (0.03, size, size), colour, 'traffic sign', pattern='sign', parameters=params, seed=kind)
+    """Return a traffic sign on its pole, facing +x: a disc, square, diamond or triangle, or two of them."""
+    tall = rng.uniform(2.2, 3.2)
+    p = post(tall + 0.25, rng.uniform(0.06, 0.10))
+    for z in (tall, tall - 0.85)[:1 + (rng.random() < 0.2)]:
+        _face(p, rng, z, rng.uniform(0.85, 1.25))
     if rng.random() < 0.3:
         p.box((0.06, 0, tall - 0.62), (0.03, 0.55, 0.30), WHITE, 'traffic sign', pattern='sign', parameters=(2, *DARK))
     return p
+
+
+def _face(p: Parts, rng: np.random.Generator, z: float, scale: float) -> None:
+    kind = int(rng.integers(len(SIGNS) + 3))
+    if kind >= len(SIGNS) + 1:
+        return _triangle(p, z, 0.9 * scale, -1 if kind == len(SIGNS) + 2 and rng.random() < 0.4 else 1)
+    if kind == len(SIGNS):
+        return p.box((0.06, 0, z), (0.03, 0.62 * scale, 0.62 * scale), YELLOW, 'traffic sign', axes=rotation(roll=np.pi / 4),
+                     pattern='sign', parameters=(0, *DARK), seed=kind)
+    colour, inner, size, shape = SIGNS[kind]
+    size *= scale
+    params = (shape, *inner)
+    if shape:
+        axes = np.array([[0, 0, 1.0], [1, 0, 0], [0, 1, 0]])
+        p.cylinder((0.06, 0, z), (size, size, 0.03), colour, 'traffic sign', axes=axes, pattern='sign',
+                   parameters=params, seed=kind)
+    else:
+        p.box((0.06, 0, z), (0.03, size, size * rng.choice((1.0, 1.0, 1.4))), colour, 'traffic sign', pattern='sign',
+              parameters=params, seed=kind)
+
+
+def _triangle(p: Parts, z: float, side: float, way: int) -> None:
+    """Append a warning sign of strips; way -1 stands it on its tip."""
+    rows, tall = 8, 0.866 * side
+    for i in range(rows):
+        wide, level = side * (1 - (i + 0.5) / rows), z + way * tall * ((i + 0.5) / rows - 0.4)
+        p.box((0.06, 0, level), (0.03, wide, tall / rows), RED, 'traffic sign')
+        if 0 < i < rows - 2:
+            p.box((0.065, 0, level), (0.03, wide - 0.24 * side, tall / rows), WHITE, 'traffic sign')
+    p.box((0.07, 0, z - way * 0.08 * side), (0.03, 0.07 * side, 0.26 * side), DARK, 'traffic sign')
 
 
 def direction_board(rng: np.random.Generator) -> Parts:

@@ -113,7 +113,7 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     fine = look_up(u, v, material, pixel / 4)
     streaks = look_up(d / 6, s / 128, torch.full_like(x, MATERIAL['bark']), torch.maximum(short_px / 6, long_px / 128))
     tone = 1 + fine + 0.15 * broad
-    asphalt = vector(town.asphalt, x) * (tone + 0.26 * streaks * road)
+    asphalt = vector(town.asphalt, x) * (1 + town.rough * (tone - 1 + 0.26 * streaks * road))
     mended = _mended(town, d, s) * channels[gm.PAINTED] * road
     asphalt = asphalt * (1 + mended)
     across_px = torch.lerp(long_px, short_px, facing)

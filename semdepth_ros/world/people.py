@@ -9,6 +9,7 @@ from semdepth_ros.world.vehicles import bicycle, motorcycle
 SKINS = ((0.52, 0.33, 0.24), (0.42, 0.26, 0.18), (0.25, 0.14, 0.09), (0.12, 0.065, 0.045))
 CLOTHES = ((0.03, 0.03, 0.04), (0.05, 0.07, 0.15), (0.30, 0.04, 0.04), (0.45, 0.44, 0.40), (0.08, 0.14, 0.10),
            (0.20, 0.16, 0.11), (0.40, 0.28, 0.05), (0.10, 0.18, 0.32), (0.25, 0.10, 0.18), (0.12, 0.12, 0.13))
+SHOE = (0.03, 0.028, 0.026)
 HAIRS = ((0.015, 0.012, 0.01), (0.06, 0.035, 0.02), (0.22, 0.15, 0.07), (0.30, 0.30, 0.29))
 
 
@@ -36,9 +37,25 @@ def pedestrian(rng: np.random.Generator) -> Parts:
         p.cylinder((0, 0, 0.84 * k), (0.34 * k, 0.44 * k, 0.55 * k), coat, 'person', material='cloth', period=1.0)
     p.ellipsoid((0.01, 0, 1.63 * k), (0.20 * k, 0.17 * k, 0.25 * k), skin, 'person')
     p.ellipsoid((-0.025 * k, 0, 1.67 * k), (0.21 * k, 0.19 * k, 0.20 * k), _pick(rng, HAIRS), 'person')
-    if rng.random() < 0.3:
-        p.box((-0.22 * k, 0, 1.25 * k), (0.18, 0.30, 0.42), _pick(rng, CLOTHES), 'person', material='cloth', period=1.0)
+    for side, swing in ((-1, stride), (1, -stride)):
+        p.ellipsoid((-0.90 * k * np.sin(swing) + 0.06, side * 0.10 * k, 0.05), (0.29 * k, 0.11, 0.12), SHOE, 'person')
+        p.ellipsoid((0.62 * k * np.sin(0.8 * swing), side * 0.26 * k, 0.80 * k), (0.10, 0.09, 0.14), skin, 'person')
+    _carried(p, rng, k, coat)
     return p
+
+
+def _carried(p: Parts, rng: np.random.Generator, k: float, coat) -> None:
+    """Append a rucksack, a bag in the hand, an umbrella, a hood, or nothing."""
+    what = rng.choice(5, p=(0.22, 0.2, 0.03, 0.15, 0.4))
+    if what == 0:
+        p.box((-0.22 * k, 0, 1.25 * k), (0.18, 0.30, 0.42), _pick(rng, CLOTHES), 'person', material='cloth', period=1.0)
+    elif what == 1:
+        p.box((0, rng.choice((-1, 1)) * 0.32 * k, 0.62 * k), (0.34, 0.14, rng.uniform(0.2, 0.4)), _pick(rng, CLOTHES),
+              'person', material='cloth', period=1.0)
+    elif what == 2:
+        p.ellipsoid((0.1, 0, 2.0 * k), (1.1, 1.1, 0.3), _pick(rng, CLOTHES), 'person', material='cloth')
+    elif what == 3:
+        p.ellipsoid((-0.03, 0, 1.64 * k), (0.26 * k, 0.24 * k, 0.32 * k), coat, 'person', material='cloth', period=1.0)
 
 
 def _seated(p: Parts, rng: np.random.Generator, hip: float, lean: float, helmet: bool) -> None:

@@ -31,6 +31,7 @@ class Town:
 
     :param kind: 'town'; 'boulevard': two lanes a way, straight, in slow dense traffic; 'country': grass and no houses
     :param overhang: share of street trees that reach over the lane
+    :param rough: how much the asphalt's tone varies
     :param marking: how much of the roads' paint is left; patches: share of asphalt that was mended
     :param verge_m: width of grass between kerb and sidewalk
     :param bridges: bridges and gantries over a kilometre of route
@@ -76,6 +77,7 @@ class Town:
     marking: float = 1.0
     patches: float = 0.0
     verge_m: float = 0.0
+    rough: float = 1.0
     bridges: tuple[float, float] = (0.0, 0.0)
     plain: bool = False
     sun_azimuth_deg: float = 0.0
@@ -130,10 +132,11 @@ def _road(rng: np.random.Generator, town: Town, other: bool) -> dict:
     kind = 'town' if other else str(rng.choice(KINDS, p=KIND_SHARES))
     u = rng.uniform
     changes = dict(kind=kind, marking=u(0.0, 0.5) if rng.random() < 0.3 else u(0.7, 1.0), patches=u(0.0, 0.25),
-                   verge_m=u(1.0, 2.2) if rng.random() < 0.3 else 0.0, bridges=(u(0, 5), u(0, 4)))
+                   verge_m=u(1.0, 2.2) if rng.random() < 0.3 else 0.0, bridges=(u(0, 5), u(0, 4)),
+                   rough=u(0.2, 1.0))
     if kind == 'boulevard':
         changes.update(second_lane_share=1.0, curviness=0.3 * town.curviness, leg_m=(140.0, 300.0),
-                       speed_limit=u(4.0, 10.0), parking_share=u(0.0, 0.4), bridges=(u(2, 12), u(2, 8)))
+                       speed_limit=u(4.0, 10.0), parking_share=u(0.0, 0.4), bridges=(u(0, 7), u(1, 8)))
     elif kind == 'country':
         changes.update(second_lane_share=float(rng.random() < 0.5), curviness=0.6 * town.curviness, leg_m=(260.0, 500.0),
                        parking_share=0.0, sidewalk_m=(0.3, 0.9), speed_limit=u(10.0, 12.5), tree_share=u(0.0, 0.5),

@@ -17,6 +17,7 @@ from semdepth_ros.world.vehicles import car, van
 
 FIRST_MOVER = 1_000_000     # still objects are numbered from 1, moving ones from here, each kind in its own million
 NEARBY_M, SMOOTH_M = 220.0, 21
+GROUPS = (1, 1, 1, 1, 1, 1, 2, 2, 3, 4)     # people who walk together
 
 
 @dataclass(frozen=True)
@@ -138,11 +139,12 @@ class Traffic:
         rng, plan, town = self.rng, self.plan, self.streets.town
         s = 10.0
         while s < self.last:
-            for _ in range(1 + int(rng.random() < 0.3)):
-                aside = self.kerb + 0.35 + (self.sidewalk - 0.6) * rng.uniform(0.55, 0.95)
-                speed, at = rng.choice((-1, 1)) * rng.uniform(0.8, 1.7), s + rng.uniform(-1, 1)
-                self._add(pedestrian(rng).table(), at, plan.time_at(at), speed, aside * rng.choice((-1, 1)), 45.0,
-                          lift=town.kerb_m)
+            share, side = rng.uniform(0.45, 0.9), rng.choice((-1, 1))
+            speed = rng.choice((-1, 1)) * rng.uniform(0.8, 1.7)
+            for i in range(GROUPS[rng.integers(len(GROUPS))]):
+                aside = self.kerb + 0.35 + (self.sidewalk - 0.6) * np.clip(share - 0.22 * i, 0.05, 0.95)
+                at = s + 0.6 * i + rng.uniform(-0.2, 0.2)
+                self._add(pedestrian(rng).table(), at, plan.time_at(at), speed, aside * side, 45.0, lift=town.kerb_m)
             s += rng.exponential(100 / town.people_per_100m) + 0.5
 
     def _riders(self) -> None:
@@ -174,8 +176,9 @@ class Traffic:
                     self._add(self._vehicle(), 0.0, t, 7.0, plan.lane, 12.0, line=(junction.x, junction.y, way))
 
     def _leader(self) -> None:
-        make = (car, car, van, bus, truck)[self.rng.integers(5)]
-        table = make(self.rng, self.lit).table()
+        riders = (lambda rng, _: cyclist(rng), motorcyclist) if self.streets.town.kind == 'town' else ()
+        makers = (car, car, car, van, bus, truck, *riders)
+        table = makers[self.rng.integers(len(makers))](self.rng, self.lit).table()
         behind = float((table[:, HALF][:, 0] - table[:, CENTRE][:, 0]).max()) - 2.3
         self._add(table, behind, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), follows='lead')
 
