@@ -92,7 +92,7 @@ def veil(light: Light, unit: torch.Tensor, ahead: torch.Tensor) -> torch.Tensor:
 def develop(light: Light, colour: torch.Tensor) -> torch.Tensor:
     """Return display values 0..1 of light [3, n]: exposure, a film-like curve, gamma and contrast."""
     grey = (1 - torch.exp(colour * (-1.5 * light.exposure))).clamp_(0, 1).pow_(1 / 2.2)
-    grey = torch.lerp(grey, grey * grey * (3 - 2 * grey), light.contrast)
+    grey = torch.lerp(grey, grey * grey * (3 - 2 * grey), light.contrast).clamp_(0, 1)
     if light.saturation == 1:
         return grey
     return torch.lerp(grey.mean(0, keepdim=True), grey, light.saturation).clamp_(0, 1)

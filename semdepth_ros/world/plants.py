@@ -68,7 +68,7 @@ def broadleaf(rng: np.random.Generator, town, low: float, reach: float) -> Parts
     wide, bark = min(tall * rng.uniform(0.45, 0.85), 2 * reach), _pick(rng, BARKS)
     if rng.random() < BARE[town.season]:
         return _crowned(rng, tall, low, wide, bark * 0.8, _pick(rng, TWIGS), rng.uniform(0.70, 0.84), 7, True)
-    return _crowned(rng, tall, low, wide, bark, _leaf(rng, town), rng.uniform(0.2, 0.55), int(rng.integers(6, 10)), False)
+    return _crowned(rng, tall, low, wide, bark, _leaf(rng, town), rng.uniform(0.28, 0.62), int(rng.integers(6, 10)), False)
 
 
 def conifer(rng: np.random.Generator, town, low: float, reach: float) -> Parts:
