@@ -108,6 +108,8 @@ def test_unknown_names_and_impossible_numbers_are_named():
         Drive(split='dev')
     with pytest.raises(ValueError, match='frames is 0'):
         Drive(frames=0)
+    with pytest.raises(ValueError, match='bonnet is 1.2'):
+        Drive(bonnet=1.2)
     with pytest.raises(ValueError, match="device is 'cpuu'"):
         Drive(device='cpuu')
 

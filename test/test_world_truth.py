@@ -228,3 +228,14 @@ def test_clutter_has_exact_depth_and_no_class_and_keeps_off_the_lane():
         assert np.isfinite(frame.depth[strange]).all() and (frame.instances[strange] == 0).all()
     assert not any((f.labels == UNLABELLED).any() for f in plain.render(range(0, 300, 60)))
     drives_through_nothing(cluttered, range(0, 300, 10))
+
+
+def test_the_own_bonnet_reaches_as_far_up_as_asked_and_moves_with_the_car():
+    drive = Drive('day', 3, 40, WIDE, bonnet=0.12)
+    here, there = drive.render([20, 21])
+    own = here.labels == UNLABELLED
+    assert np.nonzero(own.any(1))[0].min() == pytest.approx(192 * 0.88, abs=1.5) and own[-1].mean() > 0.3
+    assert np.array_equal(own, there.labels == UNLABELLED) and 0.5 < here.depth[own].min() < 2.5
+    number, = np.unique(here.instances[own])
+    expected = there.odometry_pose @ np.linalg.inv(here.odometry_pose)
+    assert np.allclose(here.motions[number], expected, atol=1e-9)

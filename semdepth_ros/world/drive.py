@@ -10,10 +10,11 @@ import numpy as np
 import torch
 
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.world.bonnet import bonnet_under
 from semdepth_ros.world.presets import default_camera, find_preset
 from semdepth_ros.world.primitives import yaw_matrix
 from semdepth_ros.world.renderer import Picture, Renderer
-from semdepth_ros.world.scene import Moment, Scene
+from semdepth_ros.world.scene import OWN_CAR, Moment, Scene
 
 CPU_PIXELS, GPU_PIXELS = 200_000, 2_000_000     # rendered at once
 TWIST_STEP_S = 0.02
@@ -65,16 +66,19 @@ class Drive:
     :param rays: rays a pixel
     :param pitch_deg: how far the camera looks down; None for the preset's own
     :param clutter: whether unlabelled things float about, and half of all has colours and textures drawn at random
+    :param bonnet: share of the image's rows, from the last one up, to which the own bonnet reaches; it is unlabelled
     :raises ValueError: an unknown preset or split, or a number out of range
     """
 
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  rate_hz: float = 10.0, split: str = 'test', device: str = 'cpu', rays: int = 4,
-                 pitch_deg: float | None = None, clutter: bool = False):
+                 pitch_deg: float | None = None, clutter: bool = False, bonnet: float = 0.0):
         kind = find_preset(preset)
         for name, value in (('frames', frames), ('rate_hz', rate_hz), ('rays', rays)):
             if not value > 0:
                 raise ValueError(f'{name} is {value}, expected a positive number')
+        if not 0 <= bonnet < 1:
+            raise ValueError(f'bonnet is {bonnet}, expected a share of the rows, 0 to less than 1')
         if seed < 0:
             raise ValueError(f'seed is {seed}, expected zero or a positive number')
         if camera and camera.height_m is not None and not camera.height_m > 0:
@@ -85,6 +89,8 @@ class Drive:
         self.camera_in_base = camera_mount(self.camera.height_m or kind.height_m,
                                            kind.pitch_deg if pitch_deg is None else pitch_deg)
         self.scene = Scene(kind, seed, split, frames / rate_hz + 1, clutter)
+        if bonnet:
+            self.scene.bonnet = bonnet_under(self.camera, self.camera_in_base, bonnet, np.random.default_rng([seed, 8]))
         self._focal = float(np.sqrt(self.camera.fx * self.camera.fy))
         self.renderer = Renderer(self.scene, self.camera, self.rays, self.device)
         start = self.scene.plan.pose(0.0)
@@ -166,7 +172,9 @@ class Drive:
 
     def _motions(self, instances: np.ndarray, moment: Moment, number: int) -> dict[int, np.ndarray]:
         """Return the motion until the next frame of every instance in the picture."""
-        after = {m.identity: pose for m, pose in self.scene.traffic.at((number + 1) / self.rate_hz)}
+        time = (number + 1) / self.rate_hz
+        after = {m.identity: pose for m, pose in self.scene.traffic.at(time)}
+        after[OWN_CAR] = self.scene.plan.pose(time)
         back, motions = np.linalg.inv(self._from_town), {}
         for number in np.unique(instances[instances > 0]).tolist():
             motions[number] = np.eye(4)

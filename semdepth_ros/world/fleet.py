@@ -12,7 +12,8 @@ from semdepth_ros.world.town import SPLITS
 
 # share of each preset in a training fleet; other_town, other_camera and hard are kept for tests
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
-CLUTTERED = 0.12        # share of a training fleet's drives in which things float about
+CLUTTERED, WITH_BONNET = 0.12, 0.15      # shares of a training fleet's drives
+BONNET_ROWS = (0.03, 0.18)
 FIELD_OF_VIEW_DEG, HEIGHT_M, PITCH_DEG = (55.0, 95.0), (1.2, 2.2), (-1.0, 5.0)
 
 
@@ -21,7 +22,7 @@ class FleetDrive:
     """One drive of a fleet, before its town is built: what a process needs to know to render it.
 
     :param number: in the fleet
-    :param pitch_deg: how far the camera looks down; clutter: see Drive
+    :param pitch_deg: how far the camera looks down; clutter, bonnet: see Drive
     """
 
     number: int
@@ -32,6 +33,7 @@ class FleetDrive:
     split: str
     pitch_deg: float
     clutter: bool = False
+    bonnet: float = 0.0
 
     @property
     def name(self) -> str:
@@ -41,7 +43,7 @@ class FleetDrive:
     def build(self, device: str = 'cpu') -> Drive:
         """Return the drive, its town built; see Drive for what raises."""
         return Drive(self.preset, self.seed, self.frames, self.camera, split=self.split, device=device,
-                     pitch_deg=self.pitch_deg, clutter=self.clutter)
+                     pitch_deg=self.pitch_deg, clutter=self.clutter, bonnet=self.bonnet)
 
 
 def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train',
@@ -65,7 +67,8 @@ def _draw(number: int, frames: int, width: int, height: int, split: str, seed: i
     fov, height_m = rng.uniform(*FIELD_OF_VIEW_DEG), round(rng.uniform(*HEIGHT_M), 3)
     camera = Camera.from_field_of_view(width, height, fov, height_m=height_m)
     return FleetDrive(number, preset, 1000 * seed + number, frames, camera, split, float(rng.uniform(*PITCH_DEG)),
-                      bool(split == 'train' and rng.random() < CLUTTERED))
+                      bool(rng.random() < CLUTTERED and split == 'train'),
+                      float(rng.uniform(*BONNET_ROWS)) if rng.random() < WITH_BONNET and split == 'train' else 0.0)
 
 
 def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,

@@ -19,6 +19,7 @@ from semdepth_ros.world.town import SPLITS, random_town
 from semdepth_ros.world.traffic import Traffic
 
 SIGHT_M, SMALLEST_PX = 260.0, 0.6
+OWN_CAR = 900_000           # instance number of the own car
 THINNEST_BOUGH = 6e-4       # half as wide as far away [m/m]
 
 
@@ -63,6 +64,7 @@ class Scene:
         self.population = Population(self.streets, self.relief, key, float(preset.lamps_on), clutter)
         self.traffic = Traffic(self.streets, self.plan, key, seconds, float(preset.lamps_on))
         self.ground = GroundMap(self)
+        self.bonnet = np.zeros((0, COLUMNS))      # of the own car, in base_link
         self._joined = lru_cache(maxsize=8)(self._join)
 
     def still(self, x: float, y: float, radius: float) -> np.ndarray:
@@ -93,14 +95,15 @@ class Scene:
         eye, ahead = camera[:3, 3], camera[:3, 2]
         moving = [(m, pose) for m, pose in self.traffic.at(time) if np.hypot(*(pose[:2, 3] - eye[:2])) < SIGHT_M]
         rows = np.concatenate([self.still(eye[0], eye[1], SIGHT_M),
-                               *(placed(m.table, pose, m.identity) for m, pose in moving)])
+                               *(placed(m.table, pose, m.identity) for m, pose in moving),
+                               placed(self.bonnet, base, OWN_CAR)])
         offset, radius = rows[:, CENTRE] - eye, np.sqrt((rows[:, HALF] ** 2).sum(1))
         z, distance = offset @ ahead, np.sqrt((offset ** 2).sum(1))
         seen = (z > -radius) & (distance < SIGHT_M) & (radius * focal_px > SMALLEST_PX * distance)
         bough = (rows[:, KIND] == CYLINDER) & (rows[:, CLASS] == TRAIN_ID['vegetation'])
         seen &= ~bough | (rows[:, HALF][:, 0] > THINNEST_BOUGH * distance)
         signal = 0.31 if any(s.begins - 6 < time < s.ends - 0.4 for s in self.plan.stops) else -0.31
-        poses = {m.identity: pose for m, pose in moving}
+        poses = {OWN_CAR: base, **{m.identity: pose for m, pose in moving}}
         return Moment(rows[seen], base, camera, poses, self._shadows(moving, eye), signal)
 
     def _shadows(self, moving, eye: np.ndarray) -> np.ndarray:
