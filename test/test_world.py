@@ -90,7 +90,8 @@ def test_presets_show_the_same_street_in_another_light():
     frames = {name: drive[10] for name, drive in drives.items()}
     for name, frame in frames.items():
         assert np.mean(frame.labels == frames['day'].labels) > 0.97, name
-    light = {name: np.add(drive.scene.light.sunlight, drive.scene.light.skylight).sum() for name, drive in drives.items()}
+    lights = {name: drive.scene.light for name, drive in drives.items()}
+    light = {name: np.add(each.sunlight, each.skylight).sum() for name, each in lights.items()}
     assert light['night'] < light['dusk'] < light['day']
     assert frames['night'].image.mean() < 0.8 * frames['day'].image.mean()
     far = (frames['day'].depth > 40) & np.isfinite(frames['day'].depth)

@@ -47,8 +47,8 @@ def test_the_command_writes_folder_sequences_and_keeps_what_is_there(tmp_path):
 
 
 def fleet_command(out, drives, workers, frames=2):
-    return ['world', '--fleet', str(drives), '--frames', str(frames), '--size', '64x32', '--split', 'train', '--workers',
-            str(workers), '--out', str(out)]
+    return ['world', '--fleet', str(drives), '--frames', str(frames), '--size', '64x32', '--split', 'train',
+            '--workers', str(workers), '--out', str(out)]
 
 
 def files_of(folder):

@@ -40,8 +40,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--jpeg', action='store_true', help='JPEG instead of raw images (bag) or PNG (folder)')
     parser.add_argument('--fleet', type=int, metavar='N', help='N drives for training into the folder OUT: each with a '
                         'town, light, field of view, height and pitch drawn by --seed; drives already there are kept')
-    parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. On '
-                        'one CUDA device about one per core')
+    parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. '
+                        'On one CUDA device about one per core')
     parser.add_argument('--force', action='store_true', help='replace a bag of this name')
     parser.set_defaults(run=run)
 

@@ -16,7 +16,7 @@ def bonnet_under(camera: Camera, camera_in_base: np.ndarray, share: float, rng: 
     row = camera.height * (1 - share)
     ray = camera_in_base[:3, :3] @ np.array([0.0, (row - camera.cy) / camera.fy, 1.0])
     slope = ray[2] / ray[0]
-    drop = slope * FRONT_M - np.hypot(slope * LONG_M / 2, TALL_M / 2)       # of the middle, so that this ray is a tangent
+    drop = slope * FRONT_M - np.hypot(slope * LONG_M / 2, TALL_M / 2)       # of the middle: the ray is a tangent
     centre = camera_in_base[:3, 3] + (FRONT_M, 0, drop)
     parts = Parts()
     parts.ellipsoid(centre, (LONG_M, rng.uniform(1.6, 2.4), TALL_M), paint_of(rng), 'car', seed=1)

@@ -46,7 +46,8 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
         window, material = (0, 0.55, 0, 0), 'paint'
         colour = np.array((0.03, 0.04, 0.05)) if pattern == 'glass' else colour
     p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material,
-          period={'brick': 2.8, 'slabs': 5.0}.get(material, 8.0), pattern=pattern, parameters=window, seed=rng.uniform(0, 99))
+          period={'brick': 2.8, 'slabs': 5.0}.get(material, 8.0), pattern=pattern, parameters=window,
+          seed=rng.uniform(0, 99))
     p.box((-deep / 2, 0, 0.0), (deep + 0.10, wide + 0.02, 1.1), colour * 0.55, 'building', material='plaster', period=6)
     trim = np.clip(colour * rng.choice([0.6, 1.35]), 0, 0.8)
     if gable:

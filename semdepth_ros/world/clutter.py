@@ -1,4 +1,4 @@
-"""Things that cannot be: objects that float over the street, colours and textures drawn at random; exact truth all the same.
+"""Things that cannot be: objects that float over the street, looks drawn at random; with exact truth all the same.
 
 What a network learns from them is to see distance where nothing has its usual look (domain randomisation, Tobin et al.
 2017; form ours).
@@ -28,8 +28,9 @@ def floaters(site: Site, piece: Piece, rng: np.random.Generator) -> None:
             parts = Parts()
             parts.add(int(rng.integers(3)), (0, 0, 0), size, rng.uniform(0.02, 0.8, 3), 'building',
                       material=str(rng.choice(MATERIALS)), period=rng.uniform(0.5, 6),
-                      axes=rotation(*rng.uniform(-np.pi, np.pi, 3)), pattern=str(rng.choice(('plain', 'sign', 'slats'))),
-                      parameters=(rng.uniform(0.1, 2), *rng.uniform(0, 0.8, 3)), seed=rng.uniform(0, 9))
+                      axes=rotation(*rng.uniform(-np.pi, np.pi, 3)), seed=rng.uniform(0, 9),
+                      pattern=str(rng.choice(('plain', 'sign', 'slats'))),
+                      parameters=(rng.uniform(0.1, 2), *rng.uniform(0, 0.8, 3)))
             parts.rows[0][CLASS] = UNLABELLED
             site.stand(piece, rng.uniform(0, piece.length), d, rng.uniform(0, 2 * np.pi), parts, lift=z)
 

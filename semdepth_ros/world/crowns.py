@@ -15,25 +15,26 @@ FULL_M, FADED_M, FADED = 20.0, 70.0, 0.45    # all holes are open up to FULL_M, 
 
 @lru_cache(maxsize=4)
 def pattern(device: str) -> torch.Tensor:
-    """Return how soon a grain of leaves becomes a hole as holes grow, 0..1, float32 [GRAINS ^ 3]: clumps and speckles."""
+    """Return how soon a grain of leaves becomes a hole as holes grow, 0..1, float32 [GRAINS ^ 3]: clumps, speckles."""
     rng = np.random.default_rng(78)
     total = 0.8 * rng.standard_normal((GRAINS,) * 3)
     wave = np.fft.fftfreq(GRAINS)
     squared = wave[:, None, None] ** 2 + wave[:, None] ** 2 + wave ** 2
     for grains, weight in ((1.5, 0.9), (4.5, 0.7)):
-        smooth = np.fft.ifftn(np.fft.fftn(rng.standard_normal((GRAINS,) * 3)) * np.exp(-2 * (np.pi * grains) ** 2 * squared))
+        spectrum = np.fft.fftn(rng.standard_normal((GRAINS,) * 3))
+        smooth = np.fft.ifftn(spectrum * np.exp(-2 * (np.pi * grains) ** 2 * squared))
         total += weight * smooth.real / smooth.real.std()
     rank = total.ravel().argsort().argsort()
     return torch.from_numpy((rank / rank.size).astype(np.float32)).to(device)
 
 
 def meet_crowns(look: torch.Tensor):
-    """Return a function for `cast`: where rays o + t d meet leaves on the unit ball's near or far skin, inf where never.
+    """Return a function for `cast`: where rays o + t d meet leaves on the unit ball's near or far skin, inf if never.
 
     The share of holes falls with distance, as those smaller than a pixel close.
 
-    :param look: columns of the primitives' table [COLUMNS, N]; of each its half size, share of holes, grain [m], and two
-        places in the pattern
+    :param look: columns of the primitives' table [COLUMNS, N]; of each its half size, share of holes, grain [m], and
+        two places in the pattern
     """
     holes, grain = look[PARAMETERS][0], look[PARAMETERS][1].clamp(min=0.02)
     scale = (look[HALF] / grain).t().contiguous()                           # [N, 3]

@@ -57,8 +57,9 @@ class EgoPlan:
     def _drive(self, limits: np.ndarray, rng: np.random.Generator, targets: np.ndarray, seconds: float) -> None:
         """Simulate the own car, which halts before some junctions, and the leading one, which keeps its distance."""
         draws = rng.random((len(self.streets.junctions), 3))
+        often = 0.0 if self.dense else 0.38
         planned = [(i, j.enters - 9.0, 3 + 6 * hold, queue < 0.4)
-                   for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < 0.38 and not self.dense]
+                   for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < often]
         n = int(seconds / STEP_S)
         self.s, self.v, self.lead_s = np.zeros(n), np.zeros(n), np.zeros(n)
         s, v, lead, lead_v, wait, coming = 12.0, 0.6 * limits[12], 12.0 + targets[0], 0.0, 0.0, 0

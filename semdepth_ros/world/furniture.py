@@ -47,8 +47,8 @@ def _face(p: Parts, rng: np.random.Generator, z: float, scale: float) -> None:
     if kind >= len(SIGNS) + 1:
         return _triangle(p, z, 0.9 * scale, -1 if kind == len(SIGNS) + 2 and rng.random() < 0.4 else 1)
     if kind == len(SIGNS):
-        return p.box((0.06, 0, z), (0.03, 0.62 * scale, 0.62 * scale), YELLOW, 'traffic sign', axes=rotation(roll=np.pi / 4),
-                     pattern='sign', parameters=(0, *DARK), seed=kind)
+        return p.box((0.06, 0, z), (0.03, 0.62 * scale, 0.62 * scale), YELLOW, 'traffic sign', pattern='sign',
+                     axes=rotation(roll=np.pi / 4), parameters=(0, *DARK), seed=kind)
     colour, inner, size, shape = SIGNS[kind]
     size *= scale
     params = (shape, *inner)

@@ -15,7 +15,8 @@ KEPT = 70       # blocks kept in memory, the longest unused goes first; a window
 (KERB, ACROSS, ALONG, ZEBRA, STOP, HALF_WIDTH, LINES, PAINTED, SIDEWALK, PAVED, LANES, SHADOW, CROWN, LAMP) = range(14)
 CHANNELS = 14
 FAR = 1e3
-PAVED_SHARE = {'city': 1.0, 'works': 0.75, 'suburb': 0.12, 'park': 0.0, 'country': 0.0}     # of the ground beyond the sidewalk
+# of the ground beyond the sidewalk
+PAVED_SHARE = {'city': 1.0, 'works': 0.75, 'suburb': 0.12, 'park': 0.0, 'country': 0.0}
 
 
 class GroundMap:

@@ -69,7 +69,8 @@ def _tilt_load(p: Parts, rng: np.random.Generator, front: float, rear: float, wi
               material='cloth', period=3)
     p.box((front, 0, (1 + top) / 2), (0.08, width, top - 1), tarp * 0.7, 'truck', material='cloth')
     p.box((middle, 0, 1.02), (long, width, 0.1), TYRE, 'truck')
-    p.cylinder((middle, 0, top - 0.02), (width * 0.16, width - 0.02, long), tarp, 'truck', axes=LENGTHWAYS, material='cloth')
+    p.cylinder((middle, 0, top - 0.02), (width * 0.16, width - 0.02, long), tarp, 'truck', axes=LENGTHWAYS,
+               material='cloth')
     p.box((rear, 0, 1.22), (0.06, width, 0.42), CHROME, 'truck')
     if rng.random() < 0.5:
         p.box((rear + 0.3, 0, (1.4 + top) / 2), (0.06, width - 0.1, top - 1.4), tarp * 0.8, 'truck', material='cloth')
@@ -106,7 +107,8 @@ def truck(rng: np.random.Generator, lit: float) -> Parts:
     tall = min(rng.uniform(2.4, 3.3), top + 0.3)
     _cab(p, rng, a, width, tall, lit)
     front = a - (2.9 if trailer else 2.1)
-    axles = (a - 1.2, a - 3.6, -a + 1.6, -a + 2.8, -a + 4.0) if trailer else (a - 1.2, -a + 1.5, -a + 2.6)[:2 + (length > 8)]
+    axles = (a - 1.2, a - 3.6, -a + 1.6, -a + 2.8, -a + 4.0)
+    axles = axles if trailer else (a - 1.2, -a + 1.5, -a + 2.6)[:2 + (length > 8)]
     _chassis(p, rng, a - 0.6, -a, width, axles, lit)
     load(p, rng, front, -a + 0.02, width, top)
     return p

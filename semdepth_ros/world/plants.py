@@ -27,13 +27,13 @@ def _pick(rng: np.random.Generator, table) -> np.ndarray:
 
 def _wood(p: Parts, start, end, girth: float, colour) -> None:
     axes, length = along(start, end)
-    p.cylinder((np.asarray(start, float) + end) / 2, (girth, girth, length + girth / 2), colour, 'vegetation', axes=axes,
-               material='bark', period=2)
+    p.cylinder((np.asarray(start, float) + end) / 2, (girth, girth, length + girth / 2), colour, 'vegetation',
+               axes=axes, material='bark', period=2)
 
 
 def _leaves(p: Parts, centre, size, colour, holes: float, rng, grain: float = LEAF_M, material='foliage') -> None:
-    p.crown(centre, size, np.clip(colour, 0.004, 0.7), 'vegetation', material=material, period=5, seed=rng.uniform(0, 9),
-            parameters=(holes, grain, *rng.uniform(0, 64, 2)))
+    p.crown(centre, size, np.clip(colour, 0.004, 0.7), 'vegetation', material=material, period=5,
+            seed=rng.uniform(0, 9), parameters=(holes, grain, *rng.uniform(0, 64, 2)))
 
 
 def _crowned(rng, tall: float, low: float, wide: float, bark, colour, holes: float, lumps: int, bare: bool) -> Parts:
@@ -45,8 +45,8 @@ def _crowned(rng, tall: float, low: float, wide: float, bark, colour, holes: flo
     _wood(p, (0, 0, -0.5), (*lean * 0.3, fork), girth, bark)
     _wood(p, (*lean * 0.3, fork), (*lean, low + 0.75 * deep), girth * 0.6, bark)
     grain, material = (TWIG_M, 'bark') if bare else (LEAF_M, 'foliage')
-    _leaves(p, (*lean, middle), (wide * 0.74, wide * 0.74, deep * 0.8), colour * 0.75, min(holes + 0.12, 0.9), rng, grain,
-            material)
+    _leaves(p, (*lean, middle), (wide * 0.74, wide * 0.74, deep * 0.8), colour * 0.75, min(holes + 0.12, 0.9), rng,
+            grain, material)
     turn = rng.uniform(0, 2 * np.pi)
     for i in range(lumps):
         angle, level = turn + 2 * np.pi * (i + rng.uniform(-0.35, 0.35)) / lumps, rng.uniform(-0.34, 0.36)
@@ -68,7 +68,8 @@ def broadleaf(rng: np.random.Generator, town, low: float, reach: float) -> Parts
     wide, bark = min(tall * rng.uniform(0.45, 0.85), 2 * reach), _pick(rng, BARKS)
     if rng.random() < BARE[town.season]:
         return _crowned(rng, tall, low, wide, bark * 0.8, _pick(rng, TWIGS), rng.uniform(0.70, 0.84), 7, True)
-    return _crowned(rng, tall, low, wide, bark, _leaf(rng, town), rng.uniform(0.28, 0.62), int(rng.integers(6, 10)), False)
+    return _crowned(rng, tall, low, wide, bark, _leaf(rng, town), rng.uniform(0.28, 0.62), int(rng.integers(6, 10)),
+                    False)
 
 
 def conifer(rng: np.random.Generator, town, low: float, reach: float) -> Parts:

@@ -42,7 +42,7 @@ class Population:
             furnish_junction(site, next(j for j in site.streets.junctions if j.enters == piece.s), rng)
         else:
             span(site, piece, rng)
-            divide(site, piece, rng)
+            divide(site, piece)
             raise_hills(site, piece, rng)
             begin = JUNCTION_RADIUS + 4.0 if piece.role == 'side' else 0.0
             for side in (-1, 1):

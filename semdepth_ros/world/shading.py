@@ -167,7 +167,8 @@ def _things(view: View, rays: Rays):
     facing_sun = (normal * vector(light.sun, depth)).sum(0)
     leaf, crown = material == MATERIAL['foliage'], look[pr.KIND] == pr.CROWN
     facing_sun = torch.where(leaf | crown, 0.25 + 0.6 * facing_sun, facing_sun)
-    deep = torch.where(crown, (0.72 + 0.28 * p[2]) * torch.where(facing > 0, 0.4, 1.0), 1.0)     # in a crown's own shade
+    inner = torch.where(facing > 0, 0.4, 1.0)       # a crown's far skin lies in its own shade
+    deep = torch.where(crown, (0.72 + 0.28 * p[2]) * inner, 1.0)
     facing_sun = facing_sun * deep
     sky_open = 0.62 + 0.38 * (height / 2.2).clamp(0, 1)
     sky_open = torch.where(leaf, sky_open * (0.72 + 0.28 * normal[2]), sky_open) * deep

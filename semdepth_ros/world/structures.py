@@ -1,4 +1,4 @@
-"""What spans the road or shuts off the horizon: bridges, sign gantries, central barriers, hills (x along the street)."""
+"""What spans the road or closes the view: bridges, sign gantries, central barriers, hills (x along the street)."""
 from __future__ import annotations
 
 import numpy as np
@@ -26,8 +26,9 @@ def bridge(rng: np.random.Generator, half: float, deep: float) -> Parts:
         p.box((x, 0, clear - 0.25), (0.45, long, 0.5), colour * 0.7, 'building', material='plaster', period=9)
     open_rail = rng.random() < 0.6
     for side in (-1, 1):
-        p.box((side * (deep / 2 - 0.1), 0, top + 0.55), (0.08 if open_rail else 0.25, long, 1.1), colour * 0.6, 'building',
-              pattern='slats' if open_rail else 'plain', parameters=(0.3, 0, 0, 0), material='plaster', period=6)
+        p.box((side * (deep / 2 - 0.1), 0, top + 0.55), (0.08 if open_rail else 0.25, long, 1.1), colour * 0.6,
+              'building', pattern='slats' if open_rail else 'plain', parameters=(0.3, 0, 0, 0), material='plaster',
+              period=6)
         p.box((0, side * (half + ABUTMENT_M / 2), (clear - CELLAR) / 2), (deep + 0.8, ABUTMENT_M, clear + CELLAR),
               colour * 0.9, 'building', material='brick' if rng.random() < 0.3 else 'plaster', period=5)
     return p
@@ -46,20 +47,20 @@ def gantry(rng: np.random.Generator, half: float, left_hand: bool) -> Parts:
             y = own * -way * rng.uniform(1.5, max(1.6, half - wide / 2))
             colour = (BLUE, GREEN, (0.03, 0.03, 0.03), (0.7, 0.7, 0.68))[rng.integers(4)]
             ink = (0.03, 0.03, 0.03) if colour[0] > 0.5 else WHITE
-            p.box((way * 0.25, y, tall + rng.uniform(-0.2, 0.3)), (0.08, wide, high), colour, 'traffic sign', pattern='sign',
-                  parameters=(3, *ink), seed=rng.uniform(0, 9))
+            p.box((way * 0.25, y, tall + rng.uniform(-0.2, 0.3)), (0.08, wide, high), colour, 'traffic sign',
+                  pattern='sign', parameters=(3, *ink), seed=rng.uniform(0, 9))
     return p
 
 
-def barrier(rng_colour, length: float, steel: bool) -> Parts:
+def barrier(colour, length: float, steel: bool) -> Parts:
     """Return a piece of central barrier along x: concrete, or a steel rail on posts."""
     p = Parts()
     if steel:
         p.box((0, 0, 0.62), (length, 0.22, 0.30), (0.40, 0.41, 0.42), 'fence', period=3)
         p.box((0, 0, 0.33), (0.12, 0.12, 0.66), (0.33, 0.34, 0.35), 'fence')
     else:
-        p.box((0, 0, 0.15), (length, 0.55, 0.30), rng_colour, 'wall', material='plaster', period=5)
-        p.box((0, 0, 0.5), (length, 0.26, 1.0), rng_colour, 'wall', material='plaster', period=5)
+        p.box((0, 0, 0.15), (length, 0.55, 0.30), colour, 'wall', material='plaster', period=5)
+        p.box((0, 0, 0.5), (length, 0.26, 1.0), colour, 'wall', material='plaster', period=5)
     return p
 
 
@@ -74,14 +75,13 @@ def hill(rng: np.random.Generator, long: float, wide: float, tall: float) -> Par
 
 def span(site: Site, piece: Piece, rng: np.random.Generator) -> None:
     """Build bridges and gantries over a street piece, as often as its town has them."""
-    edge = piece.half_width + piece.sidewalk
     for over, per_km in zip((_bridge, _gantry), site.town.bridges):
         if piece.length > 2 * SPAN_END_M + 1 and rng.random() < per_km * piece.length / 1000:
-            over(site, piece, rng.uniform(SPAN_END_M, piece.length - SPAN_END_M), edge + 0.3, rng)
+            over(site, piece, rng.uniform(SPAN_END_M, piece.length - SPAN_END_M), rng)
 
 
-def _bridge(site: Site, piece: Piece, s: float, half: float, rng: np.random.Generator) -> None:
-    deep, free = rng.uniform(3.0, 13.0), True
+def _bridge(site: Site, piece: Piece, s: float, rng: np.random.Generator) -> None:
+    half, deep, free = piece.half_width + piece.sidewalk + 0.3, rng.uniform(3.0, 13.0), True
     for side in (-1, 1):
         x, y, heading = (float(v) for v in piece.at(s, side * half))
         free = free and site.reserve(x, y, heading - side * np.pi / 2, ABUTMENT_M, deep + 1)
@@ -89,17 +89,17 @@ def _bridge(site: Site, piece: Piece, s: float, half: float, rng: np.random.Gene
         site.stand(piece, s, 0.0, 0.0, bridge(rng, half, deep), lift=0.0)
 
 
-def _gantry(site: Site, piece: Piece, s: float, half: float, rng: np.random.Generator) -> None:
+def _gantry(site: Site, piece: Piece, s: float, rng: np.random.Generator) -> None:
     site.stand(piece, s, 0.0, 0.0, gantry(rng, piece.half_width, site.town.left_hand), lift=0.0)
 
 
-def divide(site: Site, piece: Piece, rng: np.random.Generator) -> None:
+def divide(site: Site, piece: Piece) -> None:
     """Divide the two ways of a wide country road by a barrier."""
     if piece.lanes < 2 or piece.district != 'country' or piece.role != 'street':
         return
-    colour, steel, step = np.array((0.36, 0.35, 0.33)) * site.town.speed_limit / 12, site.town.lane_m > 3.25, 5.0
+    parts, step = barrier(CONCRETES[0], 5.15, steel=site.town.lane_m > 3.25), 5.0
     for s in np.arange(step / 2, piece.length - 0.1, step):
-        site.stand(piece, s, 0.0, 0.0, barrier(colour, step + 0.15, steel), lift=0.0, upright=False)
+        site.stand(piece, s, 0.0, 0.0, parts, lift=0.0, upright=False)
 
 
 def raise_hills(site: Site, piece: Piece, rng: np.random.Generator) -> None:

@@ -138,7 +138,7 @@ def _road(rng: np.random.Generator, town: Town, other: bool) -> dict:
         changes.update(second_lane_share=1.0, curviness=0.3 * town.curviness, leg_m=(140.0, 300.0),
                        speed_limit=u(4.0, 10.0), parking_share=u(0.0, 0.4), bridges=(u(0, 7), u(1, 8)))
     elif kind == 'country':
-        changes.update(second_lane_share=float(rng.random() < 0.5), curviness=0.6 * town.curviness, leg_m=(260.0, 500.0),
-                       parking_share=0.0, sidewalk_m=(0.3, 0.9), speed_limit=u(10.0, 12.5), tree_share=u(0.0, 0.5),
-                       verge_m=0.0, people_per_100m=0.3, cyclists_per_100m=0.4, bridges=(u(0, 6), u(0, 6)))
+        changes.update(second_lane_share=float(rng.random() < 0.5), curviness=0.6 * town.curviness,
+                       leg_m=(260.0, 500.0), parking_share=0.0, sidewalk_m=(0.3, 0.9), speed_limit=u(10.0, 12.5),
+                       tree_share=u(0.0, 0.5), verge_m=0.0, people_per_100m=0.3, cyclists_per_100m=0.4, bridges=(u(0, 6), u(0, 6)))
     return changes

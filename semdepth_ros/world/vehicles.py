@@ -43,10 +43,10 @@ def lamps(parts: Parts, rng: np.random.Generator, front: float, rear: float, hal
     wide, tall = ((0.36, 0.16), (0.28, 0.24), (0.14, 0.42), (0.20, 0.30), (0.46, 0.12))[rng.integers(5)]
     brake = 2.2 * (rng.random() < BRAKING)
     for side in (-1, 1):
-        parts.box((front, side * (half_width - 0.25), z), (0.06, rng.uniform(0.30, 0.42), 0.15), (0.65, 0.65, 0.62), cls,
-                  glow=6.0 * lit, pattern='glass')
-        parts.box((rear, side * (half_width - wide / 2 - 0.05), z + 0.20), (0.07, wide, tall), (0.26, 0.008, 0.008), cls,
-                  glow=0.1 + 1.3 * lit + brake)
+        parts.box((front, side * (half_width - 0.25), z), (0.06, rng.uniform(0.30, 0.42), 0.15), (0.65, 0.65, 0.62),
+                  cls, glow=6.0 * lit, pattern='glass')
+        parts.box((rear, side * (half_width - wide / 2 - 0.05), z + 0.20), (0.07, wide, tall), (0.26, 0.008, 0.008),
+                  cls, glow=0.1 + 1.3 * lit + brake)
 
 
 def plate(parts: Parts, rng: np.random.Generator, x: float, z: float, cls: str) -> None:
@@ -71,16 +71,18 @@ def car(rng: np.random.Generator, lit: float) -> Parts:
     a, w, low = length / 2, width / 2, 0.62 + 0.2 * (height - 1.44)
     front, back = a - nose * 0.97, -a + tail * 1.04
     top_f, top_b = front - body[4], back + body[5]
+    doors = front - 0.45, (front + back) / 2 - 0.15, back + 0.55        # where their gaps are
     p.box((0, 0, (clear + low) / 2), (length - 0.36, width, low - clear), paint, 'car', pattern='panels',
-          parameters=(front - 0.45, (front + back) / 2 - 0.15, back + 0.55, 0))
+          parameters=(*doors, 0))
     for end, depth in ((a, 0.62), (-a, 0.5)):
-        p.cylinder((end - np.sign(end) * depth / 2, 0, (clear + low) / 2 + 0.06), (depth, low - clear + 0.16, width - 0.03),
-                   paint, 'car', axes=SIDEWAYS)
-    p.box(((tail - nose) / 2, 0, (belt + low) / 2 - 0.04), (length - nose - tail, width - 0.05, belt - low + 0.08), paint,
-          'car', pattern='panels', parameters=(front - 0.45 - (tail - nose) / 2, (front + back - tail + nose) / 2 - 0.15,
-                                               back + 0.55 - (tail - nose) / 2, belt - low))
+        p.cylinder((end - np.sign(end) * depth / 2, 0, (clear + low) / 2 + 0.06),
+                   (depth, low - clear + 0.16, width - 0.03), paint, 'car', axes=SIDEWAYS)
+    x = (tail - nose) / 2
+    p.box((x, 0, (belt + low) / 2 - 0.04), (length - nose - tail, width - 0.05, belt - low + 0.08), paint, 'car',
+          pattern='panels', parameters=(*(np.array(doors) - x), 0))
     hood = rotation(pitch=np.arctan2(belt - 0.74, nose))
-    p.box((a - nose / 2 - 0.06, 0, (belt + 0.76) / 2 - 0.14), (nose * 0.94, width - 0.10, 0.24), paint, 'car', axes=hood)
+    p.box((a - nose / 2 - 0.06, 0, (belt + 0.76) / 2 - 0.14), (nose * 0.94, width - 0.10, 0.24), paint, 'car',
+          axes=hood)
     p.box((-a + tail / 2 + 0.03, 0, belt - 0.21), (max(tail - 0.06, 0.1), width - 0.10, 0.36), paint, 'car')
     _greenhouse(p, paint, width, height, belt, (front, top_f, top_b, back))
     wheels(p, (a - 0.80, -a + 0.82), w, rng.uniform(0.30, 0.345), 'car', RIMS[rng.integers(4)])
@@ -101,7 +103,8 @@ def _greenhouse(p: Parts, paint, width: float, height: float, belt: float, xs) -
     """Append windows between pillars, and a bent roof: xs are the feet and tops of windscreen and rear window."""
     front, top_f, top_b, back = xs
     middle, tall, w = (top_f + top_b) / 2, height - belt, width / 2
-    p.box((middle, 0, belt + tall / 2 - 0.03), (top_f - top_b, width - 0.40, tall - 0.08), GLASS, 'car', pattern='glass')
+    p.box((middle, 0, belt + tall / 2 - 0.03), (top_f - top_b, width - 0.40, tall - 0.08), GLASS, 'car',
+          pattern='glass')
     for side in (-1, 1):
         lean = rotation(roll=side * 0.24)
         p.box((middle, side * (w - 0.135), belt + tall / 2 - 0.02), (top_f - top_b + 0.1, 0.05, tall), GLASS, 'car',
