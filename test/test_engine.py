@@ -54,7 +54,7 @@ def test_nothing_is_left_around_packed_convolutions(encoder):
 @pytest.mark.parametrize('groups', [1, 16])
 def test_a_one_sided_border_is_done_by_the_convolution(kernel, border, size, groups):
     torch.manual_seed(0)
-    plain = nn.Sequential(nn.ConstantPad2d(border, 0.0), nn.Conv2d(16, 16, kernel, 2, groups=groups), nn.ReLU6())
+    plain = nn.Sequential(nn.ConstantPad2d(border, 0.0), nn.Conv2d(16, 16, kernel, 2, groups=groups), nn.ReLU6(True))
     x = 4 * torch.randn(1, 16, *size)
     with torch.no_grad():
         expected = plain(x)
@@ -73,3 +73,25 @@ def test_other_borders_stay(pad):
         pack_convolutions(network, x)
         torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-5)
     assert network[0][0] is pad
+
+
+class Beside(nn.Module):
+    """A convolution whose output is wanted both with and without its activation."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.activation = nn.Conv2d(3, 16, 3), nn.ReLU()
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.activation(x) - x
+
+
+def test_an_activation_is_left_alone_where_what_it_takes_is_wanted_elsewhere():
+    torch.manual_seed(0)
+    network, x = nn.Sequential(Beside()), torch.randn(1, 3, 8, 8)
+    with torch.no_grad():
+        expected = network(x)
+        pack_convolutions(network, x)
+        torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-5)
+    assert expected.max() > 0.1

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from semdepth_ros.model_file import ModelCard, save_model
-from semdepth_ros.networks import build_network, load_network
+from semdepth_ros.networks import build_network, fold_batch_norm, load_network
 
 ARCHITECTURES = {
     'segformer': {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1]},
@@ -119,3 +119,11 @@ def test_transformers_encoder_that_is_nowhere_is_refused_in_one_line(tmp_path):
     with pytest.raises(ValueError, match='transformers cannot make') as error:
         build_network({'encoder': f'transformers:{tmp_path}/nowhere'})
     assert '\n' not in str(error.value)
+
+
+def test_a_backbone_which_promises_no_order_of_its_layers_is_not_folded(timm):
+    network = build_network({'encoder': 'timm:patches', 'pose': 'small'})
+    network.encoder.backbone.block = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    folded = fold_batch_norm(network)
+    left = [name for name, module in folded.named_modules() if isinstance(module, nn.BatchNorm2d)]
+    assert left == ['encoder.backbone.block.1']

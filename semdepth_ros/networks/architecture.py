@@ -81,7 +81,7 @@ class Architecture:
         if not (self.encoder in ENCODERS if not name else library in LIBRARIES):
             raise SettingsError(
                 f'encoder is {self.encoder!r}, expected {", ".join(ENCODERS)}, timm:NAME or transformers:NAME')
-        kind, expected = ((bool, 'true or false') if name else (str, _files_of(self.encoder)))
+        kind, expected = (bool, 'true or false') if name else (str, _files_of(self.encoder))
         if self.pretrained is not False and (self.encoder == 'small' or not isinstance(self.pretrained, kind)):
             raise SettingsError(f'pretrained is {self.pretrained!r}, expected {expected} for the encoder {self.encoder}')
         if self.encoder_config is not None and library != 'transformers':

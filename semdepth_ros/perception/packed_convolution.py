@@ -210,7 +210,9 @@ def _watch(network: nn.Module, example: Tensor) -> tuple[dict, dict]:
         sources.setdefault(activation, []).append(makers.get(id(inputs[0])))
 
     hooks = [m.register_forward_hook(saw_convolution) for m in network.modules() if _packable(m)]
-    hooks += [m.register_forward_pre_hook(saw_activation) for m in network.modules() if type(m) in _ACTIVATIONS]
+    # what an activation takes is seen by nobody else only where it works in place
+    hooks += [m.register_forward_pre_hook(saw_activation) for m in network.modules()
+              if type(m) in _ACTIVATIONS and m.inplace]
     network(example)
     for hook in hooks:
         hook.remove()
