@@ -141,6 +141,23 @@ def test_weights_for_other_inputs_are_refused(perceptor, files, expected, tmp_pa
     refuses(perceptor, tmp_path / 'wide.safetensors', 'input is', expected)
 
 
+def test_weights_whose_card_has_the_short_form_of_the_same_architecture_serve(perceptor, files, expected, tmp_path):
+    tensors, card = read_model(files[1])
+    short = {key: value for key, value in card.architecture.items() if key != 'shared_decoder'} | {'guidance': 'plain'}
+    save_model(tmp_path / 'short.safetensors', tensors, replace(card, architecture=short))
+    assert perceptor.load_weights(tmp_path / 'short.safetensors').version == 1
+    np.testing.assert_array_equal(perceptor.perceive(FRAME).depth, expected[1])
+
+
+@pytest.mark.parametrize('change, message', [
+    ({'shared_decoder': 2}, 'architecture is .*, expected that of the weights being served'),
+    ({'guidance': 'fog'}, "architecture: guidance is 'fog'")])
+def test_weights_of_another_architecture_are_refused(perceptor, files, expected, tmp_path, change, message):
+    tensors, card = read_model(files[1])
+    save_model(tmp_path / 'shared.safetensors', tensors, replace(card, architecture=card.architecture | change))
+    refuses(perceptor, tmp_path / 'shared.safetensors', message, expected)
+
+
 def test_weights_whose_probes_come_out_otherwise_are_refused(perceptor, files, expected, tmp_path):
     tensors, card = read_model(files[1])
     tensors['probe.0.disparity'] = tensors['probe.0.disparity'] * 1.3
