@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from semdepth_ros.classes import CITYSCAPES, SemanticClass
@@ -16,6 +16,7 @@ class InputRule:
     """How a camera image becomes the network's input.
 
     :param pixels: budget of the network input [px]
+    :param cpu_pixels: budget on a CPU, where it is another one; None is `pixels` there too
     :param multiple: of which height and width are multiples [px]
     :param max_anisotropy: largest ratio by which fx : fy may change
     :param mean, std: what the network itself subtracts and divides by, of rgb in 0..1
@@ -26,6 +27,15 @@ class InputRule:
     max_anisotropy: float = 1.05
     mean: float = 0.45
     std: float = 0.225
+    cpu_pixels: int | None = None
+
+    def on(self, device: str, pixels: int = 0) -> InputRule:
+        """Return the rule that holds on a kind of device ('cpu', 'cuda').
+
+        :param pixels: a budget in place of the rule's own; 0 for none
+        """
+        own = self.cpu_pixels if device == 'cpu' and self.cpu_pixels else self.pixels
+        return replace(self, pixels=pixels or own, cpu_pixels=None)
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,8 @@ def _check_input(rule: InputRule) -> None:
     block = rule.multiple ** 2
     _expect(_is_whole(rule.pixels, block, MAX_BLOCKS * block), 'input.pixels', rule.pixels,
             f'a whole number from {block} to {MAX_BLOCKS * block}')
+    _expect(rule.cpu_pixels is None or _is_whole(rule.cpu_pixels, block, MAX_BLOCKS * block), 'input.cpu_pixels',
+            rule.cpu_pixels, f'nothing or a whole number from {block} to {MAX_BLOCKS * block}')
     _expect(_is_number(rule.max_anisotropy) and rule.max_anisotropy >= 1, 'input.max_anisotropy', rule.max_anisotropy,
             'a number from 1')
     _expect(_is_number(rule.mean), 'input.mean', rule.mean, 'a number')

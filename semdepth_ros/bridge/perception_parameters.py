@@ -27,6 +27,10 @@ PERCEPTION = (
               'Arithmetic of the network; `auto` takes half precision on CUDA, bfloat16 on a CPU that computes with '
               'it, else float32.', choices=('auto', 'float32', 'bfloat16', 'float16')),
     Parameter('threads', 0, 'CPU threads the network may use; 0 leaves it to torch.', minimum=0, maximum=256),
+    Parameter('input_pixels', 0,
+              'Budget of the network\'s input [px]: 53248 is 416x128 of an image of that shape. 0 leaves it to the model, '
+              'which may want fewer on a CPU; more pixels see farther and finer, and cost time in proportion.',
+              minimum=0, maximum=4194304),
     Parameter('output', 'input',
               'Size of the outputs: that of the `input` image, or that at which the `network` sees it, which costs '
               'less.', choices=('input', 'network')),

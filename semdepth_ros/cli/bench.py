@@ -26,6 +26,8 @@ def add_parser(subparsers) -> None:
         'Time the network, every stage of a frame, and the perception node on a ROS 2 graph of its own.'))
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
+                        help="budget of the network's input; 0 leaves it to the model (default)")
     parser.add_argument('--frames', type=int, default=200, metavar='N', help='timed frames of each kind (default: 200)')
     parser.add_argument('--json', type=Path, metavar='F', help='write the figures here')
     parser.add_argument('--no-graph', action='store_true', help='leave the node on the graph out')
@@ -62,7 +64,7 @@ def measure_perceptor(args: argparse.Namespace) -> dict:
     from semdepth_ros.perception.benchmark import machine, time_network, time_stages
     from semdepth_ros.perception.speed_table import NETWORK_SIZE
     network, card = load_network(args.model)
-    perceptor = Perceptor(network, card, device=args.device)
+    perceptor = Perceptor(network, card, device=args.device, input_pixels=args.input_pixels)
     frames = [Frame(np.random.default_rng(0).integers(0, 256, (h, w, 3), dtype=np.uint8), 'rgb',
                     Camera.from_field_of_view(w, h, 80)) for w, h in SHAPES]
     own = perceptor.geometry(frames[0])

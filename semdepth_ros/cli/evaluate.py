@@ -28,6 +28,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--json', type=Path, metavar='F', help='write the figures here')
     parser.add_argument('--report', type=Path, metavar='DIR', help='write report.html and pictures/ here')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N (default: %(default)s)')
+    parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
+                        help="budget of the network's input; 0 leaves it to the model (default)")
     parser.add_argument('--max-frames', type=_positive, metavar='N', help='at most N frames a sequence, spread evenly')
     parser.add_argument('--camera', type=Path, metavar='FILE', help='a calibration in place of what the data has')
     parser.add_argument('--image-topic', metavar='TOPIC', help='which camera of a bag that has several')
@@ -50,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
         result = _evaluate_baseline(args, sequences, album)
     else:
         from semdepth_ros.perception import Perceptor
-        perceptor = Perceptor.from_file(args.model, device=args.device, max_range_m=math.inf)
+        perceptor = Perceptor.from_file(args.model, device=args.device, max_range_m=math.inf,
+                                        input_pixels=args.input_pixels)
         result = evaluate(perceptor, sequences, args.model, args.max_frames, album, _show_progress)
     print(summary(result))
     if args.json:

@@ -27,6 +27,8 @@ def add_parser(subparsers) -> None:
                         help='outputs to write; default: ' + ' '.join(TOPICS))
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
+    parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
+                        help="budget of the network's input; 0 leaves it to the model (default)")
     parser.add_argument('--precision', default='auto', help='auto, float32, bfloat16 or float16')
     parser.add_argument('--output', default='input', choices=('input', 'network'), help='size of the outputs')
     parser.add_argument('--max-range', type=float, default=80.0, metavar='M', help='depth beyond this is infinite')
@@ -52,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     expect_folder(Path(args.out).parent)
     from semdepth_ros.perception import Perceptor, Scale, fixed_scale
     perceptor = Perceptor.from_file(args.model, device=args.device, precision=args.precision, output=args.output,
-                                    max_range_m=args.max_range,
+                                    max_range_m=args.max_range, input_pixels=args.input_pixels,
                                     scale=Scale() if args.scale is None else fixed_scale(args.scale))
     settings = OutputSettings(args.stride, args.depth_encoding, args.cloud_max_range, args.min_confidence,
                               args.overlay_alpha)

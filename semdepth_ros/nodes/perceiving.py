@@ -62,7 +62,8 @@ class Perceiving:
         file = find_model(parameters['model'])
         self.perceptor = Perceptor.from_file(
             file, device=parameters['device'], precision=parameters['precision'], output=parameters['output'],
-            max_range_m=parameters['max_range_m'], rectify=parameters['rectify'])
+            max_range_m=parameters['max_range_m'], rectify=parameters['rectify'],
+            input_pixels=parameters['input_pixels'])
         self._heights, self._learner = CameraHeightListener(node, types), LearnedScale(node, types)
         self.cameras: dict[str, CameraChannel] = {}
         self._worker = NewestFirstWorker(self._work, self._worker_failed)

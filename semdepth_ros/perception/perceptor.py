@@ -11,7 +11,7 @@ import torch
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
-from semdepth_ros.model_file import ModelCard, tensor_hash
+from semdepth_ros.model_file import InputRule, ModelCard, tensor_hash
 from semdepth_ros.networks import JointNetwork, load_network
 from semdepth_ros.perception.candidate import Candidate, Weights, read_candidate
 from semdepth_ros.perception.decoding import Decoder
@@ -37,6 +37,7 @@ class Perceptor:
     :param max_range_m: depth beyond is +inf
     :param scale: the factor to metres, or where it comes from
     :param rectify: undistort images of a distorted camera; else outputs belong to the distorted image
+    :param input_pixels: budget of the network's input [px]; 0 leaves it to the card, which may say another on a CPU
     :param engine: what runs the network, in place of the engine that suits the device
     :raises ValueError: a device, precision, output or range that cannot be
 
@@ -45,7 +46,7 @@ class Perceptor:
 
     def __init__(self, network: JointNetwork, card: ModelCard, *, device: str = 'auto', precision: str = 'auto',
                  output: str = 'input', max_range_m: float = 80.0, scale: Scale | ScaleSource = Scale(),
-                 rectify: bool = True, engine: Engine | None = None):
+                 rectify: bool = True, input_pixels: int = 0, engine: Engine | None = None):
         if output not in OUTPUTS:
             raise ValueError(f'output is {output!r}, expected one of {OUTPUTS}')
         self.output, self.rectify = output, rectify
@@ -53,6 +54,7 @@ class Perceptor:
         self.scale_source = scale
         self.device = choose_device(device)
         self.dtype = choose_precision(self.device, precision)
+        self.input_rule = _input_rule(card, self.device, input_pixels)
         self.engine = engine or FoldedEngine(network, self.device, self.dtype)
         self._served = Weights(network, _of_a_factory(card, network))
         self._previous: Weights | None = None
@@ -177,7 +179,7 @@ class Perceptor:
     def _geometry(self, frame: Frame) -> InputGeometry:
         key = frame.camera or (frame.width, frame.height)
         if key not in self._geometries:
-            self._geometries[key] = input_geometry(key, self.card.input, self.rectify)
+            self._geometries[key] = input_geometry(key, self.input_rule, self.rectify)
         return _recent(self._geometries, key)
 
     def _pipeline(self, frame: Frame, geometry: InputGeometry) -> Pipeline:
@@ -202,6 +204,12 @@ class Perceptor:
     def _output_camera(self, geometry: InputGeometry) -> Camera | None:
         camera = geometry.output_camera
         return camera.scaled(*self._output_size(geometry)) if camera else None
+
+
+def _input_rule(card: ModelCard, device: torch.device, pixels: int) -> InputRule:
+    if pixels and not pixels >= card.input.multiple ** 2:
+        raise ValueError(f'input_pixels is {pixels}, expected 0 or at least {card.input.multiple}x{card.input.multiple}')
+    return card.input.on(device.type, pixels)
 
 
 def _of_a_factory(card: ModelCard, network: JointNetwork) -> ModelCard:
