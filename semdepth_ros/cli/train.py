@@ -71,7 +71,8 @@ def run(args: argparse.Namespace) -> int:
         return 130
     print(f'{result.step} steps done; checkpoint in {result.checkpoint}')
     if args.export:
-        metric = recipe.losses.velocity.weight > 0 and (result.travel_known or was_metric)
+        losses = recipe.losses
+        metric = losses.depth.weight > 0 or losses.velocity.weight > 0 and (result.travel_known or was_metric)
         export_model(args.export, result.network, recipe, result.step, result.frames, metric)
         print(f'model in {args.export}')
     return 0
