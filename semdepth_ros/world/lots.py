@@ -92,7 +92,7 @@ def _front(site: Site, piece: Piece, side: int, s: float, length: float, rng: np
         if choice < 4:
             parts = MAKERS[choice](rng, site.town, length - 0.6)
             site.stand(piece, s, side * (edge + 0.15), -side * np.pi / 2, parts)
-    plenty = 2.0 if piece.district in ('park', 'country') else 1.0
+    plenty = {'park': 2.0, 'country': 1.2}.get(piece.district, 1.0)
     for _ in range(rng.poisson((2.2 + length * 0.12 if yard else 1.2) * plenty)):
         out = rng.uniform(1.8, 22 if yard else 6)
         _plant(site, piece, s + rng.uniform(-0.5, 0.5) * length, side * (edge + out), rng, bush=rng.random() < 0.45)

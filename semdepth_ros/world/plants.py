@@ -67,8 +67,8 @@ def broadleaf(rng: np.random.Generator, town, low: float, reach: float) -> Parts
     tall = max(tall, low + 2.5)
     wide, bark = min(tall * rng.uniform(0.45, 0.85), 2 * reach), _pick(rng, BARKS)
     if rng.random() < BARE[town.season]:
-        return _crowned(rng, tall, low, wide, bark * 0.8, _pick(rng, TWIGS), rng.uniform(0.70, 0.84), 7, True)
-    return _crowned(rng, tall, low, wide, bark, _leaf(rng, town), rng.uniform(0.28, 0.62), int(rng.integers(6, 10)),
+        return _crowned(rng, tall, low, wide, bark * 0.8, _pick(rng, TWIGS), rng.uniform(0.70, 0.84), 6, True)
+    return _crowned(rng, tall, low, wide, bark, _leaf(rng, town), rng.uniform(0.28, 0.62), int(rng.integers(4, 8)),
                     False)
 
 
