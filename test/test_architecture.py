@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
+import re
+import runpy
 import subprocess
 import sys
 
@@ -115,3 +117,16 @@ def test_everything_below_the_nodes_imports_where_there_is_no_ros():
 def test_every_room_is_a_floor_and_every_floor_has_only_rooms_named_in_the_plan():
     rooms = {p.parent.relative_to(PACKAGE).parts[0] for p in sources().values() if p.parent != PACKAGE}
     assert rooms <= set(FLOORS)
+
+
+def test_the_drawing_of_the_floors_is_that_of_the_imports():
+    images = ROOT / 'docs' / 'images'
+    drawing = runpy.run_path(str(images / 'architecture.py'), run_name='drawing')['drawing']()
+    assert (images / 'architecture.svg').read_text(encoding='utf-8') == drawing, 'python docs/images/architecture.py'
+
+
+def test_the_page_on_the_architecture_names_files_that_are_there():
+    page = (ROOT / 'docs' / 'ARCHITECTURE.md').read_text(encoding='utf-8')
+    named = {name for name in re.findall(r'`((?:\w+/)+\w*(?:\.py)?)`', page) if 'NAME' not in name}
+    missing = [name for name in named if not any((root / name).exists() for root in (PACKAGE, ROOT))]
+    assert len(named) > 25 and not missing
