@@ -69,7 +69,7 @@ def data(target, *patterns):
 
 ROS = ['ros-rclpy[fastrtps]', 'ros-sensor-msgs', 'ros-std-msgs', 'ros-geometry-msgs', 'ros-nav-msgs',
        'ros-diagnostic-msgs', 'ros-std-srvs']
-BAGS = ['rosbags>=0.11']
+BAGS = ['rosbags>=0.11', 'mcap>=1.6', 'zstandard']
 setup(
     name=NAME,
     version=__version__,
@@ -88,7 +88,7 @@ setup(
         data(f'share/{NAME}/config', 'config/*.*'),
         data(f'share/{NAME}/config/recipes', 'config/recipes/*.yaml'),
     ],
-    install_requires=['torch>=2.4', 'numpy', 'opencv-python-headless', 'pyyaml', 'safetensors'],
+    install_requires=['torch>=2.4', 'numpy', 'opencv-python-headless>=4.5.5', 'pyyaml', 'safetensors'],
     extras_require={
         'ros': ROS,
         'bags': BAGS,

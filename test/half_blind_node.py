@@ -6,10 +6,10 @@ import threading
 import numpy as np
 import rclpy
 
+from semdepth_ros.bags.qos import OUTPUT
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import stamp_ns
 from semdepth_ros.bridge.outputs import TOPICS
-from semdepth_ros.bridge.qos import OUTPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.nodes.process import run_until_signal
 from semdepth_ros.nodes.spinning import spin_until

@@ -21,9 +21,9 @@ import time
 import numpy as np
 import rclpy
 
+from semdepth_ros.bags.qos import BEST_EFFORT, OUTPUT, RELIABLE, Qos
 from semdepth_ros.bridge import make_camera_info, make_header, make_image
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
-from semdepth_ros.bridge.qos import BEST_EFFORT, OUTPUT, RELIABLE, Qos
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.geometry import Camera
 from semdepth_ros.nodes.live_run import spinning_node

@@ -12,7 +12,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
-from semdepth_ros.bridge.bag_file import BagReader, BagWriter  # noqa: E402
+from semdepth_ros.bags.bag_reader import BagReader  # noqa: E402
+from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
 from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
 from semdepth_ros.data import open_data  # noqa: E402
 from semdepth_ros.data.sample import Sample  # noqa: E402

@@ -7,9 +7,11 @@ import pytest
 from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
-from semdepth_ros.bridge.bag_file import BagError, BagReader, BagWriter, Topic
+from semdepth_ros.bags.bag_path import BagError
+from semdepth_ros.bags.bag_reader import BagReader, Topic
+from semdepth_ros.bags.bag_writer import BagWriter
+from semdepth_ros.bags.rosbags_types import rosbags_types
 from semdepth_ros.bridge.bag_writer import write_drive_bag, write_sequence_bag
-from semdepth_ros.bridge.rosbags_types import rosbags_types
 from semdepth_ros.bridge.transforms import BODY_FROM_OPTICAL, quaternion
 from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sample

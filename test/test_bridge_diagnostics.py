@@ -66,7 +66,7 @@ def test_a_restarted_stream_does_not_count_the_pause():
 
 
 def test_a_status_shows_its_values_in_order_as_text():
-    from semdepth_ros.bridge.rosbags_types import rosbags_types
+    from semdepth_ros.bags.rosbags_types import rosbags_types
     values = {'rate': 9.87654, 'drops': 3, 'a': 'b'}
     status = make_status(rosbags_types(), 'perception: camera', 'cpu', WARN, 'slow', values)
     assert [(v.key, v.value) for v in status.values] == [('rate', '9.877'), ('drops', '3'), ('a', 'b')]

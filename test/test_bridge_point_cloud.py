@@ -3,8 +3,8 @@ import numpy as np
 import pytest
 
 from bridge_messages import header
+from semdepth_ros.bags.rosbags_types import rosbags_types
 from semdepth_ros.bridge import POINT, CloudMaker, ColourSampler, make_camera_info
-from semdepth_ros.bridge.rosbags_types import rosbags_types
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry import Camera
 from semdepth_ros.perception.perception import Perception, Scale

@@ -1,5 +1,5 @@
 """Subscriptions ask for what publishers offer."""
-from semdepth_ros.bridge.qos import (BEST_EFFORT, CALIBRATION, INPUT, LATCHED, OUTPUT, RELIABLE, TRANSIENT_LOCAL,
+from semdepth_ros.bags.qos import (BEST_EFFORT, CALIBRATION, INPUT, LATCHED, OUTPUT, RELIABLE, TRANSIENT_LOCAL,
                                      VOLATILE, Qos, excluding, following)
 
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from semdepth_ros.bridge import (CloudMaker, camera_from_info, frame_from_image, make_camera_info,  # noqa: E402
+from semdepth_ros.bags.qos import LATCHED  # noqa: E402
+from semdepth_ros.bags.rosbags_types import rosbags_types  # noqa: E402
+from semdepth_ros.bridge import (CloudMaker, camera_from_info, frame_from_message, make_camera_info,  # noqa: E402
                                  make_header, make_image, make_label_info, stamp_ns)
 from semdepth_ros.bridge.diagnostics import OK, make_diagnostics, make_status  # noqa: E402
-from semdepth_ros.bridge.qos import LATCHED  # noqa: E402
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view, qos_profile  # noqa: E402
-from semdepth_ros.bridge.rosbags_types import rosbags_types  # noqa: E402
 from semdepth_ros.classes import CITYSCAPES  # noqa: E402
 from semdepth_ros.geometry import Camera  # noqa: E402
 from semdepth_ros.perception.perception import Perception, Scale  # noqa: E402
@@ -24,7 +24,7 @@ RGB = np.arange(72, dtype=np.uint8).reshape(4, 6, 3)
 
 def test_an_image_goes_there_and_back():
     message = make_image(TYPES, make_header(TYPES, 3_000_000_007, 'camera'), RGB, 'rgb8')
-    frame = frame_from_image(message)
+    frame = frame_from_message(message)
     np.testing.assert_array_equal(frame.image, RGB)
     assert (frame.stamp_ns, frame.frame_id, stamp_ns(message.header)) == (3_000_000_007, 'camera', 3_000_000_007)
     assert np.shares_memory(frame.image, np.frombuffer(message.data, np.uint8))
@@ -94,6 +94,7 @@ def test_cv_bridge_and_opencv_see_the_same_pixels(encoding):
     message = TYPES.make('sensor_msgs/msg/Image', height=4, width=6, encoding=encoding,
                          step=6 * channels * pixels.itemsize,
                          data=pixels.reshape(-1).view(np.uint8))
-    from semdepth_ros.bridge import to_rgb, view_image
-    theirs, ours = (to_rgb(*view_image(message, fallback)) for fallback in (cv_bridge_view(), None))
+    from semdepth_ros.bridge import to_rgb
+    from semdepth_ros.image_messages import view_message
+    theirs, ours = (to_rgb(*view_message(message, fallback=fallback)) for fallback in (cv_bridge_view(), None))
     assert np.abs(theirs.astype(int) - ours).max() <= 1

@@ -7,8 +7,8 @@ from types import SimpleNamespace as Fields
 import pytest
 
 from bridge_messages import header
+from semdepth_ros.bags.rosbags_types import rosbags_types
 from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
-from semdepth_ros.bridge.rosbags_types import rosbags_types
 from semdepth_ros.bridge.weights_update import PROMOTE, ROLLBACK, accepted_file, weights_folder
 from semdepth_ros.model_file import ModelCard
 from semdepth_ros.perception.perception import Scale

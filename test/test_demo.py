@@ -14,9 +14,11 @@ import psutil  # noqa: E402
 
 from plane_world import Corridor  # noqa: E402
 from random_model import write_random_model  # noqa: E402
+from semdepth_ros.bags.bag_reader import BagReader  # noqa: E402
+from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
+from semdepth_ros.bags.cdr import with_stamp  # noqa: E402
+from semdepth_ros.bags.cdr import stamp_of  # noqa: E402
 from semdepth_ros.bridge.bag_excerpt import announce  # noqa: E402
-from semdepth_ros.bridge.bag_file import BagReader, BagWriter  # noqa: E402
-from semdepth_ros.bridge.cdr import with_stamp  # noqa: E402
 from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
 from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes  # noqa: E402
@@ -24,7 +26,6 @@ from semdepth_ros.bridge.shared_memory import lateness  # noqa: E402
 from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
 from semdepth_ros.cli.main import main  # noqa: E402
 from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
-from semdepth_ros.data.bag import stamp_of  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
 from semdepth_ros.nodes.demo import fitting_stride, room_for, summary  # noqa: E402
 from semdepth_ros.nodes.live_run import NEEDED, Arrivals, LiveRun  # noqa: E402

@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from semdepth_ros.bridge.bag_file import BagWriter
+from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_depth_image, make_image
 from semdepth_ros.bridge.messages import make_header

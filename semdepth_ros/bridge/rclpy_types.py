@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
-from semdepth_ros.bridge.qos import BEST_EFFORT, RELIABLE, TRANSIENT_LOCAL, VOLATILE, Qos
+from semdepth_ros.bags.qos import BEST_EFFORT, RELIABLE, TRANSIENT_LOCAL, VOLATILE, Qos
 
 
 class RclpyTypes:

@@ -10,9 +10,9 @@ import sys
 
 from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.bag_writer import write_sequence_bag
+from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data import open_data
-from semdepth_ros.bridge.middleware import with_large_messages
 
 
 def add_parser(subparsers) -> None:
@@ -29,6 +29,9 @@ def add_parser(subparsers) -> None:
     make.set_defaults(run=run_make)
     look = actions.add_parser('inspect', help='topics, rates, gaps, sizes, and whether a camera can be perceived')
     look.add_argument('bag', metavar='BAG', help='.mcap, .db3, or the folder of a rosbag2 recording')
+    look.add_argument('--image-topic', metavar='TOPIC', help='which camera, where the bag has several')
+    look.add_argument('--image-bits', type=int, default=0, metavar='N',
+                      help='how many of 16 bits the images use; default: told by the first')
     look.add_argument('--json', nargs='?', const='-', metavar='FILE', help='write JSON, by default to standard output')
     look.set_defaults(run=run_inspect)
     for name, text in (('play', 'play a bag into the ROS 2 graph'), ('record', 'record topics of the ROS 2 graph')):
@@ -52,7 +55,7 @@ def run_make(args: argparse.Namespace) -> None:
 
 def run_inspect(args: argparse.Namespace) -> int:
     """Print what the bag holds; exit code 1 if no camera in it can be perceived."""
-    report = inspect_bag(args.bag)
+    report = inspect_bag(args.bag, args.image_topic, args.image_bits)
     if args.json:
         text = json.dumps(report, indent=1)
         print(text) if args.json == '-' else Path(args.json).write_text(text + '\n', encoding='utf-8')
@@ -87,6 +90,7 @@ def render(report: dict) -> str:
               .rstrip() for row in rows]
     lines += [f'problem: {text}' for text in report['problems']] + [f'warning: {text}' for text in report['warnings']]
     if report['usable']:
-        lines.append(f'usable: images on {report["image"]}, '
+        before = ', '.join(report['chosen_before'])
+        lines.append(f'usable: images on {report["image"]}, ' + (f'chosen before {before}, ' if before else '')
                      + (f'calibration on {report["camera_info"]}' if report['camera_info'] else 'no calibration'))
     return '\n'.join(lines)

@@ -24,8 +24,8 @@ COMMANDS = {
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
 EXTRAS = {
-    **dict.fromkeys(('lightning', 'lightning_fabric', 'tensorboard', 'tqdm'), 'train'), 'rosbags': 'bags',
-    'jinja2': 'report', **dict.fromkeys(('rclpy', 'rosidl_parser', 'std_msgs', 'sensor_msgs', 'std_srvs', 'nav_msgs',
+    **dict.fromkeys(('lightning', 'lightning_fabric', 'tensorboard', 'tqdm'), 'train'),
+    **dict.fromkeys(('rosbags', 'mcap', 'zstandard'), 'bags'), 'jinja2': 'report', **dict.fromkeys(('rclpy', 'rosidl_parser', 'std_msgs', 'sensor_msgs', 'std_srvs', 'nav_msgs',
                                          'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs'), 'ros')}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from semdepth_ros.bags.bag_path import BAG_SUFFIXES
 from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
 from semdepth_ros.cli.world_fleet import CPU_BATCH, samples, write_drives
@@ -18,7 +19,6 @@ from semdepth_ros.world.fleet import draw_fleet
 
 PREVIEW_ROWS = 6
 FLEET_SIZE = (320, 128)
-BAG_SUFFIXES = ('.mcap', '.db3')
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 

@@ -5,10 +5,10 @@ from semdepth_ros.data.folder import FolderSequence
 from semdepth_ros.data.folder_writer import write_folder_sequence
 from semdepth_ros.data.poses import relative_pose
 from semdepth_ros.data.sample import Sample, Sequence
-from semdepth_ros.data.sources import is_bag, open_data
+from semdepth_ros.data.sources import open_data
 from semdepth_ros.data.video import VideoSequence
 from semdepth_ros.data.world import WorldSequence
 
-__all__ = ['FolderSequence', 'Sample', 'Sequence', 'VideoSequence', 'WorldSequence', 'covered', 'is_bag',
-           'open_data', 'read_camera', 'rectified', 'rectified_sample', 'relative_pose', 'with_camera',
+__all__ = ['FolderSequence', 'Sample', 'Sequence', 'VideoSequence', 'WorldSequence', 'covered', 'open_data',
+           'read_camera', 'rectified', 'rectified_sample', 'relative_pose', 'with_camera',
            'write_folder_sequence']

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from pathlib import Path
 
+from semdepth_ros.bags.bag_path import is_bag, unfinished
 from semdepth_ros.data.adapters import with_camera
 from semdepth_ros.data.camera_file import read_camera
 from semdepth_ros.data.folder import FolderSequence, is_folder_sequence
@@ -13,7 +14,6 @@ from semdepth_ros.data.video import VIDEO_SUFFIXES, VideoSequence
 from semdepth_ros.data.world import WorldSequence
 from semdepth_ros.geometry.camera import Camera
 
-BAG_SUFFIXES = ('.mcap', '.db3')
 FORMS = ('world:PRESET[:SEED[:FRAMES]], a folder sequence (images/ ...), a folder of them, a bag (.mcap, .db3 or its '
          f'folder) or a video ({" ".join(VIDEO_SUFFIXES)})')
 
@@ -36,16 +36,10 @@ def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **opt
     reader = _reader(path)
     if reader:
         return [_read(reader, path, path, **options)]
-    inside = sorted(p for p in path.iterdir() if is_folder_sequence(p)) if path.is_dir() else []
+    inside = sorted(p for p in path.iterdir() if is_folder_sequence(p) and not p.name.startswith('.')) if path.is_dir() else []
     if not inside:
-        raise ValueError(f'data {str(spec)!r} is none of these: {FORMS}')
+        raise ValueError(unfinished(path) or f'data {str(spec)!r} is none of these: {FORMS}')
     return [_read(FolderSequence, p, p, **options) for p in inside]
-
-
-def is_bag(path: str | Path) -> bool:
-    """Return whether path is a bag by its name: a .mcap or .db3 file, or a folder with metadata.yaml."""
-    path = Path(path).expanduser()
-    return path.suffix in BAG_SUFFIXES or (path / 'metadata.yaml').is_file()
 
 
 def _reader(path: Path) -> Callable[..., Sequence] | None:

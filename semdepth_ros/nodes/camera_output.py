@@ -9,11 +9,11 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from semdepth_ros.bags.qos import LATCHED, OUTPUT, Qos
 from semdepth_ros.bridge.label_info import NAME as LABEL_INFO
 from semdepth_ros.bridge.label_info import make_label_info
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
-from semdepth_ros.bridge.qos import LATCHED, OUTPUT, Qos
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame

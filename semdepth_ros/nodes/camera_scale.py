@@ -5,7 +5,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from semdepth_ros.bridge.qos import OUTPUT
+from semdepth_ros.bags.qos import OUTPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.throttled_log import ThrottledLog

@@ -8,8 +8,8 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import qos_policy_name_from_kind
 
+from semdepth_ros.bags.qos import FOLLOW, INPUT, POLICIES, Qos, excluding, following
 from semdepth_ros.bridge.overlap import Overlap
-from semdepth_ros.bridge.qos import FOLLOW, INPUT, POLICIES, Qos, excluding, following
 from semdepth_ros.bridge.rclpy_types import qos_of, qos_profile
 
 try:

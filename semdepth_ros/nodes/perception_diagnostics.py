@@ -8,9 +8,9 @@ from weakref import WeakKeyDictionary
 import torch
 from rclpy.lifecycle import LifecycleNode
 
+from semdepth_ros.bags.qos import Qos
 from semdepth_ros.bridge.diagnostics import ERROR, OK, WARN, make_diagnostics, make_status
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.qos import Qos
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.nodes.perceiving import CameraChannel, Perceiving
 from semdepth_ros.nodes.throttled_log import ThrottledLog

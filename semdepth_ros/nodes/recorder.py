@@ -12,11 +12,12 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from semdepth_ros.bridge.bag_file import BagWriter, Topic
-from semdepth_ros.bridge.cdr import begins_with_header
-from semdepth_ros.bridge.qos import INPUT, LATCHED, OUTPUT, TRANSIENT_LOCAL, Qos, following
+from semdepth_ros.bags.bag_reader import Topic
+from semdepth_ros.bags.bag_writer import BagWriter
+from semdepth_ros.bags.cdr import begins_with_header
+from semdepth_ros.bags.cdr import stamp_of
+from semdepth_ros.bags.qos import INPUT, LATCHED, OUTPUT, TRANSIENT_LOCAL, Qos, following
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_of, qos_profile
-from semdepth_ros.data.bag import stamp_of
 from semdepth_ros.nodes.process import read_arguments, run_until_signal
 
 QUEUE = 20  # messages a topic that may wait while the disk is busy

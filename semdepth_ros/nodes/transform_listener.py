@@ -6,7 +6,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from semdepth_ros.bridge.qos import Qos
+from semdepth_ros.bags.qos import Qos
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.transform_tree import TransformTree, camera_height
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from rclpy.node import Node
 
+from semdepth_ros.bags.qos import LATCHED
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.model_info import NAME as MODEL_INFO
 from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
-from semdepth_ros.bridge.qos import LATCHED
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.weights_update import accepted_file
 from semdepth_ros.model_file import ModelCard

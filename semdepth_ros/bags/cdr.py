@@ -15,6 +15,18 @@ def begins_with_header(store: Typestore, type_name: str) -> bool:
     return bool(fields) and fields[0][1] == (Nodetype.NAME, HEADER)
 
 
+def stamp_of(data: bytes) -> int:
+    """Return the stamp [ns] of a serialised message that begins with a header; nothing else is unpacked.
+
+    :raises ValueError: it is too short for one
+    """
+    try:
+        seconds, nanoseconds = struct.unpack_from('<iI' if data[1] else '>iI', data, 4)
+    except (struct.error, IndexError):
+        raise ValueError(f'it has {len(data)} bytes, too few for a header') from None
+    return seconds * 1_000_000_000 + nanoseconds
+
+
 def with_stamp(data: bytes | memoryview, stamp_ns: int) -> bytes:
     """Return a serialised message that begins with a header (or is a Clock), stamped anew [ns]."""
     stamp = struct.pack('<iI' if data[1] else '>iI', *divmod(stamp_ns, 1_000_000_000))
