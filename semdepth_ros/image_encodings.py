@@ -6,6 +6,8 @@ import sys
 import cv2
 import numpy as np
 
+from semdepth_ros.bit_depth import BitDepth
+from semdepth_ros.compressed_format import CompressedFormat
 from semdepth_ros.jpeg_markers import expect_whole_jpeg
 
 # encoding: (channels, dtype, layout). A view of the buffer; OpenCV's order (bgr) for the types that name no colours.
@@ -14,7 +16,7 @@ DIRECT = {
     'mono8': (1, 'u1', 'mono8'), 'mono16': (1, 'u2', 'mono16'), '8UC1': (1, 'u1', 'mono8'), '8UC3': (3, 'u1', 'bgr'),
     '8UC4': (4, 'u1', 'bgra'), '16UC1': (1, 'u2', 'mono16'), '32FC1': (1, 'f4', 'float32'),
 }
-# encoding: (channels, layout). 16 bits a channel, reduced to their upper 8.
+# encoding: (channels, layout). 16 bits a channel, reduced to the upper 8 of those that are used.
 DEEP = {'rgb16': (3, 'rgb'), 'bgr16': (3, 'bgr'), 'rgba16': (4, 'rgba'), 'bgra16': (4, 'bgra'),
         '16UC3': (3, 'bgr'), '16UC4': (4, 'bgra')}
 # encoding: (bytes a channel, OpenCV's conversion to rgb)
@@ -26,16 +28,19 @@ YUV422 = {'uyvy': cv2.COLOR_YUV2RGB_UYVY, 'yuv422': cv2.COLOR_YUV2RGB_UYVY,
 # encoding: (rows of chroma for two rows of luma, OpenCV's conversion to rgb)
 PLANAR = {'nv12': (1, cv2.COLOR_YUV2RGB_NV12), 'nv21': (1, cv2.COLOR_YUV2RGB_NV21), 'nv24': (4, cv2.COLOR_YUV2RGB_NV12)}
 SUPPORTED = (*DIRECT, *DEEP, *BAYER, *YUV422, *PLANAR)
+# words of 16 bits, of which a sensor may use fewer
+WORDS = ('mono16', '16UC1', *DEEP, *(encoding for encoding, (size, _) in BAYER.items() if size == 2))
 
 
-def view(data, height: int, width: int, step: int, encoding: str,
-         is_bigendian: bool = False) -> tuple[np.ndarray, str]:
+def view(data, height: int, width: int, step: int, encoding: str, is_bigendian: bool = False,
+         depth: BitDepth | None = None) -> tuple[np.ndarray, str]:
     """Return an image message's buffer as an array and the layout of its pixels.
 
     The encodings of DIRECT in this machine's byte order share the buffer's memory; padded rows become strides.
 
     :param data: bytes-like or uint8 array of at least height * step bytes
     :param step: bytes from one row to the next
+    :param depth: scales words of 16 bits to their full range; where None they are as they come
     :return: [H, W] or [H, W, C] and a key of semdepth_ros.frame.LAYOUTS, or 'float32' for 32FC1
     :raises ValueError: unknown encoding, zero size, step too small for the width, buffer too small
     """
@@ -45,14 +50,16 @@ def view(data, height: int, width: int, step: int, encoding: str,
         raise ValueError(f'image is {width}x{height}, expected at least 1x1')
     if encoding in DIRECT:
         channels, dtype, layout = DIRECT[encoding]
-        return _rows(data, height, width, step, channels, dtype, encoding, is_bigendian), layout
+        array = _rows(data, height, width, step, channels, dtype, encoding, is_bigendian)
+        return (_scaled(array, depth) if layout == 'mono16' else array), layout
     if encoding in DEEP:
         channels, layout = DEEP[encoding]
         deep = _rows(data, height, width, step, channels, 'u2', encoding, is_bigendian)
-        return (deep >> 8).astype(np.uint8), layout
+        return _upper_byte(_scaled(deep, depth)), layout
     if encoding in BAYER:
         size, code = BAYER[encoding]
-        return _bayer(_rows(data, height, width, step, 1, f'u{size}', encoding, is_bigendian), code), 'rgb'
+        mosaic = _rows(data, height, width, step, 1, f'u{size}', encoding, is_bigendian)
+        return _bayer(_scaled(mosaic, depth), code), 'rgb'
     if encoding in YUV422:
         _expect_even(width, 'width', encoding)
         pairs = _rows(data, height, width, step, 2, 'u1', encoding, False)
@@ -75,26 +82,60 @@ def depth_view(data, height: int, width: int, step: int, encoding: str, is_bigen
     return np.where(depth > 0, depth / np.float32(1000), np.float32(np.nan))
 
 
-def decompress(data) -> tuple[np.ndarray, str]:
-    """Return the image inside a JPEG or PNG and the layout of its pixels: bgr, bgra, mono8 or mono16.
+def decompress(data, image_format: str = '', depth: BitDepth | None = None) -> tuple[np.ndarray, str]:
+    """Return the image inside a JPEG, PNG or WebP and the layout of its pixels: rgb, bgr, rgba, bgra, mono8 or mono16.
+
+    A JPEG is turned as its EXIF orientation says. A Bayer mosaic that was compressed as a grey picture is made colour.
 
     :param data: bytes-like or uint8 array
-    :raises ValueError: empty, cut off, of another kind, or damaged; of a JPEG as far as expect_whole_jpeg can tell
+    :param image_format: what a CompressedImage says of it; see CompressedFormat
+    :param depth: as for view
+    :raises ValueError: empty, cut off, of another kind, or damaged; of a JPEG as far as expect_whole_jpeg can tell; a
+        format that is no camera image's
     """
-    buffer = np.frombuffer(data, dtype=np.uint8)
+    told = CompressedFormat(image_format)
+    told.expect_camera_image(given=depth is not None and depth.given)
+    image = _decoded(np.frombuffer(data, dtype=np.uint8), image_format)
+    if image.dtype == np.uint16:
+        image = _scaled(image, depth)
+    if told.is_mosaic and (image.ndim == 2 or _is_grey(image)):
+        mosaic = image if image.ndim == 2 else np.ascontiguousarray(image[..., 0])
+        return _bayer(mosaic, BAYER[told.mosaic(mosaic.dtype)][1]), 'rgb'
+    if image.dtype == np.uint16 and image.ndim == 3:
+        image = _upper_byte(image)
+    layout = _LAYOUT_OF[image.shape[2:], image.dtype.itemsize]
+    return image, layout.replace('bgr', 'rgb') if told.is_rgb else layout
+
+
+def _decoded(buffer: np.ndarray, image_format: str) -> np.ndarray:
     _expect_whole(buffer)
+    # OpenCV turns a JPEG by its EXIF orientation unless it is to leave it unchanged, as alpha asks of a PNG.
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH if _is_jpeg(buffer) else cv2.IMREAD_UNCHANGED
     try:
-        image = cv2.imdecode(buffer, cv2.IMREAD_UNCHANGED)
+        image = cv2.imdecode(buffer, flags)
     except cv2.error:
         image = None
-    if image is None or image.dtype.kind != 'u':
-        raise ValueError(f'compressed image of {len(buffer)} bytes cannot be decoded, expected a whole JPEG or PNG')
-    if image.dtype == np.uint16 and image.ndim == 3:
-        image = (image >> 8).astype(np.uint8)
-    return image, _LAYOUT_OF[image.shape[2:], image.dtype.itemsize]
+    if image is None or image.dtype.kind != 'u' or (image.shape[2:], image.dtype.itemsize) not in _DECODED:
+        said = f' and format {image_format!r}' if image_format else ''
+        raise ValueError(f'compressed image of {len(buffer)} bytes{said} cannot be decoded, expected a whole JPEG, PNG '
+                         'or WebP')
+    return image
+
+
+def _is_grey(image: np.ndarray) -> bool:
+    return bool((image[..., 0] == image[..., 1]).all() and (image[..., 0] == image[..., 2]).all())
+
+
+def _scaled(array: np.ndarray, depth: BitDepth | None) -> np.ndarray:
+    return depth.scaled(array) if depth is not None and array.dtype == np.uint16 else array
+
+
+def _upper_byte(deep: np.ndarray) -> np.ndarray:
+    return (deep >> 8).astype(np.uint8)
 
 
 _LAYOUT_OF = {((), 1): 'mono8', ((), 2): 'mono16', ((3,), 1): 'bgr', ((4,), 1): 'bgra'}
+_DECODED = (*_LAYOUT_OF, ((3,), 2), ((4,), 2))
 _NATIVE_IS_BIG = sys.byteorder == 'big'
 
 
@@ -102,11 +143,14 @@ def _expect_whole(buffer: np.ndarray) -> None:
     """A PNG has checksums, which OpenCV checks; of it only the end is looked for, to say what is wrong."""
     if not len(buffer):
         raise ValueError('compressed image is empty')
-    head = buffer[:2].tobytes()
-    if head == b'\xff\xd8':
+    if _is_jpeg(buffer):
         expect_whole_jpeg(buffer)
-    elif head == b'\x89P' and b'IEND' not in buffer.tobytes():
+    elif buffer[:2].tobytes() == b'\x89P' and b'IEND' not in buffer.tobytes():
         raise ValueError(f'compressed image of {len(buffer)} bytes is cut off: its end marker is missing')
+
+
+def _is_jpeg(buffer: np.ndarray) -> bool:
+    return buffer[:2].tobytes() == b'\xff\xd8'
 
 
 def _rows(data, height, width, step, channels, dtype, encoding, is_bigendian) -> np.ndarray:
@@ -129,7 +173,7 @@ def _bayer(mosaic: np.ndarray, code: int) -> np.ndarray:
     if min(mosaic.shape) < 2:
         raise ValueError(f'bayer image is {mosaic.shape[1]}x{mosaic.shape[0]}, expected at least 2x2')
     rgb = cv2.cvtColor(np.ascontiguousarray(mosaic), code)
-    return rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+    return rgb if rgb.dtype == np.uint8 else _upper_byte(rgb)
 
 
 def _planar(data, height, width, step, encoding) -> np.ndarray:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from bridge_messages import header, image
-from semdepth_ros.bridge import frame_from_compressed, frame_from_image, make_depth_image, make_image, view_image
-from semdepth_ros.bridge.images import HOT, millimetres
-from semdepth_ros.bridge.rosbags_types import rosbags_types
+from semdepth_ros.bags.rosbags_types import rosbags_types
+from semdepth_ros.bridge import frame_from_message, make_depth_image, make_image
+from semdepth_ros.bridge.images import millimetres
 from semdepth_ros.frame import LAYOUTS
 from semdepth_ros.geometry import Camera
+from semdepth_ros.image_messages import HOT, view_message
 
 RGB = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 FAMOUS = {'rgb8': RGB, 'bgr8': RGB, 'rgba8': np.arange(24, dtype=np.uint8).reshape(2, 3, 4),
@@ -24,40 +25,40 @@ FAMOUS = {'rgb8': RGB, 'bgr8': RGB, 'rgba8': np.arange(24, dtype=np.uint8).resha
 def test_hot_encodings_are_seen_without_a_copy_even_with_padded_rows(encoding, padding):
     message = image(FAMOUS[encoding], encoding, padding)
     message.data = np.frombuffer(message.data, np.uint8).copy()
-    array, layout = view_image(message)
+    array, layout = view_message(message)
     np.testing.assert_array_equal(array, FAMOUS[encoding])
     assert np.shares_memory(array, message.data)
     assert LAYOUTS[layout][0] == (array.shape[2] if array.ndim == 3 else 1)
 
 
 def test_a_frame_keeps_stamp_and_frame_id_of_the_header():
-    frame = frame_from_image(image(RGB, 'bgr8'))
+    frame = frame_from_message(image(RGB, 'bgr8'))
     assert (frame.layout, frame.stamp_ns, frame.frame_id) == ('bgr', 1_500_000_042, 'camera_optical')
 
 
 def test_big_endian_mono16_is_read_as_numbers():
     values = FAMOUS['mono16']
-    frame = frame_from_image(image(values.astype('>u2'), 'mono16', is_bigendian=1))
+    frame = frame_from_message(image(values.astype('>u2'), 'mono16', is_bigendian=1))
     np.testing.assert_array_equal(frame.image, values)
 
 
 def test_encodings_outside_the_hot_list_go_through_the_fallback_and_hot_ones_do_not():
     def fallback(message):
         return np.full((2, 4, 3), 7, np.uint8), 'rgb'
-    assert (view_image(image(np.zeros((2, 4), np.uint8), 'bayer_rggb8'), fallback)[0] == 7).all()
-    assert (view_image(image(RGB, 'rgb8'), fallback)[0] == RGB).all()
-    assert view_image(image(np.zeros((2, 4), np.uint8), 'bayer_rggb8'))[0].shape == (2, 4, 3)
+    assert (view_message(image(np.zeros((2, 4), np.uint8), 'bayer_rggb8'), fallback=fallback)[0] == 7).all()
+    assert (view_message(image(RGB, 'rgb8'), fallback=fallback)[0] == RGB).all()
+    assert view_message(image(np.zeros((2, 4), np.uint8), 'bayer_rggb8'))[0].shape == (2, 4, 3)
 
 
 def test_what_the_fallback_cannot_convert_is_converted_here_and_said_once(caplog):
     def fallback(message):
         raise ValueError(f'cv_bridge has no newbyteorder for {message.encoding}')
-    deep = image(np.full((2, 4, 3), 0x1234, '>u2'), 'bgr16', is_bigendian=1)
+    grey = image(np.full((2, 4, 2), 128, np.uint8), 'yuyv')
     with caplog.at_level(logging.WARNING):
-        assert all((view_image(deep, fallback)[0] == 0x12).all() for _ in range(2))
-    assert len(caplog.messages) == 1 and 'newbyteorder for bgr16' in caplog.text and 'OpenCV' in caplog.text
+        assert all((view_message(grey, fallback=fallback)[0] == 130).all() for _ in range(2))
+    assert len(caplog.messages) == 1 and 'newbyteorder for yuyv' in caplog.text and 'OpenCV' in caplog.text
     with pytest.raises(ValueError, match='newbyteorder for colourful'):
-        view_image(image(RGB, 'colourful'), fallback)
+        view_message(image(RGB, 'colourful'), fallback=fallback)
 
 
 @pytest.mark.parametrize('message, words', [
@@ -66,23 +67,23 @@ def test_what_the_fallback_cannot_convert_is_converted_here_and_said_once(caplog
     (image(RGB, 'rgb8', height=0, width=0, data=b''), '0x0')])
 def test_what_is_no_camera_image_is_refused_with_what_it_has(message, words):
     with pytest.raises(ValueError, match=words):
-        frame_from_image(message)
+        frame_from_message(message)
 
 
 def test_a_camera_of_another_size_is_refused_with_both_sizes():
     with pytest.raises(ValueError, match='3x2.*640x480'):
-        frame_from_image(image(RGB, 'rgb8'), Camera(640, 480, 500, 500, 320, 240))
+        frame_from_message(image(RGB, 'rgb8'), Camera(640, 480, 500, 500, 320, 240))
 
 
 def test_jpeg_and_png_become_frames_and_damaged_ones_are_refused():
     colours = np.full((16, 16, 3), (10, 200, 90), np.uint8)
     for extension, tolerance in (('.jpg', 4), ('.png', 0)):
         data = cv2.imencode(extension, colours)[1].tobytes()
-        frame = frame_from_compressed(Fields(header=header(), format=extension[1:], data=data))
+        frame = frame_from_message(Fields(header=header(), format=extension[1:], data=data))
         assert frame.layout == 'bgr' and np.abs(frame.image.astype(int) - colours).max() <= tolerance
         for damaged in (data[:len(data) // 2], b'', b'\x00' * 100, data[:2] + bytes(len(data) - 2)):
             with pytest.raises(ValueError):
-                frame_from_compressed(Fields(header=header(), format='', data=damaged))
+                frame_from_message(Fields(header=header(), format='', data=damaged))
 
 
 @pytest.mark.parametrize('encoding, array', [

@@ -1,3 +1,5 @@
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -197,3 +199,87 @@ def test_foreign_data_in_a_jpeg_is_mostly_found():
 def test_rubbish_is_no_image(data):
     with pytest.raises(ValueError, match='compressed image'):
         decompress(data)
+
+
+SCENE = np.zeros((16, 16, 3), np.uint8)
+SCENE[:, :8], SCENE[:8, 8:] = (200, 40, 20), (30, 180, 60)  # rgb
+
+
+def mosaic(pattern):
+    """Return what a sensor with this pattern of red, green and blue sees of SCENE."""
+    channel = {'r': 0, 'g': 1, 'b': 2}
+    plane = np.zeros((16, 16), np.uint8)
+    for i, letter in enumerate(pattern):
+        plane[i // 2::2, i % 2::2] = SCENE[i // 2::2, i % 2::2, channel[letter]]
+    return plane
+
+
+def as_rgb(array, layout):
+    return array[..., ::-1] if layout == 'bgr' else array
+
+
+@pytest.mark.parametrize('pattern', ['rggb', 'bggr', 'gbrg', 'grbg'])
+@pytest.mark.parametrize('image_format, suffix', [
+    ('bayer_{}8; jpeg compressed ', '.jpg'), ('bayer_{}8; png compressed ', '.png'), ('bayer_{}8', '.png')])
+def test_a_mosaic_that_was_compressed_as_grey_is_made_colour(pattern, image_format, suffix):
+    data = cv2.imencode(suffix, mosaic(pattern), [cv2.IMWRITE_JPEG_QUALITY, 100])[1]
+    found = as_rgb(*decompress(data, image_format.format(pattern)))
+    np.testing.assert_allclose(found[3:5, 3:5].mean((0, 1)), SCENE[4, 4], atol=12)
+    np.testing.assert_allclose(found[3:5, 11:13].mean((0, 1)), SCENE[4, 12], atol=12)
+
+
+def test_a_mosaic_in_three_equal_channels_and_one_in_words_are_made_colour_too():
+    grey = np.repeat(mosaic('rggb')[..., None], 3, axis=2)
+    found = as_rgb(*decompress(cv2.imencode('.png', grey)[1], 'bayer_rggb8; png compressed '))
+    np.testing.assert_allclose(found[4, 4], SCENE[4, 4], atol=2)
+    words = mosaic('rggb').astype(np.uint16) * 257
+    found = as_rgb(*decompress(cv2.imencode('.png', words)[1], 'bayer_rggb16; png compressed '))
+    np.testing.assert_allclose(found[4, 4], SCENE[4, 4], atol=2)
+
+
+@pytest.mark.parametrize('image_format, written', [
+    ('jpeg', 'bgr'), ('', 'bgr'), ('rgb8; jpeg compressed bgr8', 'bgr'), ('bgr8; jpeg compressed bgr8', 'bgr'),
+    ('bayer_rggb8; jpeg compressed bgr8', 'bgr'), ('rgb8; jpeg compressed rgb8', 'rgb'),
+    ('rgb8; png compressed rgb8', 'rgb'), ('rgba8; png compressed rgba8', 'rgba')])
+def test_colours_keep_the_order_that_the_format_says(image_format, written):
+    """What was handed to the codec as rgb comes out of it with red and blue exchanged."""
+    handed = {'bgr': SCENE[..., ::-1], 'rgb': SCENE, 'rgba': np.dstack([SCENE, SCENE[..., 0]])}[written]
+    suffix = '.png' if 'png' in image_format else '.jpg'
+    array, layout = decompress(cv2.imencode(suffix, handed, [cv2.IMWRITE_JPEG_QUALITY, 100])[1], image_format)
+    assert layout == written
+    np.testing.assert_allclose(as_rgb(array, layout)[4, 4, :3], SCENE[4, 4], atol=6)
+
+
+@pytest.mark.parametrize('image_format', ['16UC1; compressedDepth png', '32FC1; compressedDepth rvl', '16UC1; png compressed '])
+def test_compressed_depth_is_no_camera_image(image_format):
+    with pytest.raises(ValueError, match=f'format {image_format!r}, which is that of a depth image'):
+        decompress(cv2.imencode('.png', np.ones((4, 4), np.uint16))[1], image_format)
+
+
+def with_orientation(jpeg, orientation):
+    """Return a JPEG with an EXIF segment that holds nothing but the orientation."""
+    entry = struct.pack('>HHIHH', 0x0112, 3, 1, orientation, 0)
+    tiff = b'MM\0*' + struct.pack('>I', 8) + struct.pack('>H', 1) + entry + struct.pack('>I', 0)
+    body = b'Exif\0\0' + tiff
+    return jpeg[:2] + b'\xff\xe1' + struct.pack('>H', len(body) + 2) + body + jpeg[2:]
+
+
+UPRIGHT = np.zeros((16, 24, 3), np.uint8)
+UPRIGHT[:8, :8] = 250  # a corner
+
+
+@pytest.mark.parametrize('orientation, stored', [
+    (1, UPRIGHT), (2, UPRIGHT[:, ::-1]), (3, UPRIGHT[::-1, ::-1]), (4, UPRIGHT[::-1]),
+    (5, UPRIGHT.transpose(1, 0, 2)), (6, np.rot90(UPRIGHT, 1)), (7, np.rot90(UPRIGHT, 2).transpose(1, 0, 2)),
+    (8, np.rot90(UPRIGHT, -1))])
+@pytest.mark.parametrize('colours', [True, False])
+def test_a_jpeg_is_turned_as_its_exif_orientation_says(orientation, stored, colours):
+    stored = np.ascontiguousarray(stored if colours else stored[..., 0])
+    jpeg = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    array, layout = decompress(with_orientation(jpeg, orientation))
+    assert layout == ('bgr' if colours else 'mono8')
+    np.testing.assert_allclose(array, UPRIGHT if colours else UPRIGHT[..., 0], atol=8)
+
+
+def test_webp_is_read():
+    assert decompress(cv2.imencode('.webp', SCENE)[1], 'webp')[0].shape == SCENE.shape
