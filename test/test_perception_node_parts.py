@@ -314,7 +314,7 @@ def test_messages_of_python_s_logging_reach_the_ros_logger_with_their_severity()
 
 
 def info_at(stamp, width=640, focal=500):
-    return camera_info(width=width, k=(focal, 0, 320, 0, focal, 240, 0, 0, 1), header=header(stamp))
+    return camera_info(width=width, k=(focal, 0, width / 2, 0, focal, 240, 0, 0, 1), header=header(stamp))
 
 
 def test_an_image_gets_the_camera_info_of_its_own_stamp_else_the_newest_of_its_size():

@@ -1,6 +1,7 @@
 """What a camera_info says of the camera; asks for a message's fields only, so that bags are read without ROS."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -8,8 +9,9 @@ import numpy as np
 
 from semdepth_ros.geometry.camera import DISTORTION_MODELS, Camera
 
-# what drivers write: our name
-_MODELS = {'': 'plumb_bob', 'fisheye': 'equidistant', **{name: name for name in DISTORTION_MODELS if name != 'none'}}
+# what drivers and calibration tools write: our name
+_MODELS = {'': 'plumb_bob', 'fisheye': 'equidistant', 'radtan': 'plumb_bob', 'equi': 'equidistant',
+           **{name: name for name in DISTORTION_MODELS if name != 'none'}}
 _LEAST_SHOWN = 0.01  # part of a rectified image that shows something, even through the oddest lens
 _GRID = 32  # points across and down at which that is looked at
 
@@ -38,7 +40,7 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
     if not (np.isfinite([fx, fy]).all() and fx > 0 and fy > 0):
         raise ValueError(f'camera_info has focal lengths {fx:g} x {fy:g} in {"P" if rectified else "K"}, expected '
                          'positive numbers (is the camera calibrated?)')
-    model, distortion = ('none', ()) if rectified else _distortion(info)
+    model, distortion = ('none', ()) if rectified else lens_distortion(info.distortion_model, info.d, 'camera_info')
     camera = Camera(width, height, fx / columns, fy / rows, (cx - left) / columns, (cy - top) / rows,
                     model, distortion)
     if _shown(camera) < _LEAST_SHOWN:
@@ -64,14 +66,22 @@ def _region(info: Any) -> tuple[int, int, int, int]:
     return roi.x_offset, roi.y_offset, roi.width, roi.height
 
 
-def _distortion(info: Any) -> tuple[str, tuple[float, ...]]:
-    coefficients = tuple(float(d) for d in info.d)
+def lens_distortion(name: str, coefficients: Iterable[float], source: str) -> tuple[str, tuple[float, ...]]:
+    """Return the distortion model and its coefficients, however a driver or a calibration tool calls them.
+
+    Capitals do not matter, and the number of coefficients tells plumb_bob from rational_polynomial, which are one model
+    of two lengths. Without any that differs from zero there is no distortion, whatever the model.
+
+    :param source: what to name in the error
+    :raises ValueError: a distortion of an unknown model
+    """
+    coefficients = tuple(float(d) for d in coefficients)
     if not any(coefficients):
         return 'none', ()
-    model = _MODELS.get(info.distortion_model.lower())
+    model = _MODELS.get(name.lower())
     if model is None:
-        raise ValueError(f'camera_info has distortion model {info.distortion_model!r}, expected one of '
+        raise ValueError(f'{source} has distortion model {name!r}, expected one of '
                          + ', '.join(sorted(set(_MODELS) - {''})))
-    if model != 'equidistant':  # one model of two lengths; drivers mix up the names
-        model = 'plumb_bob' if len(coefficients) <= 5 else 'rational_polynomial'
-    return model, coefficients
+    if model == 'equidistant':  # some tools fill up with zeros
+        return model, coefficients[:4] if not any(coefficients[4:]) else coefficients
+    return 'plumb_bob' if len(coefficients) <= 5 else 'rational_polynomial', coefficients
