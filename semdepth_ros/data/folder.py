@@ -2,16 +2,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from decimal import Decimal
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
+from semdepth_ros.bit_depth import AUTOMATIC, FIRST_IMAGES, BitDepth, LargestValue
 from semdepth_ros.classes import expect_train_ids
 from semdepth_ros.data.camera_file import camera_from_dict, read_yaml
-from semdepth_ros.data.pictures import IMAGE_SUFFIXES, read_bytes, read_depth, read_rgb
+from semdepth_ros.data.file_order import in_order
+from semdepth_ros.data.pictures import IMAGE_SUFFIXES, holds_words, is_turned, read_bytes, read_depth, read_rgb
 from semdepth_ros.data.sample import Sample
+from semdepth_ros.data.times import read_times
 
 PARTS = ('depth', 'labels', 'noisy_labels', 'noisy_confidence')
 FOLDERS = {'depth': 'depth', 'labels': 'labels', 'noisy_labels': 'labels_noisy',
@@ -27,10 +30,12 @@ class FolderSequence:
 
     :param path: the folder
     :param parts: which of PARTS to read; the others stay None
+    :param image_bits: how many of 16 bits the images use, instead of the number in sequence.yaml; 0 tells it by the
+        first images
     :raises ValueError: a part is missing that must be there, or contradicts another
     """
 
-    def __init__(self, path: str | Path, parts: Iterable[str] = PARTS):
+    def __init__(self, path: str | Path, parts: Iterable[str] = PARTS, image_bits: int = AUTOMATIC):
         self.path = Path(path)
         self.name = self.path.resolve().name
         self.parts = tuple(parts)
@@ -40,6 +45,7 @@ class FolderSequence:
         camera = description.get('camera')
         self.camera = camera_from_dict(camera, str(self.path / 'sequence.yaml')) if camera else None
         self.rate_hz = _positive(description.get('rate_hz'), 'rate_hz', self.path)
+        self._depth = _bit_depth(self.path, self.files, image_bits or description.get('image_bits', AUTOMATIC))
         self.units_per_metre = _positive(description['depth'].get('units_per_metre'), 'units_per_metre', self.path)
         self.unlabelled = description['labels'].get('unlabelled', 255)
         self.stamps_ns = self._stamps()
@@ -58,9 +64,10 @@ class FolderSequence:
         :raises ValueError: a file is damaged, or its size contradicts the camera or the image
         """
         file = self.files[index]
-        image = read_rgb(file)
+        image = read_rgb(file, self._depth)
         if self.camera and image.shape[:2] != (self.camera.height, self.camera.width):
-            raise ValueError(f'{file} is {image.shape[1]}x{image.shape[0]}, but the camera in sequence.yaml is '
+            turned = ' as its EXIF orientation turns it' if is_turned(file, image) else ''
+            raise ValueError(f'{file} is {image.shape[1]}x{image.shape[0]}{turned}, but the camera in sequence.yaml is '
                              f'{self.camera.width}x{self.camera.height}')
         truth = {part: self._read_part(part, file.stem, image.shape[:2]) for part in self.parts}
         pose = None if self.poses is None else self.poses[index]
@@ -74,7 +81,7 @@ class FolderSequence:
 
     @cached_property
     def _names(self) -> dict[str, frozenset[str]]:
-        return {part: frozenset(f.stem for f in (self.path / FOLDERS[part]).glob('*.png')) for part in self.parts}
+        return {part: frozenset(f.stem for f in (self.path / FOLDERS[part]).glob('[!.]*.png')) for part in self.parts}
 
     def _read_part(self, part: str, name: str, size: tuple[int, int]) -> np.ndarray | None:
         if name not in self._names[part]:
@@ -101,10 +108,7 @@ class FolderSequence:
         file = self.path / 'times.txt'
         if not file.exists():
             return np.rint(np.arange(len(self.files)) * (1e9 / (self.rate_hz or DEFAULT_RATE_HZ))).astype(np.int64)
-        stamps = _nanoseconds(file, len(self.files))
-        if (np.diff(stamps) < 0).any():
-            raise ValueError(f'{file} goes backwards at line {int(np.argmax(np.diff(stamps) < 0)) + 2}')
-        return stamps
+        return read_times(file, len(self.files))
 
 
 def is_folder_sequence(path: Path) -> bool:
@@ -122,7 +126,7 @@ def _expect_train_ids(labels: np.ndarray, file: Path) -> None:
 def _image_files(path: Path) -> list[Path]:
     if not is_folder_sequence(path):
         raise ValueError(f'{path} has no folder images/, expected a folder sequence')
-    files = sorted(f for f in (path / 'images').iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
+    files = in_order(f for f in (path / 'images').iterdir() if f.suffix.lower() in IMAGE_SUFFIXES)
     if not files:
         raise ValueError(f'{path / "images"} has no PNG or JPEG')
     twice = [a.stem for a, b in zip(files, files[1:]) if a.stem == b.stem]
@@ -156,14 +160,17 @@ def _positive(value, name: str, path: Path) -> float | None:
     raise ValueError(f'{path / "sequence.yaml"}: {name} is {value!r}, expected a positive number')
 
 
-def _nanoseconds(file: Path, lines: int) -> np.ndarray:
-    words = file.read_text().split()  # as decimals: seconds since 1970 in float64 are only good to 240 ns
-    if len(words) != lines:
-        raise ValueError(f'{file} has {len(words)} numbers, expected {lines} (one an image)')
-    try:
-        return np.array([int(round(Decimal(word) * 10 ** 9)) for word in words], dtype=np.int64)
-    except (ArithmeticError, ValueError, OverflowError):
-        raise ValueError(f'{file} holds something that is not seconds') from None
+def _bit_depth(path: Path, files: list[Path], bits: int) -> BitDepth:
+    """Return the bit depth of a folder's images, told by the first of them."""
+    if type(bits) is not int:
+        raise ValueError(f'{path / "sequence.yaml"}: image_bits is {bits!r}, expected 0 (automatic) or 8 to 16')
+    depth, seen = BitDepth(bits, str(path)), LargestValue()
+    for file in files[:FIRST_IMAGES]:
+        if not depth.given and holds_words(file):
+            with suppress(ValueError):
+                read_rgb(file, seen)
+    depth.widen(seen.largest)
+    return depth.fixed()
 
 
 def _numbers(file: Path, lines: int, columns: int) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 import yaml
 
 from semdepth_ros.data.camera_file import camera_to_dict
+from semdepth_ros.data.file_order import natural_key
 from semdepth_ros.data.folder import FOLDERS
 from semdepth_ros.data.pictures import depth_units, write_picture
 from semdepth_ros.data.sample import Sample
@@ -81,7 +82,7 @@ class _Writer:
             self.camera = self.camera or sample.camera
         if sample.camera is not None and sample.camera != self.camera:
             raise ValueError(f'sample {sample.name} has another camera than the sequence: {sample.camera}')
-        if self.names and sample.name <= self.names[-1]:
+        if self.names and natural_key(sample.name) <= natural_key(self.names[-1]):
             raise ValueError(f'sample {sample.name!r} follows {self.names[-1]!r}, but the order of names is the order '
                              f'of time')
         if (sample.pose is not None) != (len(self.poses) == len(self.names)) and self.names:

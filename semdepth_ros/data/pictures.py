@@ -6,6 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.image_encodings import decompress
 
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -23,12 +24,26 @@ def as_rgb(image: np.ndarray, layout: str) -> np.ndarray:
     return image if layout == 'rgb' else cv2.cvtColor(image, _TO_RGB[layout])
 
 
-def read_rgb(path: Path) -> np.ndarray:
-    """Read a PNG or JPEG, colour or grey, as uint8 [H, W, 3] rgb.
+def read_rgb(path: Path, depth: BitDepth | None = None) -> np.ndarray:
+    """Read a PNG or JPEG, colour or grey, as uint8 [H, W, 3] rgb, turned as its EXIF orientation says.
 
+    :param depth: of pictures in words of 16 bits; where None they are taken for full
     :raises ValueError: the file is damaged or no image
     """
-    return as_rgb(*_read(path))
+    return as_rgb(*_read(path, depth))
+
+
+def holds_words(path: Path) -> bool:
+    """Return whether a file is a PNG of 16 bits a channel, by its header."""
+    with path.open('rb') as stream:
+        head = stream.read(25)
+    return head[:8] == b'\x89PNG\r\n\x1a\n' and head[24:] == b'\x10'
+
+
+def is_turned(path: Path, image: np.ndarray) -> bool:
+    """Return whether an image that was read from a file stands across the way it is stored."""
+    stored = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    return stored is not None and stored.shape[:2] == image.shape[1::-1] != image.shape[:2]
 
 
 def read_bytes(path: Path) -> np.ndarray:
@@ -66,9 +81,9 @@ def write_picture(path: Path, image: np.ndarray, jpeg_quality: int = 95) -> None
     path.write_bytes(cv2.imencode(path.suffix, image, options)[1].tobytes())
 
 
-def _read(path: Path) -> tuple[np.ndarray, str]:
+def _read(path: Path, depth: BitDepth | None = None) -> tuple[np.ndarray, str]:
     try:
-        return decompress(path.read_bytes())
+        return decompress(path.read_bytes(), depth=depth)
     except ValueError as error:
         raise ValueError(f'{path}: {error}') from None
 
