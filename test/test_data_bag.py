@@ -5,14 +5,17 @@ import cv2
 import numpy as np
 import pytest
 
+from semdepth_ros.bags.bag_reader import BagReader, Topic
+from semdepth_ros.bags.bag_topics import choose_topics
+from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bridge.bag_excerpt import announce
-from semdepth_ros.bridge.bag_file import BagReader, BagWriter, Topic
 from semdepth_ros.bridge.bag_writer import write_sequence_bag
+from semdepth_ros.bridge.camera_info import make_camera_info
+from semdepth_ros.bridge.images import make_depth_image
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.transforms import make_odometry, make_transforms
-from semdepth_ros.data import Sample, open_data, relative_pose
+from semdepth_ros.data import Sample, open_data, rectified, relative_pose
 from semdepth_ros.data.bag import BagSequence
-from semdepth_ros.data.bag_topics import choose_topics
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.training.recipe import DataEntry
 from semdepth_ros.training.triplets import triplet_source
@@ -172,12 +175,34 @@ def test_truth_with_other_stamps_is_refused(tmp_path):
         BagSequence(tmp_path / 'a.mcap')
 
 
-def test_camera_info_of_another_size_is_refused_with_both_sizes(tmp_path):
-    write_sequence_bag(tmp_path / 'a.mcap', Drive())
+def test_camera_info_of_another_size_leaves_the_images_without_a_camera_and_says_both_sizes(tmp_path, caplog):
+    class Smaller(Camera2D):
+        def image(self, topic, stamp_ns, array):
+            super().image(topic, stamp_ns, array)
+            info = make_camera_info(self.types, self.header(stamp_ns), Camera(4, 3, 5.0, 5.0, 2, 1))
+            self.bag.write('/cam/camera_info', info, stamp_ns)
+
+    Smaller(tmp_path / 'a.mcap', static=False)
     sequence = BagSequence(tmp_path / 'a.mcap')
-    sequence.camera = Camera(4, 3, 5.0, 5.0, 2, 1)
-    with pytest.raises(ValueError, match='8x6.*4x3'):
-        sequence[0]
+    assert sequence.camera is None and [sample.camera for sample in sequence] == [None] * 3
+    assert caplog.text.count('camera_info is for 4x3, but the image is 8x6') == 1
+
+
+def test_every_image_has_the_camera_of_its_own_camera_info_and_an_empty_first_one_is_none(tmp_path):
+    """A camera that zooms on its way, whose driver begins with an empty message."""
+    class Zooming(Camera2D):
+        def image(self, topic, stamp_ns, array):
+            super().image(topic, stamp_ns, array)
+            step = (stamp_ns - START_NS) // STEP_NS
+            info = make_camera_info(self.types, self.header(stamp_ns), replace(CAMERA, fx=5.0 + step))
+            if step == 0:
+                info.k[:], info.p[:], info.d = 0, 0, np.zeros(0)
+            self.bag.write('/cam/camera_info', info, stamp_ns)
+
+    Zooming(tmp_path / 'a.mcap', static=False)
+    sequence = pickle.loads(pickle.dumps(BagSequence(tmp_path / 'a.mcap')))
+    assert [sample.camera.fx for sample in sequence] == [6.0, 6.0, 7.0] and sequence.camera.fx == 6.0
+    assert [sample.camera.is_distorted for sample in rectified(sequence)] == [False] * 3
 
 
 def test_a_damaged_first_image_does_not_hide_the_camera(tmp_path):
@@ -275,11 +300,29 @@ def test_damaged_bags_are_one_line(tmp_path, kind):
         assert '\n' not in str(error.value) and str(path) in str(error.value)
 
 
-def test_images_that_share_a_stamp_are_counted_aloud(tmp_path, caplog):
+def test_images_without_stamps_are_frames_all_the_same_each_with_its_own_truth(tmp_path, caplog):
     class Unstamped(Camera2D):
         def header(self, stamp_ns, frame='optical'):
             return super().header(0, frame)
 
+        def image(self, topic, stamp_ns, array):
+            super().image(topic, stamp_ns, array)
+            depth = make_depth_image(self.types, self.header(0), np.full((6, 8), array.max() + 1, np.float32))
+            self.bag.write('/truth/depth/image', depth, stamp_ns + 9_000_000)
+
     Unstamped(tmp_path / 'a.mcap', static=False)
-    assert len(BagSequence(tmp_path / 'a.mcap')) == 1
-    assert '3 images of /cam/image_raw carry only 1 stamps' in caplog.text
+    sequence = BagSequence(tmp_path / 'a.mcap')
+    assert [(int(s.image.max()), float(s.depth.max())) for s in sequence] == [(0, 1.0), (10, 11.0), (20, 21.0)]
+    assert np.diff(sequence.stamps_ns).tolist() == [STEP_NS, STEP_NS]
+    assert '3 images carry only 1 stamps; their time is that of recording' in caplog.text
+
+
+def test_odometry_on_another_clock_is_said_with_both_ranges(tmp_path, caplog):
+    class OtherClock(Camera2D):
+        def header(self, stamp_ns, frame='optical'):
+            return super().header(stamp_ns - START_NS + 10 ** 9 if frame == 'odom' else stamp_ns, frame)
+
+    OtherClock(tmp_path / 'a.mcap')
+    assert BagSequence(tmp_path / 'a.mcap').poses == [None] * 3
+    assert ('/odom is stamped 1.000 to 1.400 s, but the images 1700000000.148 to 1700000000.348 s: on another clock'
+            in caplog.text)

@@ -1,3 +1,5 @@
+import struct
+
 import cv2
 import numpy as np
 import pytest
@@ -202,3 +204,82 @@ def test_calibration_files_of_each_form_give_the_same_camera(tmp_path, form):
                      'distortion_coefficients': {'data': [0.1, 0.0, 0.0, 0.01]}}}
     (tmp_path / 'camera.yaml').write_text(yaml.safe_dump(forms[form]))
     assert read_camera(tmp_path / 'camera.yaml') == CAMERA
+
+
+def pictures(folder, *names):
+    """Write a grey picture of these names, each as bright as its place in them."""
+    (folder / 'images').mkdir(parents=True)
+    for i, name in enumerate(names):
+        cv2.imwrite(str(folder / 'images' / name), np.full((3, 4), 10 * i, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize('names', [
+    [f'{i}.png' for i in range(1, 12)], [f'frame{i}_left.png' for i in (8, 9, 10, 100)],
+    ['000009.png', '000010.png'], ['12.25.png', '12.5.png', '101.0.png'], ['a.png', 'b1.png', 'b02.png', 'b10.png'],
+    ['aachen_000001_000019.png', 'aachen_000001_000020.png', 'aachen_000002_000000.png']])
+def test_pictures_come_in_the_order_of_the_numbers_in_their_names(tmp_path, caplog, names):
+    sequence = FolderSequence(pictures(tmp_path, *names))
+    assert [int(sample.image.max()) for sample in sequence] == [10 * i for i in range(len(names))]
+    assert bool(caplog.messages) == (sorted(names) != names)
+    if sorted(names) != names:
+        assert 'in the order of their numbers' in caplog.text
+
+
+def test_what_macos_leaves_beside_pictures_is_no_frame(tmp_path):
+    pictures(tmp_path, '1.png', '2.png')
+    for junk in ('images/._1.png', 'images/.DS_Store', 'labels/._1.png'):
+        (tmp_path / junk).parent.mkdir(exist_ok=True)
+        (tmp_path / junk).write_bytes(b'Mac OS X')
+    assert [sample.name for sample in FolderSequence(tmp_path)] == ['1', '2']
+
+
+def test_a_sequence_whose_names_have_no_zeros_in_front_can_be_written(tmp_path):
+    write_folder_sequence(tmp_path / 'd', [sample(i, name=str(i)) for i in (9, 10)])
+    assert [s.name for s in FolderSequence(tmp_path / 'd')] == ['9', '10']
+
+
+@pytest.mark.parametrize('lines, words', [
+    ('0 100 200', r'images are 100 s apart.*expected seconds \(as milliseconds they would be 0.1 s apart\)'),
+    ('0 100000 200000', r'as microseconds they would be 0.1 s'),
+    ('1700000000000 1700000000040 1700000000080', r'as milliseconds they would be 0.04 s'),
+    ('1700000000000000 1700000000040000 1700000000080000', r'as microseconds they would be 0.04 s'),
+    ('1700000000000000000 1700000000040000000 1700000000080000000', r'as nanoseconds they would be 0.04 s'),
+    ('0 1 1', 'repeats 1 at line 3'), ('2 1 3', 'goes back from 2 at line 2: 1'), ('0 x 1', 'not seconds'),
+    ('0 nan 1', 'not seconds'), ('0 1', '2 numbers, expected 3')])
+def test_times_that_are_not_seconds_are_refused_with_what_they_look_like(tmp_path, lines, words):
+    pictures(tmp_path, '1.png', '2.png', '3.png')
+    (tmp_path / 'times.txt').write_text(lines)
+    with pytest.raises(ValueError, match=f'times.txt.*{words}') as error:
+        FolderSequence(tmp_path)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize('lines, stamps', [
+    ('0 0.1 0.2', [0, 100_000_000, 200_000_000]), ('0 1 2', [0, 10 ** 9, 2 * 10 ** 9]),
+    ('0.0 60.0 120.0', [0, 60 * 10 ** 9, 120 * 10 ** 9]),  # a film in fast motion, said with a decimal point
+    ('1700000000.123456789 1700000001 1.700000002e9',
+     [1_700_000_000_123_456_789, 1_700_000_001_000_000_000, 1_700_000_002_000_000_000])])
+def test_seconds_are_read_to_the_nanosecond(tmp_path, lines, stamps):
+    pictures(tmp_path, '1.png', '2.png', '3.png')
+    (tmp_path / 'times.txt').write_text(lines)
+    assert FolderSequence(tmp_path).stamps_ns.tolist() == stamps
+
+
+def exif_turned(path, orientation=6):
+    """Write a JPEG 4x3 that its EXIF orientation turns to 3x4."""
+    entry = struct.pack('>HHIHH', 0x0112, 3, 1, orientation, 0)
+    body = b'Exif\0\0MM\0*' + struct.pack('>IH', 8, 1) + entry + struct.pack('>I', 0)
+    jpeg = cv2.imencode('.jpg', np.arange(12, dtype=np.uint8).reshape(3, 4) * 20)[1].tobytes()
+    path.write_bytes(jpeg[:2] + b'\xff\xe1' + struct.pack('>H', len(body) + 2) + body + jpeg[2:])
+
+
+def test_a_picture_is_turned_as_its_exif_says_and_the_camera_is_that_of_what_is_seen(tmp_path):
+    (tmp_path / 'images').mkdir()
+    exif_turned(tmp_path / 'images' / 'a.jpg')
+    assert FolderSequence(tmp_path)[0].image.shape == (4, 3, 3)
+    (tmp_path / 'sequence.yaml').write_text('camera: {width: 3, height: 4, fx: 5, fy: 5, cx: 1, cy: 1.5}')
+    assert FolderSequence(tmp_path)[0].camera.height == 4
+    (tmp_path / 'sequence.yaml').write_text('camera: {width: 4, height: 3, fx: 5, fy: 5, cx: 1.5, cy: 1}')
+    with pytest.raises(ValueError, match='a.jpg is 3x4 as its EXIF orientation turns it, but the camera .* is 4x3'):
+        FolderSequence(tmp_path)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.bridge.perceived_bag import perceived_frames
 from semdepth_ros.data import Sample, rectified
 from semdepth_ros.data.bag import BagSequence
@@ -15,7 +16,8 @@ See = Callable[[int, int, Sample, Perception], None]
 
 
 def evaluate_bags(drive: str | Path, perceived: str | Path, model: str, image_topic: str | None = None,
-                  latencies_ms: Mapping[int, float] | None = None, see: See | None = None) -> dict:
+                  latencies_ms: Mapping[int, float] | None = None, see: See | None = None,
+                  image_bits: int = AUTOMATIC) -> dict:
     """Return the evaluation contract of one drive, and frames_in, frames_perceived, frames_dropped.
 
     Frames and truth belong together by exactly their stamps; a distorted drive is compared rectified, as perceived.
@@ -23,9 +25,10 @@ def evaluate_bags(drive: str | Path, perceived: str | Path, model: str, image_to
     :param drive: a bag with camera images and whatever truth there is
     :param perceived: a bag with what the node published or a replay wrote
     :param latencies_ms: time from image to outputs, by stamp [ns]
+    :param image_bits: as for BagSequence
     :param see: called with index, number of frames, sample and perception of every frame perceived
     """
-    recording = BagSequence(drive, image_topic)
+    recording = BagSequence(drive, image_topic, image_bits=image_bits)
     sequence, evaluation = rectified(recording), SequenceEvaluation(recording.name)
     index_of = {stamp_ns: index for index, stamp_ns in enumerate(recording.stamps_ns)}
     seen = 0

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import logging
 from pathlib import Path
 
+from semdepth_ros.bags.bag_path import is_bag
 from semdepth_ros.bridge.bag_excerpt import copy_beginning
-from semdepth_ros.bridge.bag_file import is_bag
 from semdepth_ros.bridge.bag_writer import write_drive_bag, write_sequence_bag
 from semdepth_ros.data import Sample, Sequence, open_data, read_camera
 from semdepth_ros.data.video import VIDEO_SUFFIXES
@@ -36,23 +36,26 @@ def render_drive(target: str | Path, drive: WorldDrive, device: str = 'cpu', pro
 
 
 def bring_drive(target: str | Path, source: str | Path, camera: str | Path | None = None, frames: int | None = None,
-                progress: Progress | None = None) -> None:
-    """Write a recording, folder sequence or video as a bag.
+                progress: Progress | None = None, image_topic: str | None = None) -> str | None:
+    """Write a recording, folder sequence or video as a bag; return the camera's topic in it where source is a bag.
 
     A video's calibration is camera, else a file camera.json or camera.yaml beside it that has its size.
 
     :param frames: take only so many from the beginning
-    :raises ValueError: source cannot be read, holds several sequences, or camera does not fit it
+    :param image_topic: which camera of a bag
+    :raises ValueError: source cannot be read, holds several sequences, or camera or topic does not fit it
     """
     if is_bag(source):
         if camera:
             raise ValueError(f'{source} is a bag, which brings its own camera_info: no calibration is expected')
-        copy_beginning(source, target, frames, replace=True, progress=progress)
-        return
+        return copy_beginning(source, target, frames, image_topic, replace=True, progress=progress).image_topic
+    if image_topic:
+        raise ValueError(f'{source} is no bag: no image topic is expected')
     sequences = open_data(source, camera=camera or _calibration_beside(Path(source)))
     if len(sequences) != 1:
         raise ValueError(f'{source} holds {len(sequences)} sequences, expected one')
     write_sequence_bag(target, _Beginning(sequences[0], frames), replace=True, progress=progress)
+    return None
 
 
 class _Beginning:

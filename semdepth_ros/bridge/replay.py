@@ -1,24 +1,26 @@
 """Perceive a recording offline: every frame, in order, with the conversions that the node uses, without ROS."""
 from __future__ import annotations
 
-import bisect
 import logging
 from collections.abc import Callable, Collection
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from semdepth_ros.bags.bag_path import BagError
+from semdepth_ros.bags.bag_reader import BagReader, Topic
+from semdepth_ros.bags.bag_topics import BagTopics, is_rectified
+from semdepth_ros.bags.bag_writer import BagWriter
+from semdepth_ros.bags.recorded_camera import bit_depth, camera_infos, recorded_topics
+from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.bridge.bag_excerpt import announce
-from semdepth_ros.bridge.bag_file import BagError, BagReader, BagWriter, Topic
-from semdepth_ros.bridge.camera_info import camera_from_info
-from semdepth_ros.bridge.images import frame_from_compressed, frame_from_image
+from semdepth_ros.bridge.images import frame_from_message
 from semdepth_ros.bridge.label_info import make_label_info
 from semdepth_ros.bridge.messages import MessageTypes, make_header
 from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
 from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
 from semdepth_ros.classes import SemanticClass
-from semdepth_ros.data.bag import stamp_of
-from semdepth_ros.data.bag_topics import COMPRESSED, BagTopics, choose_topics, is_rectified
 from semdepth_ros.frame import Frame
 from semdepth_ros.model_file import find_model
 from semdepth_ros.perception.perception import Perception
@@ -42,7 +44,7 @@ class Replayed:
 
 def replay(source: str | Path, target: str | Path, perceive: Perceive, classes: Collection[SemanticClass],
            settings: OutputSettings = OutputSettings(), wanted: Collection[str] = tuple(TOPICS),
-           image_topic: str | None = None, with_input: bool = False, replace: bool = False,
+           image_topic: str | None = None, with_input: bool = False, replace: bool = False, image_bits: int = AUTOMATIC,
            latched: Latched | None = None, progress: Callable[[int, int], None] | None = None) -> Replayed:
     """Perceive every image of a bag and write the outputs as a bag; the same input gives the same bytes.
 
@@ -51,6 +53,7 @@ def replay(source: str | Path, target: str | Path, perceive: Perceive, classes: 
     :param image_topic: which camera; by default the one that BagSequence takes
     :param with_input: copy the recording's own messages too
     :param replace: whether target may be replaced
+    :param image_bits: as the node's parameter
     :param latched: returns topic and message of what the node sends once, given message types, header and frame
     :raises BagError: source cannot be read, target cannot be written
     :raises ValueError: source has no such camera, or wanted names no output
@@ -61,8 +64,8 @@ def replay(source: str | Path, target: str | Path, perceive: Perceive, classes: 
     if Path(target).resolve() == Path(source).resolve():
         raise BagError(f'{target} is the recording itself, expected another name')
     with BagReader(source) as reader, BagWriter(target, replace) as writer:
-        topics = choose_topics({t.name: t.type for t in reader.topics.values() if t.count}, image_topic)
-        run = _Run(reader, writer, topics, perceive, OutputMaker(writer.types, classes), settings, wanted)
+        topics = recorded_topics(reader, image_topic)
+        run = _Run(reader, writer, topics, image_bits, perceive, OutputMaker(writer.types, classes), settings, wanted)
         total = reader.topics[topics.image].count
         copied = announce(reader, writer) if with_input else [topics.image]
         for topic, recorded_ns, data in reader.messages(copied):
@@ -78,18 +81,19 @@ def replay(source: str | Path, target: str | Path, perceive: Perceive, classes: 
 class _Run:
     """One replay on its way."""
 
-    def __init__(self, reader: BagReader, writer: BagWriter, topics: BagTopics, perceive: Perceive, maker: OutputMaker,
-                 settings: OutputSettings, wanted: Collection[str]):
-        self._reader, self._writer, self._topics, self._perceive = reader, writer, topics, perceive
+    def __init__(self, reader: BagReader, writer: BagWriter, topics: BagTopics, image_bits: int, perceive: Perceive,
+                 maker: OutputMaker, settings: OutputSettings, wanted: Collection[str]):
+        self._reader, self._writer, self._perceive = reader, writer, perceive
         self._maker, self._settings, self._wanted = maker, settings, wanted
-        self._infos = _CameraInfos(reader, topics.camera_info)
+        self._infos = camera_infos(reader, topics, is_rectified(topics.image))
+        self._depth = bit_depth(reader, reader.topics[topics.image], image_bits)
         self.images, self.perceived, self.reasons = 0, 0, {}
 
     def take(self, topic: Topic, recorded_ns: int, data: bytes, latched: Latched | None) -> None:
         """Perceive one image message and write what comes of it."""
         self.images += 1
         try:
-            header, frame = self._frame(topic, data)
+            header, frame = self._frame(topic, recorded_ns, data)
         except ValueError as error:
             self._note(f'left out: {error}')
             return
@@ -100,37 +104,20 @@ class _Run:
         for name, message in self._maker.make(self._wanted, header, frame, perception, self._settings):
             self._writer.write(f'/{name}', message, recorded_ns)
 
-    def _frame(self, topic: Topic, data: bytes) -> tuple[Any, Frame]:
+    def _frame(self, topic: Topic, recorded_ns: int, data: bytes) -> tuple[Any, Frame]:
         message = self._reader.deserialize(data, topic.type)
-        frame = frame_from_compressed(message) if topic.type == COMPRESSED else frame_from_image(message)
-        info = self._infos.of(frame.stamp_ns)
-        if info is not None:
-            try:
-                camera = camera_from_info(info, frame.width, frame.height, is_rectified(topic.name))
-                frame = Frame(frame.image, frame.layout, camera, frame.stamp_ns, frame.frame_id)
-            except ValueError as error:
-                self._note(f'without its camera: {error}')
+        frame = frame_from_message(message, depth=self._depth)
+        try:
+            camera = self._infos.camera(frame.width, frame.height, frame.stamp_ns or recorded_ns)
+            frame = dataclasses.replace(frame, camera=camera)
+        except ValueError as error:
+            self._note(f'without its camera: {error}')
         return message.header, frame
 
     def _note(self, reason: str) -> None:
         if reason not in self.reasons:
             LOGGER.warning('%s', reason)
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
-
-
-class _CameraInfos:
-    """The camera_infos of a recording by their stamps."""
-
-    def __init__(self, reader: BagReader, topic: str | None):
-        found = {stamp_of(data): (data, t.type) for t, _, data in reader.messages([topic])} if topic else {}
-        self._stamps, self._reader = sorted(found), reader
-        self._data = [found[s] for s in self._stamps]
-
-    def of(self, stamp_ns: int) -> Any:
-        """Return the camera_info of this stamp, else the last before it, else the first of all; None without any."""
-        if not self._data:
-            return None
-        return self._reader.deserialize(*self._data[max(0, bisect.bisect_right(self._stamps, stamp_ns) - 1)])
 
 
 def model_messages(perceptor: Perceptor, model: str | Path, settings: OutputSettings) -> Latched:

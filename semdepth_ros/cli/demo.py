@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 
+from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.bridge.drive_source import WorldDrive
 from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
@@ -23,6 +24,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--out', default='out/demo', metavar='DIR', help='folder for bags, figures, film and report')
     parser.add_argument('--drive', metavar='PATH', help='your own bag, folder sequence or video instead of the world')
     parser.add_argument('--camera', metavar='FILE', help='calibration of a video; default: camera.json beside it')
+    parser.add_argument('--image-topic', metavar='TOPIC', help='which camera of a bag that has several')
+    parser.add_argument('--image-bits', type=int, default=0, metavar='N',
+                        help='how many of 16 bits the images of a bag use; default: told by the first')
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--preset', default=DEFAULT.preset, help='preset of the world')
@@ -43,6 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
     if args.seed < 0:
         raise ValueError(f'--seed is {args.seed}, expected zero or a positive number')
+    BitDepth(args.image_bits)
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
     expect_folder(args.out)
     os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
@@ -50,7 +55,8 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.model, args.device)
+    demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits, args.model,
+                args.device)
     try:
         return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
     except Stopped:

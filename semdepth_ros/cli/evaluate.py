@@ -8,8 +8,9 @@ import math
 from pathlib import Path
 import sys
 
+from semdepth_ros.bags.bag_path import is_bag
 from semdepth_ros.cli.outputs import expect_folder, expect_writable
-from semdepth_ros.data import is_bag, open_data
+from semdepth_ros.data import open_data
 from semdepth_ros.evaluation import (Album, check_baseline, evaluate, evaluate_sequence, fit_baseline, with_truth,
                                      write_report)
 from semdepth_ros.evaluation.protocol import PROTOCOL
@@ -33,6 +34,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--max-frames', type=_positive, metavar='N', help='at most N frames a sequence, spread evenly')
     parser.add_argument('--camera', type=Path, metavar='FILE', help='a calibration in place of what the data has')
     parser.add_argument('--image-topic', metavar='TOPIC', help='which camera of a bag that has several')
+    parser.add_argument('--image-bits', type=int, default=0, metavar='N',
+                        help='how many of 16 bits the images of bags and folders use; default: told by the first')
     parser.add_argument('--fit', nargs='+', action='extend', metavar='SPEC',
                         help='data that a baseline is fitted on; without it, on all the other --data')
     parser.add_argument('--pictures', type=_not_negative, default=3, metavar='N',
@@ -90,9 +93,14 @@ def _evaluate_baseline(args: argparse.Namespace, sequences: list, album: Album) 
 
 
 def _opened(specs: Iterable[str], args: argparse.Namespace) -> list:
-    bag_options = {'image_topic': args.image_topic} if args.image_topic else {}
-    return [sequence for spec in specs
-            for sequence in open_data(spec, camera=args.camera, **(bag_options if is_bag(spec) else {}))]
+    return [sequence for spec in specs for sequence in open_data(spec, camera=args.camera, **_options(spec, args))]
+
+
+def _options(spec: str, args: argparse.Namespace) -> dict:
+    """Return what the reader of this data is told of its images: folders have one camera, worlds and videos bytes."""
+    known = {'image_topic': args.image_topic, 'image_bits': args.image_bits}
+    takes = known if is_bag(spec) else ('image_bits',) if Path(spec).expanduser().is_dir() else ()
+    return {name: known[name] for name in takes if known[name]}
 
 
 def _unique(sequences: list) -> list:

@@ -23,6 +23,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--force', action='store_true', help='replace OUT if it exists')
     parser.add_argument('--with-input', action='store_true', help="copy the recording's own messages too")
     parser.add_argument('--image-topic', metavar='TOPIC', help='which camera, where the recording has several')
+    parser.add_argument('--image-bits', type=int, default=0, metavar='N',
+                        help='how many of 16 bits the images use; default: told by the first')
     parser.add_argument('--topics', nargs='+', default=list(TOPICS), metavar='TOPIC', choices=list(TOPICS),
                         help='outputs to write; default: ' + ' '.join(TOPICS))
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
@@ -60,8 +62,8 @@ def run(args: argparse.Namespace) -> int:
                               args.overlay_alpha)
     with Progress('frames') as progress:
         done = replay(args.recording, args.out, perceptor.perceive, perceptor.card.classes, settings, args.topics,
-                      args.image_topic, args.with_input, args.force, model_messages(perceptor, args.model, settings),
-                      progress)
+                      args.image_topic, args.with_input, args.force, args.image_bits,
+                      model_messages(perceptor, args.model, settings), progress)
     print(summary(done, args.out))
     return 0 if done.perceived else 1
 

@@ -42,9 +42,8 @@ def covered(camera: Camera) -> np.ndarray:
 
 def rectified(sequence: Sequence) -> Sequence:
     """Return the sequence seen by a lens without distortion; itself where it has no distortion or no camera."""
-    if sequence.camera is None or not sequence.camera.is_distorted:
-        return sequence
-    return _Rectified(sequence)
+    camera = sequence.camera
+    return _Rectified(sequence) if camera and getattr(sequence, 'is_distorted', camera.is_distorted) else sequence
 
 
 def with_camera(sequence: Sequence, camera: Camera) -> Sequence:

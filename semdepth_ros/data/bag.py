@@ -1,66 +1,63 @@
-"""Bags as sequences: MCAP and SQLite, read with the rosbags library, without ROS."""
+"""Bags as sequences: MCAP and SQLite, without ROS."""
 from __future__ import annotations
 
+from collections.abc import Iterable
 import logging
 import os
-import struct
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import apsw
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import ReaderError
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_typestore
 
 from semdepth_ros import image_encodings
+from semdepth_ros.bags.bag_reader import BagReader
+from semdepth_ros.bags.bag_topics import BagTopics, is_rectified
+from semdepth_ros.bags.recorded_camera import bit_depth, camera_infos, recorded_topics
+from semdepth_ros.bags.recorded_frames import RecordedFrame, messages_of, recorded_frames
+from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.classes import expect_train_ids
 from semdepth_ros.data.bag_motion import CameraMount, CameraTrack
-from semdepth_ros.data.bag_topics import COMPRESSED, BagTopics, choose_topics, is_rectified
 from semdepth_ros.data.folder import PARTS
 from semdepth_ros.data.pictures import as_rgb
-from semdepth_ros.data.recording_order import drives
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.geometry.camera_info import camera_from_info
+from semdepth_ros.geometry.camera_infos import camera_of
+from semdepth_ros.image_messages import view_message
 
-_BROKEN = (ReaderError, AnyReaderError, SerdeError, struct.error, AssertionError, TypeError, KeyError, EOFError,
-           apsw.Error)
 _LOG = logging.getLogger(__name__)
 
 
 class BagSequence:
     """The images of one camera in a rosbag2 recording, with the truth that carries exactly their stamps.
 
-    The bag is read through once when opened, for the stamps of its messages, and then frame by frame. Poses come from
-    odometry (interpolated) and the static transforms between vehicle and camera; the camera from the first camera_info.
-    `size` is width and height [px] of the first image that can be read.
+    The bag is read through once when opened, for the stamps of its messages, and then frame by frame. Every image has
+    the camera of its own camera_info, as CameraInfos finds it; `camera` is that of the first image that has one. Poses
+    come from odometry (interpolated) and the static transforms between vehicle and camera. `size` is width and height
+    [px] of the first image that can be read.
 
     :param path: a .mcap or .db3 file, or rosbag2's folder
-    :param image_topic: which camera; by default the first that has a camera_info beside it
+    :param image_topic: which camera; by default the one that choose_topics finds
     :param parts: which of PARTS to read; the others stay None
+    :param image_bits: how many of 16 bits the images use; 0 tells it by the first images
     :param topics: names for camera_info, odometry, depth, labels, noisy_labels, noisy_confidence where they differ from
         semdepth's own bags
     :raises ValueError: no bag, a damaged one, or topics that are not there or contradict each other
     """
 
     def __init__(self, path: str | Path, image_topic: str | None = None, parts: Iterable[str] = PARTS,
-                 **topics: str | None):
+                 image_bits: int = AUTOMATIC, **topics: str | None):
         self.path = Path(path)
         self.name = self.path.stem
-        self.rate_hz = None
-        self._reader, self._owner = None, None
-        self._types = {c.topic: c.msgtype for c in self._opened().connections if c.msgcount}
-        try:
-            self.topics: BagTopics = choose_topics(self._types, image_topic, **topics)
-        except ValueError as error:
-            raise ValueError(f'{path}: {error}') from None
+        self._reader, self._owner, self._told = None, None, set()
+        reader = self._opened()
+        self.topics: BagTopics = recorded_topics(reader, image_topic, **topics)
+        self._types = {t.name: t.type for t in reader.topics.values()}
         self._truth = {part: topic for part, topic in self.topics.truth.items() if part in tuple(parts)}
-        self._read_stamps()
-        self.size = self._read_size()
-        self._read_camera()
+        self._frames = recorded_frames(reader, self.topics.image, list(self._truth.values()))
+        self.rate_hz = _rate(self.stamps_ns)
+        self._depth = bit_depth(reader, reader.topics[self.topics.image], image_bits).fixed()
+        self._infos = camera_infos(reader, self.topics, is_rectified(self.topics.image))
+        self._read_first_image()
         self._track = self._read_motion()
         self._close()
 
@@ -70,36 +67,38 @@ class BagSequence:
 
     @property
     def stamps_ns(self) -> list[int]:
-        """The stamps of the images [ns]: in order, unless the clock was set back between two drives."""
-        return list(self._frames)
+        """The times of the images [ns]: in order, unless the clock was set back between two drives."""
+        return [frame.time_ns for frame in self._frames]
 
     def __getitem__(self, index: int) -> Sample:
         """Read one image and its parts.
 
         :raises IndexError: beyond the end
-        :raises ValueError: a message is damaged, or its size contradicts the camera or the image
+        :raises ValueError: a message is damaged, or a part's size contradicts the image
         """
-        stamp_ns = self._frames[index]
-        found = self._messages_of(stamp_ns)
+        frame = self._frames[index]
+        found = self._messages_of(frame)
         image = self._image(found[self.topics.image])
-        if self.camera and image.shape[:2] != (self.camera.height, self.camera.width):
-            raise ValueError(f'{self.path}: an image is {image.shape[1]}x{image.shape[0]}, but the camera_info is for '
-                             f'{self.camera.width}x{self.camera.height}')
         truth = {part: self._part(part, found[topic], image.shape[:2])
                  for part, topic in self._truth.items() if topic in found}
-        pose = self._track.at(stamp_ns) if self._track else None
-        return Sample(f'{index:06d}', image, self.camera, stamp_ns, pose=pose, **truth)
+        return Sample(f'{index:06d}', image, self._camera(*image.shape[1::-1], frame.time_ns), frame.time_ns,
+                      pose=self._pose(frame), **truth)
 
     @property
     def poses(self) -> list[np.ndarray | None]:
         """The camera's poses [4, 4] m at the images, in the odometry's frame; None where it says nothing."""
-        return [self._track.at(stamp_ns) if self._track else None for stamp_ns in self._frames]
+        return [self._pose(frame) for frame in self._frames]
+
+    @property
+    def is_distorted(self) -> bool:
+        """Whether any of its cameras is."""
+        return any(camera.is_distorted for camera in self._cameras())
 
     @property
     def frames_with_truth(self) -> list[int]:
         """The frames that have true depth or true labels."""
         topics = {self._truth[part] for part in ('depth', 'labels') if part in self._truth}
-        return [i for i, stamp_ns in enumerate(self._frames) if topics & self._recorded[stamp_ns].keys()]
+        return [i for i, frame in enumerate(self._frames) if topics & frame.places.keys()]
 
     def __getstate__(self) -> dict:
         """Leave the open file behind: it belongs to one process."""
@@ -110,97 +109,60 @@ class BagSequence:
             self._reader.close()
         self._reader = None
 
-    def _opened(self) -> AnyReader:
+    def _opened(self) -> BagReader:
         if self._reader is None or self._owner != os.getpid():
-            try:
-                self._reader = AnyReader([self.path], default_typestore=get_typestore(Stores.ROS2_KILTED))
-                self._reader.open()
-            except (*_BROKEN, OSError) as error:
-                raise self._broken(error) from None
-            self._owner = os.getpid()
+            self._reader, self._owner = BagReader(self.path).open(), os.getpid()
         return self._reader
 
-    def _messages(self, topics: Iterable[str], start: int | None = None, stop: int | None = None
-                  ) -> Iterator[tuple[str, int, bytes]]:
-        """Yield topic, time of recording and bytes, start <= time < stop."""
-        wanted = set(topics)
+    def _messages_of(self, frame: RecordedFrame) -> dict[str, Any]:
         reader = self._opened()
-        connections = [c for c in reader.connections if c.topic in wanted]
+        return {topic: reader.deserialize(data, self._types[topic]) for topic, data in messages_of(reader, frame)}
+
+    def _pose(self, frame: RecordedFrame) -> np.ndarray | None:
+        return self._track.at(frame.drive, frame.time_ns) if self._track else None
+
+    def _camera(self, width: int, height: int, time_ns: int) -> Camera | None:
+        """Return the camera of an image, None where there is none that fits, which is said once."""
         try:
-            for connection, time_ns, data in reader.messages(connections, start, stop) if connections else ():
-                yield connection.topic, time_ns, data
-        except _BROKEN as error:
-            raise self._broken(error) from None
+            return self._infos.camera(width, height, time_ns)
+        except ValueError as error:
+            if str(error) not in self._told:
+                self._told.add(str(error))
+                _LOG.warning('%s: %s: %s; images go on, without metric geometry', self.path, self.topics.camera_info, error)
+            return None
 
-    def _deserialized(self, topic: str, data: bytes) -> Any:
-        try:
-            return self._opened().deserialize(data, self._types[topic])
-        except _BROKEN as error:
-            raise ValueError(f'{self.path}: a message of {topic} is damaged: {_line(error)}') from None
-
-    def _stamp(self, topic: str, data: bytes) -> int:
-        try:
-            return stamp_of(data)
-        except (struct.error, IndexError):
-            raise ValueError(f'{self.path}: a message of {topic} is damaged: it has {len(data)} bytes, too few for a '
-                             f'header') from None
-
-    def _read_stamps(self) -> None:
-        """Note when every image and every truth of its stamp was recorded."""
-        image, recorded, stamps, images = self.topics.image, {}, {}, 0
-        for topic, time_ns, data in self._messages([image, *self._truth.values()]):
-            stamp_ns = self._stamp(topic, data)
-            recorded.setdefault(stamp_ns, {}).setdefault(topic, time_ns)
-            if topic == image:
-                stamps[stamp_ns], images = None, images + 1
-        self._recorded = {stamp: times for stamp, times in recorded.items() if image in times}
-        stamps = list(stamps)
-        self._drives = [[stamps[i] for i in drive] for drive in drives(stamps)]
-        self._frames = [stamp_ns for drive in self._drives for stamp_ns in drive]
-        if len(self._drives) > 1:
-            _LOG.warning('%s: the stamps of %s are set back %d times; its drives follow each other as recorded',
-                         self.path, image, len(self._drives) - 1)
-        if len(self._frames) < images:
-            _LOG.warning('%s: %d images of %s carry only %d stamps; the first image of each is used', self.path, images,
-                         image, len(self._frames))
-        for part, topic in self._truth.items():
-            if not any(topic in times for times in self._recorded.values()):
-                raise ValueError(f'{self.path}: no message of {topic} has the stamp of an image of {image}')
-        if len(self._frames) > 1:
-            median_ns = float(np.median(np.diff(self._frames)))
-            self.rate_hz = 1e9 / median_ns if median_ns > 0 else None
-
-    def _read_size(self) -> tuple[int, int]:
-        """Return width and height [px] of the first image that can be read."""
-        first_error = None
-        for stamp_ns in self._frames:
+    def _cameras(self) -> list[Camera]:
+        found = []
+        for calibration in self._infos.calibrations:
             try:
-                height, width = self._image(self._messages_of(stamp_ns)[self.topics.image]).shape[:2]
-                return width, height
+                found.append(camera_of(calibration, *self.size, is_rectified(self.topics.image)))
+            except ValueError:
+                continue
+        return found
+
+    def _read_first_image(self) -> None:
+        """Note size and camera of the first image that can be read, and of the bag."""
+        first_error = None
+        for frame in self._frames:
+            try:
+                height, width = self._image(self._messages_of(frame)[self.topics.image]).shape[:2]
             except ValueError as error:
                 first_error = first_error or error
-        raise first_error
-
-    def _read_camera(self) -> None:
-        self.camera: Camera | None = None
-        if self.topics.camera_info is None:
+                continue
+            self.size = width, height
+            self.camera: Camera | None = self._camera(width, height, frame.time_ns) or next(iter(self._cameras()), None)
             return
-        _, _, data = next(self._messages([self.topics.camera_info]))
-        try:
-            self.camera = camera_from_info(self._deserialized(self.topics.camera_info, data), *self.size,
-                                           is_rectified(self.topics.image))
-        except ValueError as error:
-            raise ValueError(f'{self.path}: {error}') from None
+        raise first_error
 
     def _read_motion(self) -> CameraTrack | None:
         if self.topics.odometry is None:
             return None
-        frame_id = self._deserialized(self.topics.image, self._messages_of(self._frames[0])[self.topics.image]
-                                      ).header.frame_id
-        transforms = [t for topic, _, data in self._messages(['/tf_static', 'tf_static'])
-                      for t in self._deserialized(topic, data).transforms]
-        odometry = [(time_ns, self._deserialized(topic, data))
-                    for topic, time_ns, data in self._messages([self.topics.odometry])]
+        reader = self._opened()
+        frame_id = self._messages_of(self._frames[0])[self.topics.image].header.frame_id
+        transforms = [t for topic, _, data in reader.messages(['/tf_static', 'tf_static'])
+                      for t in reader.deserialize(data, topic.type).transforms]
+        odometry = [(time_ns, reader.deserialize(data, topic.type))
+                    for topic, time_ns, data in reader.messages([self.topics.odometry])]
         base = odometry[0][1].child_frame_id
         try:
             mount = CameraMount(transforms).camera_in(base, frame_id)
@@ -210,35 +172,32 @@ class BagSequence:
             _LOG.warning('%s: no static transform leads from %r to %r, so its odometry gives no camera poses',
                          self.path, base, frame_id)
             return None
-        images = [{stamp: self._recorded[stamp][self.topics.image] for stamp in drive} for drive in self._drives]
-        track = CameraTrack(odometry, mount, images)
+        return self._track_of(odometry, mount)
+
+    def _track_of(self, odometry: list[tuple[int, Any]], mount: np.ndarray) -> CameraTrack:
+        recorded = [[] for _ in range(self._frames[-1].drive + 1)]
+        for frame in self._frames:
+            recorded[frame.drive].append(frame.places[self.topics.image].recorded_ns)
+        track = CameraTrack(odometry, mount, recorded)
         if track.damaged:
             _LOG.warning('%s: %d of %d messages of %s hold no pose and are left out', self.path, track.damaged,
                          len(odometry), self.topics.odometry)
+        times = self.stamps_ns
+        if track.span_ns and not any(track.at(frame.drive, frame.time_ns) is not None for frame in self._frames):
+            (first, last), begin, end = track.span_ns, min(times), max(times)
+            _LOG.warning('%s: %s is stamped %.3f to %.3f s, but the images %.3f to %.3f s: on another clock it gives no '
+                         'camera poses', self.path, self.topics.odometry, first * 1e-9, last * 1e-9, begin * 1e-9,
+                         end * 1e-9)
         return track
 
-    def _messages_of(self, stamp_ns: int) -> dict[str, bytes]:
-        times = self._recorded[stamp_ns]
-        return {topic: data for topic, time_ns, data in
-                self._messages(times, min(times.values()), max(times.values()) + 1)
-                if times[topic] == time_ns and self._stamp(topic, data) == stamp_ns}
-
-    def _image(self, data: bytes) -> np.ndarray:
-        topic = self.topics.image
-        message = self._deserialized(topic, data)
+    def _image(self, message: Any) -> np.ndarray:
         try:
-            if self._types[topic] == COMPRESSED:
-                return as_rgb(*image_encodings.decompress(message.data))
-            image, layout = _viewed(message)
-            if layout == 'float32':
-                raise ValueError(f'image encoding is {message.encoding!r}, expected a camera image such as rgb8')
-            return as_rgb(image, layout)
+            return as_rgb(*view_message(message, self._depth))
         except ValueError as error:
-            raise ValueError(f'{self.path}: {topic}: {error}') from None
+            raise ValueError(f'{self.path}: {self.topics.image}: {error}') from None
 
-    def _part(self, part: str, data: bytes, size: tuple[int, int]) -> np.ndarray:
+    def _part(self, part: str, message: Any, size: tuple[int, int]) -> np.ndarray:
         topic = self._truth[part]
-        message = self._deserialized(topic, data)
         try:
             array = _depth(message) if part == 'depth' else _bytes(message)
             if part in ('labels', 'noisy_labels'):
@@ -250,19 +209,11 @@ class BagSequence:
                              f'{size[1]}x{size[0]}')
         return array
 
-    def _broken(self, error: Exception) -> ValueError:
-        return ValueError(f'bag {self.path} cannot be read: {_line(error)}')
 
-
-def stamp_of(data: bytes) -> int:
-    """Return the stamp [ns] of a serialised message that begins with a header; nothing else is unpacked."""
-    seconds, nanoseconds = struct.unpack_from('<iI' if data[1] else '>iI', data, 4)
-    return seconds * 1_000_000_000 + nanoseconds
-
-
-def _viewed(message: Any) -> tuple[np.ndarray, str]:
-    return image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
-                                bool(message.is_bigendian))
+def _rate(stamps_ns: list[int]) -> float | None:
+    steps = np.diff(stamps_ns)
+    median_ns = float(np.median(steps)) if len(steps) else 0.0
+    return 1e9 / median_ns if median_ns > 0 else None
 
 
 def _depth(message: Any) -> np.ndarray:
@@ -271,11 +222,8 @@ def _depth(message: Any) -> np.ndarray:
 
 
 def _bytes(message: Any) -> np.ndarray:
-    array, layout = _viewed(message)
+    array, layout = image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
+                                         bool(message.is_bigendian))
     if layout != 'mono8':
         raise ValueError(f'image encoding is {message.encoding!r}, expected mono8')
     return array
-
-
-def _line(error: Exception) -> str:
-    return ' '.join(str(error).split()) or type(error).__name__

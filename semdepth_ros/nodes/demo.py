@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 import threading
 
+from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.bridge.bag_evaluation import evaluate_bags
 from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive
@@ -40,6 +41,7 @@ class Demo:
     :param source: the user's own bag, folder sequence or video
     :param camera: calibration of a video
     :param frames: at most so many of source
+    :param image_topic, image_bits: which camera of a bag, and how many of 16 bits its images use
     :param model, device: as the node's parameters
     """
 
@@ -48,6 +50,8 @@ class Demo:
     source: str | None = None
     camera: str | None = None
     frames: int | None = None
+    image_topic: str | None = None
+    image_bits: int = AUTOMATIC
     model: str = 'default'
     device: str = 'auto'
 
@@ -68,8 +72,8 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     choose_device(demo.device)
     _clear(demo)
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
-    _make_drive(demo, drive, stop, say, progress)
-    sequence = BagSequence(drive)
+    image_topic = _make_drive(demo, drive, stop, say, progress)
+    sequence = BagSequence(drive, image_topic, image_bits=demo.image_bits)
     run = _perceive(demo, perceived, sequence, stop, say, progress('images played'))
     say('comparing with the truth and drawing')
     result = _measure_and_draw(demo, drive, perceived, sequence, run, stop, progress('frames drawn'))
@@ -94,7 +98,7 @@ def node_arguments(demo: Demo, sequence: BagSequence) -> list[str]:
     """Return the perception node's arguments for the camera of a bag."""
     image, info = sequence.topics.image, sequence.topics.camera_info
     raw = image.removesuffix('/compressed')
-    parameters = {'model': demo.model, 'device': demo.device, 'stride': fitting_stride(*sequence.size),
+    parameters = {'model': demo.model, 'device': demo.device, 'image_bits': demo.image_bits, 'stride': fitting_stride(*sequence.size),
                   'image_transport': 'raw' if raw == image else 'compressed'}
     remaps = {'image': raw, 'camera_info': info or '/camera_info'}
     arguments = ['--ros-args']
@@ -141,17 +145,21 @@ def _clear(demo: Demo) -> None:
 
 
 def _make_drive(demo: Demo, drive: Path, stop: threading.Event, say: Callable[[str], None],
-                progress: Callable[[str], Progress]) -> None:
+                progress: Callable[[str], Progress]) -> str | None:
+    """Write the drive as a bag; return the camera's topic in it where that was a recording's."""
+    image_topic = None
     if demo.source is None:
         world = demo.world
         say(f'rendering {world.frames} frames of {world.preset} {world.seed} at {world.size[0]}x{world.size[1]}')
         render_drive(drive, world, progress=_interruptible(progress('frames rendered'), stop))
     else:
         say(f'taking the drive from {demo.source}')
-        bring_drive(drive, demo.source, demo.camera, demo.frames, _interruptible(progress('images taken'), stop))
-    report = inspect_bag(drive)
+        image_topic = bring_drive(drive, demo.source, demo.camera, demo.frames,
+                                  _interruptible(progress('images taken'), stop), demo.image_topic)
+    report = inspect_bag(drive, image_topic, demo.image_bits)
     for line in (*report['problems'], *report['warnings']):
         say(f'{drive}: {line}')
+    return image_topic
 
 
 def _perceive(demo: Demo, perceived: Path, sequence: BagSequence, stop: threading.Event, say: Callable[[str], None],
@@ -183,7 +191,8 @@ def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSeq
             album.offer(sequence.name, index, total, sample, perception)
             advance(index + 1, total)
 
-        result = evaluate_bags(drive, perceived, demo.model, sequence.topics.image, run.latencies_ms, see)
+        result = evaluate_bags(drive, perceived, demo.model, sequence.topics.image, run.latencies_ms, see,
+                               demo.image_bits)
     if pictures:
         write_preview(demo.out / 'preview.png', [pictures[i] for i in sorted(pictures)][-PREVIEW_FRAMES:])
     result['playback_rate'] = run.rate

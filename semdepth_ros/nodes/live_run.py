@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 import itertools
 from pathlib import Path
@@ -14,12 +14,16 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from semdepth_ros.bridge.bag_file import BagReader, BagWriter
-from semdepth_ros.bridge.cdr import with_stamp
+from semdepth_ros.bags.bag_reader import BagReader
+from semdepth_ros.bags.bag_topics import BagTopics
+from semdepth_ros.bags.bag_writer import BagWriter
+from semdepth_ros.bags.cdr import with_stamp
+from semdepth_ros.bags.cdr import stamp_of
+from semdepth_ros.bags.qos import LATCHED
+from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.bridge.outputs import TOPICS
-from semdepth_ros.bridge.qos import LATCHED
-from semdepth_ros.data.bag import BagSequence, stamp_of
-from semdepth_ros.data.bag_topics import BagTopics
+from semdepth_ros.data.bag import BagSequence
+from semdepth_ros.image_messages import view_message
 from semdepth_ros.nodes.player import BagPlayer
 from semdepth_ros.nodes.recorder import BagRecorder
 
@@ -140,7 +144,7 @@ def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, ar
     that one is part of the time.
     """
     taken = []
-    for i, messages in enumerate(itertools.islice(camera_messages(drive, topics), WARM_UP)):
+    for i, messages in enumerate(itertools.islice(readable_images(drive, topics), WARM_UP)):
         stamp_ns = start_ns - (WARM_UP - i) * 10_000_000
         sent = time.monotonic()
         for name, data in messages:
@@ -184,14 +188,15 @@ def play(player: BagPlayer, drive: Path, topics: BagTopics, run: LiveRun, arriva
                         if stamp in sent}
 
 
-def camera_messages(drive: Path, topics: BagTopics) -> Iterator[list[tuple[str, bytes]]]:
-    """Yield for every image of a bag the camera's messages: camera_info, where there is one, and the image."""
-    info = None
+def readable_images(drive: Path, topics: BagTopics) -> Iterator[list[tuple[str, bytes]]]:
+    """Yield for every image of a bag that can be read its messages: camera_info, where there is one, and the image."""
     with BagReader(drive) as reader:
         first_info = next(reader.messages([topics.camera_info]), None) if topics.camera_info else None
-        info = first_info and first_info[2]
+        info, any_depth = first_info and first_info[2], BitDepth(16)
         for topic, _, data in reader.messages([topics.image]):
-            yield [*([(topics.camera_info, info)] if info else []), (topic.name, data)]
+            with suppress(ValueError):
+                view_message(reader.deserialize(data, topic.type), any_depth)
+                yield [*([(topics.camera_info, info)] if info else []), (topic.name, data)]
 
 
 def count(drive: Path, topic: str) -> int:

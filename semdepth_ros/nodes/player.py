@@ -11,9 +11,9 @@ import rclpy
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 
-from semdepth_ros.bridge.bag_file import BagReader, Topic
+from semdepth_ros.bags.bag_reader import BagReader, Topic
+from semdepth_ros.bags.recorded_camera import chosen_topics
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
-from semdepth_ros.data.bag_topics import choose_topics
 from semdepth_ros.nodes.process import read_arguments, run_until_signal
 
 CLOCK = '/clock'
@@ -36,6 +36,7 @@ class BagPlayer:
         self._node, self._path, types = node, path, RclpyTypes()
         with BagReader(path) as reader:
             known = reader.topics
+            self.awaited = _camera(reader)
         unknown = sorted(set(topics or ()) - set(known))
         if unknown:
             raise ValueError(f'{path} has no topic {unknown[0]!r}; topics: {", ".join(sorted(known))}')
@@ -43,7 +44,8 @@ class BagPlayer:
         self.left_out = sorted(t.name for t in chosen if not types.has(t.type))
         self.publishers = {t.name: _publisher(node, types, t) for t in chosen if t.name not in self.left_out}
         self._clock = node.create_publisher(Clock, CLOCK, 10) if clock and CLOCK not in self.publishers else None
-        self.awaited = _awaited(self.publishers, known)
+        if self.awaited not in self.publishers:
+            self.awaited = next(iter(self.publishers), None)
 
     def wait_for_subscribers(self, topics: Collection[str], timeout_s: float, stop: threading.Event) -> list[str]:
         """Wait until these topics have subscribers; return those that have none when the time is up."""
@@ -114,11 +116,11 @@ def _publisher(node: Node, types: RclpyTypes, topic: Topic):
     return node.create_publisher(types.message_class(topic.type), topic.name, qos_profile(topic.qos))
 
 
-def _awaited(publishers: Collection[str], known: dict[str, Topic]) -> str | None:
+def _camera(reader: BagReader) -> str | None:
     try:
-        return choose_topics({name: known[name].type for name in publishers}).image
+        return chosen_topics(reader).image
     except ValueError:
-        return next(iter(publishers), None)
+        return None
 
 
 def _clock_message(stamp_ns: int) -> Clock:
