@@ -12,6 +12,10 @@ def _not_a_device(value: str) -> str | None:
     return None if re.fullmatch(r'auto|cpu|cuda(:\d+)?', value) else 'auto, cpu, cuda or cuda:N'
 
 
+def _not_bits(value: int) -> str | None:
+    return None if value == 0 or 8 <= value <= 16 else '0 (automatic) or 8 to 16'
+
+
 def _not_cameras(value: list[str]) -> str | None:
     names = [name for name in value if name]
     good = all(re.fullmatch(r'[A-Za-z_]\w*(/[A-Za-z_]\w*)*', name) for name in names)
@@ -44,6 +48,10 @@ PERCEPTION = (
               'Whether the image is as the lens made it or has been rectified by its driver, so that P of '
               'camera_info applies and not K and D; `auto`: rectified if the topic is named image_rect...',
               choices=('auto', 'raw', 'rectified')),
+    Parameter('image_bits', 0,
+              'How many of their 16 bits images in words use (mono16, bayer_rggb16, 16-bit PNG): sensors of 10 to 14 bits '
+              'do not fill them. 0 tells it by the largest value so far; a number also admits 16UC1 as a camera image.',
+              check=_not_bits),
     Parameter('rectify', True,
               'Rectify images of a distorted camera (D of camera_info is not zero) on the device; without it such a '
               'camera has images but no cloud.'),

@@ -8,11 +8,12 @@ from typing import Any
 
 from rclpy.node import Node
 
+from semdepth_ros.bags.qos import CALIBRATION, INPUT
+from semdepth_ros.bit_depth import AUTOMATIC, BitDepth
 from semdepth_ros.bridge.diagnostics import Statistics
-from semdepth_ros.bridge.images import frame_from_compressed, frame_from_image
+from semdepth_ros.bridge.images import frame_from_message
 from semdepth_ros.bridge.info_matcher import InfoMatcher
 from semdepth_ros.bridge.messages import stamp_ns
-from semdepth_ros.bridge.qos import CALIBRATION, INPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view
 from semdepth_ros.bridge.stamps import StampWatch
 from semdepth_ros.frame import Frame
@@ -20,7 +21,12 @@ from semdepth_ros.nodes.following_subscription import FollowingSubscription, ove
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
 _SILENCE_S, _SILENCE_PERIODS = 1.0, 5  # without an image for longer than both, a camera is silent
-_PATIENCE_S = 0.5  # how long the first images wait for a camera_info that somebody publishes
+_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+# (expected, found): what helps
+_TRANSPORT = {(_RAW, _COMPRESSED): '; with image_transport: compressed, image is to be remapped to the name without '
+                                   '/compressed',
+              (_COMPRESSED, _RAW): '; image_transport: raw reads it'}
+_PATIENCE_S = 0.5  # for how long the first images wait, each for a frame's time, for a camera_info that may come
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,13 @@ class CameraInput:
     :param compressed: read <image>/compressed
     :param image_kind: 'raw', 'rectified', or 'auto' for rectified if the topic is named image_rect…
     :param arrived: called with every image that may be worked on
+    :param image_bits: how many of 16 bits the images use; 0 tells it by the first images
     :raises ValueError: an overridden quality of service is none
     """
 
     def __init__(self, node: Node, types: RclpyTypes, prefix: str, compressed: bool, image_kind: str,
-                 statistics: Statistics, log: ThrottledLog, arrived: Callable[[Arrival], None]):
+                 statistics: Statistics, log: ThrottledLog, arrived: Callable[[Arrival], None],
+                 image_bits: int = AUTOMATIC):
         self._node, self._statistics, self._log, self._arrived = node, statistics, log, arrived
         base = f'{prefix}/image' if prefix else 'image'
         resolved = node.resolve_topic_name(base)
@@ -50,14 +58,15 @@ class CameraInput:
         self.info_topic = node.resolve_topic_name(f'{prefix}/camera_info' if prefix else 'camera_info')
         for topic, qos in ((self.image_topic, INPUT), (self.info_topic, CALIBRATION)):
             overridden(node, topic, qos)
-        kind = 'CompressedImage' if compressed else 'Image'
-        self._image_class = types.message_class(f'sensor_msgs/msg/{kind}')
-        self._info_class = types.message_class('sensor_msgs/msg/CameraInfo')
-        self._compressed, self._fallback = compressed, None if compressed else cv_bridge_view()
+        self._kinds = {self.image_topic: f'sensor_msgs/msg/{"CompressedImage" if compressed else "Image"}',
+                       self.info_topic: 'sensor_msgs/msg/CameraInfo'}
+        self._image_class, self._info_class = (types.message_class(kind) for kind in self._kinds.values())
+        self._fallback, self._depth = None if compressed else cv_bridge_view(), BitDepth(image_bits, self.image_topic)
         named_so = resolved.rsplit('/', 1)[-1].startswith('image_rect')
         rectified = image_kind == 'rectified' or (image_kind == 'auto' and named_so)
         self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
         self._held, self._patient_until, self._opened_s = None, None, 0.0
+        self._told: set[str] = set()
 
     @property
     def is_open(self) -> bool:
@@ -116,6 +125,8 @@ class CameraInput:
         """Follow the publishers, and wait no longer than need be; call it a few times a second."""
         for subscription in self._subscriptions:
             subscription.follow()
+        if self._subscriptions:
+            self._say_other_types()
         if self._held and time.monotonic() > self._patient_until:
             self._release()
 
@@ -124,11 +135,11 @@ class CameraInput:
 
         :raises ValueError: the image cannot be read
         """
-        frame = frame_from_compressed(message) if self._compressed else frame_from_image(message, None, self._fallback)
+        frame = frame_from_message(message, None, self._depth, self._fallback)
         try:
             camera = self._infos.camera(frame.width, frame.height, frame.stamp_ns)
         except ValueError as error:
-            self._log.warn(f'{self.info_topic}: {error}; images go on, without metric geometry and cloud')
+            self._say_once(f'{self.info_topic}: {error}; images go on, without metric geometry and cloud')
             return frame
         if camera is None:
             self._log.warn(f'no camera_info on {self.info_topic} for {self.image_topic}: images go on, '
@@ -143,9 +154,7 @@ class CameraInput:
             self._infos.clear()
             self._log.warn(f'{self.image_topic}: time went backwards to {stamp_ns(message.header) * 1e-9:.3f} s; '
                            'starting anew')
-        if self._held:
-            self._held = None
-            self._statistics.count('dropped')
+        self._release()  # a frame's time is over for the one before
         if self._must_wait(arrival.at_s):
             self._held = arrival
         else:
@@ -157,6 +166,19 @@ class CameraInput:
         if self._patient_until is None:
             self._patient_until = now_s + _PATIENCE_S
         return now_s <= self._patient_until and self._node.count_publishers(self.info_topic) > 0
+
+    def _say_other_types(self) -> None:
+        """Name publishers of other messages, which a subscription never hears from."""
+        for topic, expected in self._kinds.items():
+            for found in {p.topic_type for p in self._node.get_publishers_info_by_topic(topic)} - {expected}:
+                helps = _TRANSPORT.get((expected, found), '')
+                self._say_once(f'{topic} is published as {found}, but {expected} is subscribed to: nothing will come '
+                               f'from it{helps}')
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._log.warn(text)
 
     def _on_info(self, info: Any) -> None:
         self._infos.add(info)

@@ -121,7 +121,7 @@ class Perceiving:
         statistics, parameters = Statistics(), self._parameters
         camera_input = CameraInput(
             self._node, types, name, parameters['image_transport'] == 'compressed', parameters['image_kind'],
-            statistics, self._log, lambda arrival: self._arrived(name, arrival))
+            statistics, self._log, lambda arrival: self._arrived(name, arrival), parameters['image_bits'])
         output = CameraOutput(self._node, types, name, self.perceptor.card.classes, self._log)
         scale = CameraScale(parameters, self._heights, self._learner, self._log)
         return CameraChannel(name, camera_input, output, scale, statistics)
