@@ -88,7 +88,7 @@ setup(
         data(f'share/{NAME}/config', 'config/*.*'),
         data(f'share/{NAME}/config/recipes', 'config/recipes/*.yaml'),
     ],
-    install_requires=['torch>=2.4', 'numpy', 'opencv-python-headless>=4.5.5', 'pyyaml', 'safetensors'],
+    install_requires=['torch>=2.4', 'numpy', 'opencv-python-headless>=4.7', 'pyyaml', 'safetensors'],
     extras_require={
         'ros': ROS,
         'bags': BAGS,

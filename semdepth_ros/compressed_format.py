@@ -44,5 +44,6 @@ class CompressedFormat:
         :param given: somebody has said how many bits its words have, so it is no depth image
         :raises ValueError: it was a depth image
         """
-        if 'compressedDepth' in self._codec or (self.encoding in NO_CAMERA and not (given and self.encoding == '16UC1')):
+        words = given and self.encoding == '16UC1'
+        if 'compressedDepth' in self._codec or (self.encoding in NO_CAMERA and not words):
             raise ValueError(f'compressed image has format {self.text!r}, which is that of a depth image')

@@ -45,8 +45,8 @@ def view_message(message: Any, depth: BitDepth | None = None, fallback: View | N
     if encoding in _NOT_CAMERA:
         raise ValueError(f'image encoding is {encoding!r}, expected a camera image such as rgb8')
     if encoding == '16UC1' and not (depth is not None and depth.given):
-        raise ValueError("image encoding is '16UC1', which depth images have: where it is a camera's, image_bits has to "
-                         'say how many bits it uses')
+        raise ValueError("image encoding is '16UC1', which depth images have: where it is a camera's, image_bits has "
+                         'to say how many bits it uses')
     return image_encodings.view(message.data, message.height, message.width, message.step, encoding,
                                 bool(message.is_bigendian), depth)
 

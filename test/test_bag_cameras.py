@@ -70,7 +70,8 @@ def test_depth_alone_is_no_camera_unless_somebody_says_so(tmp_path, encoding):
         BagSequence(path)
     report = inspect_bag(path)
     assert not report['usable'] and f'/front ({encoding})' in report['problems'][0]
-    with pytest.raises(ValueError, match=f'{encoding}.*, ' + ('image_bits' if encoding == '16UC1' else 'expected a cam')):
+    words = 'image_bits' if encoding == '16UC1' else 'expected a camera image'
+    with pytest.raises(ValueError, match=f'{encoding}.*, {words}'):
         BagSequence(path, '/front')
     if encoding == '16UC1':
         assert BagSequence(path, '/front', image_bits=9)[0].image.max() == 128  # 257 of 511

@@ -14,7 +14,8 @@ from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
 from semdepth_ros.nodes.throttled_log import ThrottledLog  # noqa: E402
 
 TYPES = RclpyTypes()
-IMAGE, COMPRESSED, INFO = (TYPES.message_class(f'sensor_msgs/msg/{n}') for n in ('Image', 'CompressedImage', 'CameraInfo'))
+IMAGE, COMPRESSED, INFO = (TYPES.message_class(f'sensor_msgs/msg/{name}')
+                           for name in ('Image', 'CompressedImage', 'CameraInfo'))
 
 
 class Lines(list):
@@ -37,8 +38,8 @@ class Rig:
     def __init__(self, graph, name, compressed=False, image_bits=0):
         self.graph, self.node = graph, graph.node(name, namespace=name)
         self.arrivals, self.lines, self.statistics = [], Lines(), Statistics()
-        self.input = CameraInput(self.node, TYPES, '', compressed, 'auto', self.statistics, ThrottledLog(self.lines, 0.0),
-                                 self.arrivals.append, image_bits)
+        self.input = CameraInput(self.node, TYPES, '', compressed, 'auto', self.statistics,
+                                 ThrottledLog(self.lines, 0.0), self.arrivals.append, image_bits)
         self.input.open()
         self.timer = self.node.create_timer(0.05, self.input.follow)
 
@@ -94,7 +95,7 @@ def test_a_topic_of_another_type_is_named_in_the_log_with_what_helps(graph):
         raw = Rig(graph, 'raw')
         node.create_publisher(COMPRESSED, '/raw/image', 5)
         line = wait_until(lambda: next((t for t in raw.lines if 'CompressedImage' in t), ''))
-        assert line.startswith('/raw/image is published as sensor_msgs/msg/CompressedImage, but sensor_msgs/msg/Image is')
+        assert line.startswith('/raw/image is published as sensor_msgs/msg/CompressedImage, but sensor_msgs/msg/Image')
         assert 'image_transport: compressed' in line
         time.sleep(0.3)
         assert raw.lines.count(line) == 1

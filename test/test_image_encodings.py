@@ -250,7 +250,8 @@ def test_colours_keep_the_order_that_the_format_says(image_format, written):
     np.testing.assert_allclose(as_rgb(array, layout)[4, 4, :3], SCENE[4, 4], atol=6)
 
 
-@pytest.mark.parametrize('image_format', ['16UC1; compressedDepth png', '32FC1; compressedDepth rvl', '16UC1; png compressed '])
+@pytest.mark.parametrize('image_format', [
+    '16UC1; compressedDepth png', '32FC1; compressedDepth rvl', '16UC1; png compressed '])
 def test_compressed_depth_is_no_camera_image(image_format):
     with pytest.raises(ValueError, match=f'format {image_format!r}, which is that of a depth image'):
         decompress(cv2.imencode('.png', np.ones((4, 4), np.uint16))[1], image_format)

@@ -55,23 +55,15 @@ def choose_topics(types: Mapping[str, str], image: str | None = None, camera_inf
     candidates = image_candidates(types)
     if image is None:
         image = _best_image(types, candidates, infos, encodings)
-    _expect(types, image, (IMAGE, COMPRESSED))
-    if camera_info is None:
-        lone = infos[0] if len(infos) == 1 and not _is_doubtful(infos[0]) else None
-        camera_info = info_beside(image, infos) or lone
-    else:
-        _expect(types, camera_info, (CAMERA_INFO,))
-    if odometry is None:
-        odometry = min((t for t, kind in types.items() if kind == ODOMETRY), default=None)
-    else:
-        _expect(types, odometry, (ODOMETRY,))
-    found = {}
-    for part, ending in TRUTH.items():
-        topic = truth.get(part) or _ending(types, ending)
-        if topic:
-            _expect(types, topic, (IMAGE,))
-            found[part] = topic
+    _expected(types, image, (IMAGE, COMPRESSED))
+    lone = infos[0] if len(infos) == 1 and not _is_doubtful(infos[0]) else None
+    camera_info = _expected(types, camera_info, (CAMERA_INFO,)) or info_beside(image, infos) or lone
+    first_odometry = min((t for t, kind in types.items() if kind == ODOMETRY), default=None)
+    odometry = _expected(types, odometry, (ODOMETRY,)) or first_odometry
+    found = {part: _expected(types, truth.get(part), (IMAGE,)) or _ending(types, ending)
+             for part, ending in TRUTH.items()}
     others = [t for t in candidates if t.removesuffix('/compressed') != image.removesuffix('/compressed')]
+    found = {part: topic for part, topic in found.items() if topic}
     return BagTopics(image, camera_info, odometry, found, tuple(_with_encoding(t, encodings) for t in others))
 
 
@@ -120,8 +112,10 @@ def _ending(types: Mapping[str, str], ending: str) -> str | None:
     return min((t for t, kind in types.items() if kind == IMAGE and ('/' + t).endswith('/' + ending)), default=None)
 
 
-def _expect(types: Mapping[str, str], topic: str, kinds: tuple[str, ...]) -> None:
-    if topic not in types:
+def _expected(types: Mapping[str, str], topic: str | None, kinds: tuple[str, ...]) -> str | None:
+    """Return a topic that was named, if it is there and of these types; None where none was named."""
+    if topic is not None and topic not in types:
         raise ValueError(f'no topic {topic!r} among {", ".join(sorted(types)) or "none"}')
-    if types[topic] not in kinds:
+    if topic is not None and types[topic] not in kinds:
         raise ValueError(f'topic {topic!r} is {types[topic]}, expected {" or ".join(kinds)}')
+    return topic

@@ -38,9 +38,9 @@ class RecordedFrame:
 def recorded_frames(reader: BagReader, image: str, truth: Collection[str] = ()) -> list[RecordedFrame]:
     """Return the images of a recording in the order of time, each with the truth that carries its stamp.
 
-    Images and truth of equal stamps are paired one to one, in the order of their recording. Where most images of a drive
-    share a stamp or have none, their time is that of recording. Where the clock was set back, the drives follow each
-    other as recorded.
+    Images and truth of equal stamps are paired one to one, in the order of their recording. Where most images of a
+    drive share a stamp or have none, their time is that of recording. Where the clock was set back, the drives follow
+    each other as recorded.
 
     :raises ValueError: a message is too short for a stamp, or a topic of truth has not one message for an image
     """
@@ -54,8 +54,8 @@ def recorded_frames(reader: BagReader, image: str, truth: Collection[str] = ()) 
     for number, drive in enumerate(order):
         times = _times([images[i] for i in drive], f'{reader.path}: {image}')
         for i, time_ns in sorted(zip(drive, times), key=lambda pair: pair[1]):
-            places = {image: images[i][1], **{topic: partners[i] for topic, partners in paired.items() if i in partners}}
-            frames.append(RecordedFrame(time_ns, number, places))
+            others = {topic: partners[i] for topic, partners in paired.items() if i in partners}
+            frames.append(RecordedFrame(time_ns, number, {image: images[i][1], **others}))
     if len(order) > 1:
         LOGGER.warning('%s: the stamps of %s are set back %d times; its drives follow each other as recorded',
                        reader.path, image, len(order) - 1)
@@ -106,7 +106,7 @@ def _paired(images: list[tuple[int, Place]], others: list[tuple[int, Place]]) ->
 
 
 def _in_step(first: list[int], second: list[int]) -> list[tuple[int, int]]:
-    """Return pairs of indices into two rising lists that take all of the shorter one, each with its nearest, in order."""
+    """Return pairs of indices into two rising lists: all of the shorter one, each with its nearest, in order."""
     if len(first) > len(second):
         return [(i, j) for j, i in _in_step(second, first)]
     pairs, at = [], 0

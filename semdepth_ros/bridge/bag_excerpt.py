@@ -39,30 +39,59 @@ def copy_beginning(source: str | Path, target: str | Path, images: int | None = 
     :raises ValueError: source has no camera images, or they hardly have stamps
     """
     with BagReader(source) as reader, BagWriter(target, replace) as writer:
-        camera, names = recorded_topics(reader, image_topic).image, {}
-        if reader.topics[camera].type == COMPRESSED and not camera.endswith('/compressed'):
-            names[camera] = f'{camera}/compressed'
-            LOGGER.warning('%s holds compressed images and is renamed %s', camera, names[camera])
-        total, stamps = min(reader.topics[camera].count, images or reader.topics[camera].count), []
-        known: set[int] = set()
+        camera = recorded_topics(reader, image_topic).image
+        names, stamps = _names(reader.topics[camera]), _Stamps(f'{source}: {camera}')
+        total = min(reader.topics[camera].count, images or reader.topics[camera].count)
         for topic, recorded_ns, data in reader.messages(announce(reader, writer, names)):
             if topic.name == camera:
                 if len(stamps) == total:
                     break
-                stamps.append(stamp_of(data))
+                is_new = stamps.add(stamp_of(data))
                 if progress:
                     progress(len(stamps), total)
-                if stamps[-1] in known:
+                if not is_new:
                     continue
-                known.add(stamps[-1])
             writer.write_bytes(names.get(topic.name, topic.name), data, recorded_ns)
-        if not has_times(stamps):
-            raise ValueError(f'{source}: {len(stamps)} images of {camera} carry only {len(known)} stamps, and on a ROS '
+        return Excerpt(stamps.told_apart(), names.get(camera, camera))
+
+
+def _names(camera: Topic) -> dict[str, str]:
+    """Return what a camera's topic is called in a copy, where that is another name."""
+    if camera.type != COMPRESSED or camera.name.endswith('/compressed'):
+        return {}
+    names = {camera.name: f'{camera.name}/compressed'}
+    LOGGER.warning('%s holds compressed images and is renamed %s', camera.name, names[camera.name])
+    return names
+
+
+class _Stamps:
+    """The stamps of images on their way to a ROS graph, where nothing else tells what was perceived of which."""
+
+    def __init__(self, name: str):
+        self._name, self._all, self._distinct = name, [], set()
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, stamp_ns: int) -> bool:
+        """Take in a stamp; return whether it is the first of its kind."""
+        is_new = stamp_ns not in self._distinct
+        self._all.append(stamp_ns)
+        self._distinct.add(stamp_ns)
+        return is_new
+
+    def told_apart(self) -> int:
+        """Return how many images can be told apart, and say how many cannot.
+
+        :raises ValueError: hardly any
+        """
+        if not has_times(self._all):
+            raise ValueError(f'{self._name}: {len(self._all)} images carry only {len(self._distinct)} stamps, and on a ROS '
                              'graph nothing else tells what was perceived of which: `semdepth replay` perceives them')
-        if len(known) < len(stamps):
-            LOGGER.warning('%s: %d of %d images of %s repeat a stamp and are left out', source,
-                           len(stamps) - len(known), len(stamps), camera)
-    return Excerpt(len(known), names.get(camera, camera))
+        if len(self._distinct) < len(self._all):
+            LOGGER.warning('%s: %d of %d images repeat a stamp and are left out', self._name,
+                           len(self._all) - len(self._distinct), len(self._all))
+        return len(self._distinct)
 
 
 def announce(reader: BagReader, writer: BagWriter, names: Mapping[str, str] = MappingProxyType({})) -> list[str]:

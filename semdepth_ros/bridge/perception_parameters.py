@@ -49,8 +49,9 @@ PERCEPTION = (
               'camera_info applies and not K and D; `auto`: rectified if the topic is named image_rect...',
               choices=('auto', 'raw', 'rectified')),
     Parameter('image_bits', 0,
-              'How many of their 16 bits images in words use (mono16, bayer_rggb16, 16-bit PNG): sensors of 10 to 14 bits '
-              'do not fill them. 0 tells it by the largest value so far; a number also admits 16UC1 as a camera image.',
+              'How many of their 16 bits images in words use (mono16, bayer_rggb16, 16-bit PNG): sensors of 10 to 14 '
+              'bits do not fill them. 0 tells it by the largest value so far; a number also admits 16UC1 as a camera '
+              'image.',
               check=_not_bits),
     Parameter('rectify', True,
               'Rectify images of a distorted camera (D of camera_info is not zero) on the device; without it such a '

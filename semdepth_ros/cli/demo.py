@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits, args.model,
-                args.device)
+    demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits,
+                args.model, args.device)
     try:
         return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
     except Stopped:

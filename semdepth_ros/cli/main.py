@@ -25,7 +25,8 @@ COMMANDS = {
 }
 EXTRAS = {
     **dict.fromkeys(('lightning', 'lightning_fabric', 'tensorboard', 'tqdm'), 'train'),
-    **dict.fromkeys(('rosbags', 'mcap', 'zstandard'), 'bags'), 'jinja2': 'report', **dict.fromkeys(('rclpy', 'rosidl_parser', 'std_msgs', 'sensor_msgs', 'std_srvs', 'nav_msgs',
+    **dict.fromkeys(('rosbags', 'mcap', 'zstandard'), 'bags'), 'jinja2': 'report',
+    **dict.fromkeys(('rclpy', 'rosidl_parser', 'std_msgs', 'sensor_msgs', 'std_srvs', 'nav_msgs',
                                          'diagnostic_msgs', 'geometry_msgs', 'lifecycle_msgs'), 'ros')}
 
 

@@ -128,7 +128,8 @@ class BagSequence:
         except ValueError as error:
             if str(error) not in self._told:
                 self._told.add(str(error))
-                _LOG.warning('%s: %s: %s; images go on, without metric geometry', self.path, self.topics.camera_info, error)
+                _LOG.warning('%s: %s: %s; images go on, without metric geometry', self.path, self.topics.camera_info,
+                             error)
             return None
 
     def _cameras(self) -> list[Camera]:
@@ -185,8 +186,8 @@ class BagSequence:
         times = self.stamps_ns
         if track.span_ns and not any(track.at(frame.drive, frame.time_ns) is not None for frame in self._frames):
             (first, last), begin, end = track.span_ns, min(times), max(times)
-            _LOG.warning('%s: %s is stamped %.3f to %.3f s, but the images %.3f to %.3f s: on another clock it gives no '
-                         'camera poses', self.path, self.topics.odometry, first * 1e-9, last * 1e-9, begin * 1e-9,
+            _LOG.warning('%s: %s is stamped %.3f to %.3f s, but the images %.3f to %.3f s: on another clock it gives '
+                         'no camera poses', self.path, self.topics.odometry, first * 1e-9, last * 1e-9, begin * 1e-9,
                          end * 1e-9)
         return track
 

@@ -42,7 +42,8 @@ class CameraTrack:
     :param odometry: time of recording [ns] and anything with the fields of nav_msgs/Odometry, as recorded
     :param images: when the images of each drive were recorded [ns]; a drive has the odometry that was recorded with it
 
-    `damaged` is how many messages hold no pose, and are left out; `span_ns` their first and last stamp, None without any.
+    `damaged` is how many messages hold no pose, and are left out; `span_ns` the first and last stamp of the others,
+    None without any.
     """
 
     def __init__(self, odometry: Iterable[tuple[int, Any]], camera_in_base: np.ndarray, images: list[list[int]]):

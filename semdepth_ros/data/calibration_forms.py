@@ -12,8 +12,8 @@ NAMES = {'width': ('width', 'image_width'), 'height': ('height', 'image_height')
          'cx': ('cx',), 'cy': ('cy',), 'k': ('k', 'camera_matrix', 'intrinsic_matrix'),
          'd': ('distortion', 'd', 'distortion_coefficients', 'distortion_coeffs', 'dist_coeffs', 'dist_coeff'),
          'distortion_model': ('distortion_model',), 'camera_model': ('camera_model',), 'fisheye': ('fisheye_model',),
-         'height_m': ('height_m',), 'rectified': ('rectified',), 'binning_x': ('binning_x',), 'binning_y': ('binning_y',),
-         'roi': ('roi',)}
+         'height_m': ('height_m',), 'rectified': ('rectified',), 'roi': ('roi',), 'binning_x': ('binning_x',),
+         'binning_y': ('binning_y',)}
 # what the tools note beside it, and what follows from the rest
 NOTES = {'camera_name', 'name', 'header', 'rectification_matrix', 'projection_matrix', 'r', 'p', 'fps', 'rate_hz',
          'rms_reprojection_px', 'avg_reprojection_error', 'per_view_reprojection_errors', 'calibration_time', 'nframes',
@@ -97,8 +97,8 @@ def _with_model(found: dict[str, Any]) -> dict[str, Any]:
 def _chosen(values: dict, which: str) -> dict:
     cameras = {str(name): value for name, value in values.items() if isinstance(value, dict) and 'intrinsics' in value}
     if not which and len(cameras) > 1:
-        raise ValueError(f'it holds the cameras {", ".join(cameras)}: expected one of them behind the name of the file, '
-                         f'such as #{next(iter(cameras))}')
+        raise ValueError(f'it holds the cameras {", ".join(cameras)}: expected one of them behind the name of the '
+                         f'file, such as #{next(iter(cameras))}')
     if which and which not in cameras:
         raise ValueError(f'it has no camera {which!r}, expected one of {", ".join(cameras)}')
     return cameras[which or next(iter(cameras))]

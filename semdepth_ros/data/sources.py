@@ -36,7 +36,8 @@ def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **opt
     reader = _reader(path)
     if reader:
         return [_read(reader, path, path, **options)]
-    inside = sorted(p for p in path.iterdir() if is_folder_sequence(p) and not p.name.startswith('.')) if path.is_dir() else []
+    folders = [p for p in path.iterdir() if not p.name.startswith('.')] if path.is_dir() else []
+    inside = sorted(p for p in folders if is_folder_sequence(p))
     if not inside:
         raise ValueError(unfinished(path) or f'data {str(spec)!r} is none of these: {FORMS}')
     return [_read(FolderSequence, p, p, **options) for p in inside]

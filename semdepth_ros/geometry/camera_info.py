@@ -25,8 +25,8 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
     :param info: anything with the fields of sensor_msgs/CameraInfo
     :param width, height: size of the image [px]
     :param rectified: the image has been rectified: P applies, and no distortion is left
-    :raises ValueError: a size that is not the image's, a focal length that is not positive, an unknown distortion model,
-        a distortion that is not finite or that no lens has
+    :raises ValueError: a size that is not the image's, a focal length that is not positive, an unknown distortion
+        model, a distortion that is not finite or that no lens has
     """
     columns, rows = max(1, info.binning_x), max(1, info.binning_y)
     left, top, full_width, full_height = _region(info)

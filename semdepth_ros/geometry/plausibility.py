@@ -60,8 +60,9 @@ def _resolution(camera: Camera) -> float | None:
 
 def _looks_like(camera: Camera) -> str:
     if camera.fx < 10 and 0 < camera.cx <= 1 and 0 < camera.cy <= 1:
-        return (f' (as parts of the image they would be {camera.fx * camera.width:.4g}, {camera.fy * camera.height:.4g} '
-                f'and {camera.cx * camera.width:.4g}, {camera.cy * camera.height:.4g} px)')
+        return (f' (as parts of the image they would be {camera.fx * camera.width:.4g}, '
+                f'{camera.fy * camera.height:.4g} and '
+                f'{camera.cx * camera.width:.4g}, {camera.cy * camera.height:.4g} px)')
     ratio = _resolution(camera)
     if ratio is None:
         return ''

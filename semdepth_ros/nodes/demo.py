@@ -98,7 +98,8 @@ def node_arguments(demo: Demo, sequence: BagSequence) -> list[str]:
     """Return the perception node's arguments for the camera of a bag."""
     image, info = sequence.topics.image, sequence.topics.camera_info
     raw = image.removesuffix('/compressed')
-    parameters = {'model': demo.model, 'device': demo.device, 'image_bits': demo.image_bits, 'stride': fitting_stride(*sequence.size),
+    parameters = {'model': demo.model, 'device': demo.device, 'image_bits': demo.image_bits,
+                  'stride': fitting_stride(*sequence.size),
                   'image_transport': 'raw' if raw == image else 'compressed'}
     remaps = {'image': raw, 'camera_info': info or '/camera_info'}
     arguments = ['--ros-args']
