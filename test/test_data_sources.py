@@ -1,5 +1,4 @@
 from dataclasses import dataclass
-import pickle
 import sys
 import types
 
@@ -7,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from semdepth_ros.data import Sample, VideoSequence, open_data, rectified, relative_pose, with_camera
-from semdepth_ros.data.camera_file import camera_to_dict
+from semdepth_ros.data import Sample, open_data, rectified, relative_pose, with_camera
 from semdepth_ros.data.poses import PoseTrack, interpolated, pose_from_quaternion
 from semdepth_ros.geometry.camera import Camera
 
@@ -115,38 +113,12 @@ def test_a_track_knows_nothing_before_its_start_after_its_end_and_in_long_gaps()
 
 @pytest.fixture(scope='module')
 def video(tmp_path_factory):
-    """A video whose frame i has brightness 20 i."""
+    """A video of one frame."""
     path = tmp_path_factory.mktemp('video') / 'clip.mp4'
     writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'mp4v'), 25.0, (64, 48))
-    for i in range(10):
-        writer.write(np.full((48, 64, 3), 20 * i, dtype=np.uint8))
+    writer.write(np.zeros((48, 64, 3), dtype=np.uint8))
     writer.release()
     return path
-
-
-def test_a_video_is_read_in_any_order(video):
-    sequence = VideoSequence(video)
-    assert (len(sequence), sequence.rate_hz, sequence.name, sequence.camera) == (10, 25.0, 'clip', None)
-    for index in (0, 1, 7, 3, 4, 9):
-        sample = pickle.loads(pickle.dumps(sequence))[index] if index == 3 else sequence[index]
-        assert abs(float(sample.image.mean()) - 20 * index) < 6
-        assert sample.stamp_ns == index * 40_000_000
-    with pytest.raises(IndexError):
-        sequence[10]
-
-
-def test_a_video_takes_its_calibration_from_a_file(video, tmp_path):
-    (tmp_path / 'camera.json').write_text(str(camera_to_dict(LENS)).replace("'", '"'))
-    assert open_data(str(video), camera=tmp_path / 'camera.json')[0][0].camera == LENS
-    assert open_data(str(video), camera=LENS)[0].stamps_ns == open_data(str(video))[0].stamps_ns
-    with pytest.raises(ValueError, match='64x48.*32x24'):
-        open_data(str(video), camera=LENS.scaled(32, 24))
-
-
-def test_a_file_that_is_no_video_is_refused(tmp_path):
-    (tmp_path / 'a.mp4').write_bytes(b'no video')
-    with pytest.raises(ValueError, match='cannot be opened as a video'):
-        open_data(str(tmp_path / 'a.mp4'))
 
 
 @pytest.mark.parametrize('spec', ['world:', 'world:day:seven', 'world:day:1:2:3'])
