@@ -11,8 +11,11 @@ from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.replay import replay
+from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.perception.perception import Perception, Scale
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 TENTH = 100_000_000
@@ -95,6 +98,66 @@ def test_every_compressed_image_is_looked_at(tmp_path):
     for damaged in (b'', b'hello', whole[:30], whole[:-20]):
         report = inspect_bag(write_compressed(tmp_path / f'{len(damaged)}.mcap', [damaged]))
         assert not report['usable'] and 'no image of /image/compressed can be read' in report['problems'][0]
+
+
+def write_images(path, *images):
+    """Write images on /image with the fields given, 8x6 rgb8 where they say nothing else, and camera_infos of 8x6."""
+    with BagWriter(path) as bag:
+        for i, changes in enumerate(images):
+            header = make_header(bag.types, (i + 1) * TENTH, 'lens')
+            message = make_image(bag.types, header, np.zeros((6, 8, 3), np.uint8), 'rgb8')
+            for name, value in changes.items():
+                setattr(message, name, value)
+            bag.write('/image', message, i)
+            bag.write('/camera_info', make_camera_info(bag.types, header, CAMERA), i)
+    return path
+
+
+def perceived(path, tmp_path):
+    """Return how many images of a bag a replay perceives."""
+    def flat(frame):
+        depth = np.ones(frame.image.shape[:2], np.float32)
+        return Perception(depth, depth, depth.astype(np.uint8), depth.astype(np.uint8), Scale(), 0, frame.camera,
+                          frame.stamp_ns, '')
+    return replay(path, tmp_path / 'replayed.mcap', flat, CITYSCAPES, wanted=['depth/image'], replace=True).perceived
+
+
+EMPTY = {'width': 0, 'height': 0, 'step': 0, 'encoding': '', 'data': np.zeros(0, np.uint8)}
+
+
+@pytest.mark.parametrize('images, usable, words', [
+    ([{'step': 0}], False, 'image step is 0 bytes, expected at least 24'),
+    ([EMPTY], False, "image encoding is ''"), ([{'encoding': ''}], False, "no image of /image can be read: image enc"),
+    ([{'width': 0, 'height': 0}], False, 'image is 0x0'), ([{'data': np.zeros(9, np.uint8)}], False, 'data is 9 bytes'),
+    ([EMPTY, {}], True, '1 images of /image cannot be read'), ([{'encoding': 'nv16'}], False, '/image (nv16)'),
+    ([{}, {'step': 0}, {}], True, '1 images of /image cannot be read: image step is 0')])
+def test_inspecting_reads_images_as_replay_does(tmp_path, images, usable, words):
+    path = write_images(tmp_path / 'x.mcap', *images)
+    report = inspect_bag(path)
+    assert report['usable'] is usable and any(words in line for line in report['problems'] + report['warnings'])
+    assert not any('no cloud' in line for line in report['warnings'])  # the images that can be read have their camera
+    if not words.startswith('/image'):
+        assert (perceived(path, tmp_path) > 0) is usable
+
+
+@pytest.mark.parametrize('data', [
+    cv2.imencode('.webp', np.zeros((6, 8, 3), np.uint8))[1].tobytes(),
+    cv2.imencode('.jpg', np.zeros((6, 8, 3), np.uint8))[1].tobytes() + bytes(5000)])
+def test_webp_and_padded_jpegs_are_images(tmp_path, data):
+    path = write_compressed(tmp_path / 'x.mcap', [data, data])
+    report = inspect_bag(path)
+    assert report['usable'] and report['warnings'] == [] and perceived(path, tmp_path) == 2
+
+
+def test_intrinsics_of_another_resolution_are_warned_of_with_the_size_they_fit(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', info=Camera(8, 6, 10.0, 11.0, 1.6, 1.2)))
+    assert report['usable'] and '/camera_info: camera_info: principal point is (1.6, 1.2)' in report['warnings'][0]
+    assert 'fits images of 4x3: for 8x6 multiply the intrinsics by 2)' in report['warnings'][0]
+
+
+def test_stamps_that_tell_nothing_are_warned_of(tmp_path):
+    report = inspect_bag(write_bag(tmp_path / 'x.mcap', (0, 0, 0)))
+    assert report['usable'] and '3 images of /image carry only 1 stamps' in report['warnings'][0]
 
 
 def test_a_bag_without_a_camera_is_unusable(tmp_path):

@@ -20,12 +20,16 @@ from semdepth_ros.bags.cdr import with_stamp  # noqa: E402
 from semdepth_ros.bags.cdr import stamp_of  # noqa: E402
 from semdepth_ros.bridge.bag_excerpt import announce  # noqa: E402
 from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
+from semdepth_ros.bridge.camera_info import make_camera_info  # noqa: E402
 from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
+from semdepth_ros.bridge.images import make_image  # noqa: E402
+from semdepth_ros.bridge.messages import make_header  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes  # noqa: E402
 from semdepth_ros.bridge.shared_memory import lateness  # noqa: E402
 from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
 from semdepth_ros.cli.main import main  # noqa: E402
 from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
+from semdepth_ros.data.bag import BagSequence  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
 from semdepth_ros.nodes.demo import fitting_stride, room_for, summary  # noqa: E402
 from semdepth_ros.nodes.live_run import NEEDED, Arrivals, LiveRun  # noqa: E402
@@ -130,6 +134,46 @@ def test_frames_stamped_before_the_first_image_are_perceived_too(model, tmp_path
     assert 'perceived 8 of 8 frames' in child.output and 'dropped' not in child.output
 
 
+def rgbd_recording(path, stamps_s):
+    """Write images of two cameras and a depth camera, the first image of each empty; stamps as given."""
+    with BagWriter(path) as bag:
+        for i, stamp_s in enumerate(stamps_s):
+            header = make_header(bag.types, stamp_s * 10 ** 9, 'lens')
+            image = make_image(bag.types, header, Corridor()[i % 4].image, 'rgb8')
+            depth = make_image(bag.types, header, np.full((64, 96), 2000, np.uint16), '16UC1')
+            if i == 0:
+                image.width = image.height = image.step = 0
+                image.data, image.encoding = np.zeros(0, np.uint8), ''
+            bag.write('/aligned_depth_to_color/image_raw', depth, 10 ** 8 * i)
+            for name in ('color', 'other'):
+                bag.write(f'/{name}/image_raw', image, 10 ** 8 * i)
+                bag.write(f'/{name}/camera_info', make_camera_info(bag.types, header, Corridor().camera), 10 ** 8 * i)
+    return path
+
+
+def test_the_camera_of_an_rgbd_recording_with_an_empty_first_image_is_shown(model, tmp_path, processes):
+    drive = rgbd_recording(tmp_path / 'rgbd.mcap', range(1, 9))
+    child = processes.python('-m', 'semdepth_ros.cli.main', 'demo', '--out', tmp_path / 'out', '--drive', drive,
+                             '--model', model, '--image-topic', '/other/image_raw')
+    assert child.wait(180) == 0, child.output
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert metrics['frames_in'] == 8 and 4 <= metrics['frames_perceived'] <= 7
+    assert '1 images of /other/image_raw cannot be read: image encoding is' in child.output
+    sequence = BagSequence(tmp_path / 'out' / 'drive.mcap', '/other/image_raw')
+    assert len(sequence) == 8 and film_frames(tmp_path / 'out' / 'preview.mp4') == metrics['frames_perceived']
+
+
+def test_images_that_their_stamps_do_not_tell_apart_are_refused_or_left_out(tmp_path, caplog):
+    for stamps, words in (([0] * 4, '4 images carry only 1 stamps'), ([7, 7, 7, 8], '4 images carry only 2 stamps')):
+        with pytest.raises(ValueError, match=f'rgbd.mcap: /color/image_raw: {words}.*semdepth replay') as error:
+            bring_drive(tmp_path / 'drive.mcap', rgbd_recording(tmp_path / 'rgbd.mcap', stamps))
+        assert '\n' not in str(error.value) and not (tmp_path / 'drive.mcap').exists()
+        (tmp_path / 'rgbd.mcap').unlink()
+    topic = bring_drive(tmp_path / 'drive.mcap', rgbd_recording(tmp_path / 'rgbd.mcap', [1, 2, 2, 3, 4]))
+    assert topic == '/color/image_raw' and len(BagSequence(tmp_path / 'drive.mcap', topic)) == 4
+    assert '1 of 5 images repeat a stamp and are left out' in caplog.text
+
+
 def test_ctrl_c_ends_everything_and_leaves_nothing_half_written(model, tmp_path, processes):
     out = tmp_path / 'out'
     write_sequence_bag(tmp_path / 'drive.db3', Corridor(36), rate_hz=0.5)
@@ -198,7 +242,8 @@ def test_the_pace_is_that_of_the_outputs_that_are_needed():
 def test_arguments_that_cannot_be_are_named(capsys):
     for arguments, message in ((['--size', 'big'], "--size is 'big', expected WxH"),
                                (['--seed', '-1'], '--seed is -1, expected zero or a positive number'),
-                               (['--frames', '0'], '--frames is 0, expected at least 1')):
+                               (['--frames', '0'], '--frames is 0, expected at least 1'),
+                               (['--image-bits', '7'], 'image_bits is 7, expected 0 (automatic) or 8 to 16')):
         assert main(['demo', *arguments]) == 2
         assert message in capsys.readouterr().err
 

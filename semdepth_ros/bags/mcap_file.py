@@ -35,6 +35,7 @@ class McapFile:
         self.path, self.connections, self.left_out = path, [], {}
         self.metadata = ReaderMetadata(0, 2 ** 63 - 1, 0, 0, None, None, None, None)
         self._stream: BinaryIO | None = None
+        self._seeking: SeekingReader | None = None
         self._indexed = self._in_order = True
 
     def open(self) -> None:
@@ -53,7 +54,7 @@ class McapFile:
         """Give the file back."""
         if self._stream is not None:
             self._stream.close()
-        self._stream = None
+        self._stream = self._seeking = None
         self.connections = []
 
     def messages(self, connections: Collection[Connection], start: int | None = None, stop: int | None = None
@@ -73,11 +74,14 @@ class McapFile:
             raise ReaderError(_said(error)) from None
 
     def _reader(self) -> SeekingReader | NonSeekingReader:
+        if self._indexed:
+            return self._seeking  # which has read the index
         self._stream.seek(0)
-        return (SeekingReader if self._indexed else NonSeekingReader)(self._stream, validate_crcs=True)
+        return NonSeekingReader(self._stream, validate_crcs=True)
 
     def _read_channels(self) -> None:
-        summary = SeekingReader(self._stream).get_summary()
+        self._seeking = SeekingReader(self._stream, validate_crcs=True)
+        summary = self._seeking.get_summary()
         self._indexed = bool(summary and summary.chunk_indexes and summary.channels and summary.statistics)
         if self._indexed:
             counts, statistics = summary.statistics.channel_message_counts, summary.statistics

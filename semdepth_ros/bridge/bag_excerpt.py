@@ -86,8 +86,9 @@ class _Stamps:
         :raises ValueError: hardly any
         """
         if not has_times(self._all):
-            raise ValueError(f'{self._name}: {len(self._all)} images carry only {len(self._distinct)} stamps, and on a ROS '
-                             'graph nothing else tells what was perceived of which: `semdepth replay` perceives them')
+            raise ValueError(f'{self._name}: {len(self._all)} images carry only {len(self._distinct)} stamps, and on a '
+                             'ROS graph nothing else tells what was perceived of which: `semdepth replay` perceives '
+                             'them')
         if len(self._distinct) < len(self._all):
             LOGGER.warning('%s: %d of %d images repeat a stamp and are left out', self._name,
                            len(self._all) - len(self._distinct), len(self._all))
