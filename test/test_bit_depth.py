@@ -9,6 +9,7 @@ from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.replay import replay
 from semdepth_ros.classes import CITYSCAPES
+from semdepth_ros.cli.main import main
 from semdepth_ros.data import FolderSequence
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.image_encodings import decompress
@@ -109,3 +110,12 @@ def test_sixteen_bits_of_one_channel_are_depth_until_somebody_says_how_many_bits
     with pytest.raises(ValueError, match='16UC1.*image_bits'):
         view_message(message, BitDepth())
     assert view_message(message, BitDepth(12))[0].max() == 65520
+
+
+def test_the_command_line_hands_the_bits_to_whatever_has_them(tmp_path, capsys):
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images' / '0.png'), ramp(12))
+    for command in (['evaluate', '--model', 'baseline:constant', '--fit', str(tmp_path), '--data', str(tmp_path)],
+                    ['demo', '--drive', str(tmp_path)]):
+        assert main([*command, '--image-bits', '7']) == 2
+        assert 'image_bits is 7, expected 0 (automatic) or 8 to 16' in capsys.readouterr().err

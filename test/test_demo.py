@@ -164,7 +164,7 @@ def test_the_camera_of_an_rgbd_recording_with_an_empty_first_image_is_shown(mode
 
 
 def test_images_that_their_stamps_do_not_tell_apart_are_refused_or_left_out(tmp_path, caplog):
-    for stamps, words in (([0] * 4, '4 images carry only 1 stamps'), ([7, 7, 7, 8], '4 images carry only 2 stamps')):
+    for stamps, words in (([0] * 4, '4 images carry only 1 stamps'), ([7, 7, 7, 7, 8], '5 images carry only 2 stamps')):
         with pytest.raises(ValueError, match=f'rgbd.mcap: /color/image_raw: {words}.*semdepth replay') as error:
             bring_drive(tmp_path / 'drive.mcap', rgbd_recording(tmp_path / 'rgbd.mcap', stamps))
         assert '\n' not in str(error.value) and not (tmp_path / 'drive.mcap').exists()

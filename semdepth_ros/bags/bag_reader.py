@@ -6,6 +6,7 @@ import os
 import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -153,8 +154,14 @@ class BagReader:
         topics = {topic: form for file in files for topic, form in getattr(file, 'left_out', {}).items()}
         topics |= {c.topic: strange[c.msgtype] for c in self._bag.connections if c.msgtype in strange}
         if topics:
-            LOGGER.warning('%s: left out, since they hold no ROS 2 messages that can be read: %s', self.path,
-                           ', '.join(f'{topic} ({form})' for topic, form in sorted(topics.items())))
+            _warn_once(f'{self.path}: left out, since they hold no ROS 2 messages that can be read: '
+                       + ', '.join(f'{topic} ({form})' for topic, form in sorted(topics.items())))
+
+
+@cache
+def _warn_once(line: str) -> None:
+    """Warn, but once for a bag that is opened again for every part of the work."""
+    LOGGER.warning(line)
 
 
 def _store(connections: list[Connection]) -> tuple[Typestore, dict[str, str]]:

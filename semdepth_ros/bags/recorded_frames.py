@@ -63,8 +63,8 @@ def recorded_frames(reader: BagReader, image: str, truth: Collection[str] = ()) 
 
 
 def has_times(stamps_ns: Collection[int]) -> bool:
-    """Return whether stamps tell one image from another: most of them are neither zero nor shared."""
-    return len(stamps_ns) < 2 or 2 * len(set(stamps_ns) - {0}) > len(stamps_ns)
+    """Return whether stamps tell when images were taken: not zero, and not one for more than two images on average."""
+    return len(stamps_ns) < 2 or 2 * len(set(stamps_ns) - {0}) >= len(stamps_ns)
 
 
 def messages_of(reader: BagReader, frame: RecordedFrame) -> Iterator[tuple[str, bytes]]:
