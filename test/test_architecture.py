@@ -16,8 +16,7 @@ PACKAGE = ROOT / 'semdepth_ros'
 FLOORS = ('cli', 'nodes', 'bridge', 'perception', 'adaptation', 'training', 'evaluation', 'data', 'bags', 'world',
           'networks', 'losses', 'geometry', 'ground')
 # A type that everything speaks may be spoken below the floor it is kept on.
-TYPES = {'semdepth_ros.perception.perception': 'ground', 'semdepth_ros.data.sample': 'ground',
-         'semdepth_ros.geometry.camera': 'ground'}
+TYPES = {'semdepth_ros.data.sample': 'ground', 'semdepth_ros.geometry.camera': 'ground'}
 ROS_FLOORS = ('cli', 'nodes', 'bridge')
 ROS = {'rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'nav_msgs', 'geometry_msgs', 'diagnostic_msgs',
        'vision_msgs', 'tf2_msgs', 'tf2_ros', 'lifecycle_msgs', 'builtin_interfaces', 'rosgraph_msgs', 'cv_bridge',
@@ -112,6 +111,13 @@ def test_everything_below_the_nodes_imports_where_there_is_no_ros():
     done = subprocess.run([sys.executable, '-c', BLOCKED_IMPORT.format(ros=sorted(ROS), modules=modules)],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_perceived_can_be_converted_and_shown_without_loading_torch():
+    code = ('import sys, semdepth_ros.bridge.outputs, semdepth_ros.evaluation.film; '
+            'print([m for m in sys.modules if m in ("torch", "semdepth_ros.networks", "semdepth_ros.perception")])')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert (done.stdout.strip(), done.stderr) == ('[]', '')
 
 
 def test_every_room_is_a_floor_and_every_floor_has_only_rooms_named_in_the_plan():

@@ -14,8 +14,8 @@ from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.replay import replay
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.perception.perception import Perception, Scale
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 TENTH = 100_000_000

@@ -7,8 +7,8 @@ from semdepth_ros.bags.rosbags_types import rosbags_types
 from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings, output_bytes
 from semdepth_ros.classes import CITYSCAPES, palette
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry import Camera
-from semdepth_ros.perception.perception import Perception, Scale
 
 CAMERA = Camera(9, 6, 7, 7, 4, 2.5)
 RANDOM = np.random.default_rng(0)

@@ -6,8 +6,8 @@ from bridge_messages import header
 from semdepth_ros.bags.rosbags_types import rosbags_types
 from semdepth_ros.bridge import POINT, CloudMaker, ColourSampler, make_camera_info
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry import Camera
-from semdepth_ros.perception.perception import Perception, Scale
 
 CAMERA = Camera(7, 5, 6.1, 5.9, 3.3, 1.7)
 RANDOM = np.random.default_rng(1)

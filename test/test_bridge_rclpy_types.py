@@ -14,8 +14,8 @@ from semdepth_ros.bridge import (CloudMaker, camera_from_info, frame_from_messag
 from semdepth_ros.bridge.diagnostics import OK, make_diagnostics, make_status  # noqa: E402
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view, qos_profile  # noqa: E402
 from semdepth_ros.classes import CITYSCAPES  # noqa: E402
+from semdepth_ros.frame_perception import Perception, Scale  # noqa: E402
 from semdepth_ros.geometry import Camera  # noqa: E402
-from semdepth_ros.perception.perception import Perception, Scale  # noqa: E402
 
 TYPES = RclpyTypes()
 CAMERA = Camera(6, 4, 5, 5, 2.5, 1.5, 'plumb_bob', (.1, .2, 0, 0, 0))

@@ -10,8 +10,8 @@ from bridge_messages import header
 from semdepth_ros.bags.rosbags_types import rosbags_types
 from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
 from semdepth_ros.bridge.weights_update import PROMOTE, ROLLBACK, accepted_file, weights_folder
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.model_file import ModelCard
-from semdepth_ros.perception.perception import Scale
 
 CARD = ModelCard({'encoder': 'small'}, focal_px=100.0, name='town', version=3, parent=2, factory='f' * 64)
 

@@ -12,8 +12,8 @@ from semdepth_ros.data import FolderSequence, Sample, write_folder_sequence
 from semdepth_ros.evaluation import SequenceEvaluation, evaluate, evaluate_sequence, fit_baseline, write_report
 from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.evaluation.protocol import spread
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.perception.perception import Perception, Scale
 
 ROAD, CAR, SKY = TRAIN_ID['road'], TRAIN_ID['car'], TRAIN_ID['sky']
 CAMERA = Camera(4, 3, 5.0, 5.0, 1.5, 1.0)

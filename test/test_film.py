@@ -6,7 +6,7 @@ import pytest
 from plane_world import Corridor
 from semdepth_ros.evaluation import film as film_module
 from semdepth_ros.evaluation.film import Film, write_preview
-from semdepth_ros.perception.perception import Perception, Scale
+from semdepth_ros.frame_perception import Perception, Scale
 
 
 def seen(sample, camera=True):

@@ -27,7 +27,7 @@ from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
 from semdepth_ros.frame import Frame
-from semdepth_ros.perception.perception import Perception, Scale
+from semdepth_ros.frame_perception import Perception, Scale
 
 FRAMES = 4
 TRUTH = {s.stamp_ns: s for s in (Corridor(FRAMES)[i] for i in range(FRAMES))}

@@ -12,8 +12,8 @@ from semdepth_ros.data import Sample
 from semdepth_ros.evaluation import Album, evaluate, write_report
 from semdepth_ros.evaluation.pictures import (SKY_COLOUR, cloud_picture, contact_sheet, depth_picture, error_picture,
                                               fitting_range, overlay_picture)
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.perception.perception import Perception, Scale
 
 CAMERA = Camera.from_field_of_view(96, 32, 80)
 BROWSER = shutil.which('chromium') or shutil.which('chromium-browser') or shutil.which('google-chrome')

@@ -9,7 +9,7 @@ from semdepth_ros.bridge.perceived_bag import perceived_frames
 from semdepth_ros.data import Sample, rectified
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
-from semdepth_ros.perception.perception import Perception
+from semdepth_ros.frame_perception import Perception
 
 LATENCY = 'From before an image is published to the arrival of both depth and classes in the process that published it.'
 See = Callable[[int, int, Sample, Perception], None]

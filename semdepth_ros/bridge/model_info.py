@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from semdepth_ros.bridge.messages import MessageTypes
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.model_file import ModelCard
-from semdepth_ros.perception.perception import Scale
 
 NAME = 'semdepth_ros/msg/ModelInfo'
 

@@ -14,7 +14,7 @@ from semdepth_ros.bridge.messages import MessageTypes
 from semdepth_ros.bridge.point_cloud import POINT, CloudMaker
 from semdepth_ros.classes import UNLABELLED, SemanticClass, palette
 from semdepth_ros.frame import Frame
-from semdepth_ros.perception.perception import Perception
+from semdepth_ros.frame_perception import Perception
 
 _IMAGE = 'sensor_msgs/msg/Image'
 # topic: message type, in the order of sending

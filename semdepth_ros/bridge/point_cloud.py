@@ -9,7 +9,7 @@ from semdepth_ros.bridge.messages import MessageTypes
 from semdepth_ros.geometry.camera import Camera
 
 if TYPE_CHECKING:  # its package loads torch, which programs that only start nodes can do without
-    from semdepth_ros.perception.perception import Perception
+    from semdepth_ros.frame_perception import Perception
 
 POINT = np.dtype({'names': ['x', 'y', 'z', 'rgb', 'label', 'confidence'],
                   'formats': ['<f4', '<f4', '<f4', '<u4', 'u1', 'u1'], 'offsets': [0, 4, 8, 12, 16, 17],

@@ -22,8 +22,8 @@ from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
 from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
 from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception
 from semdepth_ros.model_file import find_model
-from semdepth_ros.perception.perception import Perception
 
 if TYPE_CHECKING:
     from semdepth_ros.perception import Perceptor

@@ -10,7 +10,7 @@ from semdepth_ros.data import Sample
 from semdepth_ros.data.pictures import write_picture
 from semdepth_ros.evaluation.depth_evaluation import resized_nearest
 from semdepth_ros.evaluation.pictures import cloud_picture, contact_sheet, depth_picture, fitting_range, overlay_picture
-from semdepth_ros.perception.perception import Perception
+from semdepth_ros.frame_perception import Perception
 
 WIDTH = 640
 # fourcc: browsers and players take VP9 in MP4, players MPEG-4; OpenCV's wheels have no encoder for H.264

@@ -17,8 +17,8 @@ from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception
 from semdepth_ros.nodes.throttled_log import ThrottledLog
-from semdepth_ros.perception.perception import Perception
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks

@@ -8,7 +8,7 @@ import numpy as np
 
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.frame import Frame
-from semdepth_ros.perception.perception import Scale
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.perception.perceptor import Perceptor
 from semdepth_ros.perception.scale import CameraHeight
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import torch
 
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
 from semdepth_ros.model_file import InputRule, ModelCard, tensor_hash
@@ -18,7 +19,6 @@ from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.device import choose_device, choose_precision
 from semdepth_ros.perception.engine import Engine, FoldedEngine
 from semdepth_ros.perception.packing import array_views
-from semdepth_ros.perception.perception import Perception, Scale
 from semdepth_ros.perception.pipeline import CpuPipeline, CudaPipeline, Pipeline
 from semdepth_ros.perception.scale import GivenScale, ScaleSource
 

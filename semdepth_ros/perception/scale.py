@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 
 from semdepth_ros.classes import CITYSCAPES, TRAIN_ID, SemanticClass
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.ground_plane import GroundPlane, GroundPlaneRule, fit_ground_plane
-from semdepth_ros.perception.perception import Perception, Scale
 
 
 class ScaleSource(Protocol):
