@@ -26,7 +26,8 @@ class Perception:
     """Depth, classes and how sure they are, for every pixel of one output image.
 
     :param depth: float32 [H, W] m along Z; NaN invalid, +inf sky and beyond the maximum range (REP 117, REP 118)
-    :param sigma: standard deviation of depth, float32 [H, W] m; NaN where depth is not finite
+    :param sigma: standard deviation of depth, that of the scale within it, float32 [H, W] m; NaN where depth is not
+        finite
     :param labels: uint8 [H, W] train ids, 255 unlabelled
     :param confidence: uint8 [H, W], 255 x the probability of the label
     :param scale: the scale that depth has been multiplied by; never metric without a camera

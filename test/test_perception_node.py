@@ -488,6 +488,6 @@ def test_label_names_are_latched_and_tf_gives_the_camera_s_height(overlays, grap
 
     def height():
         client.answers(client.send(), 'depth/image')
-        return getattr(node._perceiving.perceptor.scale_source, 'height_m', None)
+        return getattr(node._perceiving.cameras['rear'].scale._source, 'height_m', None)
     assert wait_until(height, what='a height') == 1.75
     client.unlisten()

@@ -206,29 +206,35 @@ def test_sky_and_what_is_beyond_range_is_infinite_without_sigma(card):
     assert np.isnan(p.sigma[:20]).all() and np.isfinite(p.sigma[20:, :100]).all()
 
 
-def test_the_range_may_change_between_frames(card):
-    perceptor = standing_in(card, everywhere(10.0))
-    assert np.isfinite(perceptor.perceive(Frame(picture(), 'rgb')).depth).all()
-    perceptor.max_range_m = 9
-    assert np.isposinf(perceptor.perceive(Frame(picture(), 'rgb')).depth).all()
+def test_a_frame_may_have_a_range_of_its_own(card):
+    perceptor, frame = standing_in(card, everywhere(10.0), max_range_m=12), Frame(picture(), 'rgb')
+    assert np.isposinf(perceptor.perceive(frame, max_range_m=9).depth).all()
+    assert np.isfinite(perceptor.perceive(frame).depth).all()
+    with pytest.raises(ValueError, match='max_range_m is 0'):
+        perceptor.perceive(frame, max_range_m=0)
 
 
-def test_scale_multiplies_depth_and_sigma_and_is_handed_on(card):
+def test_a_frame_s_scale_multiplies_its_depth_and_sigma_and_is_handed_on(card):
     perceptor = standing_in(card, everywhere(10.0))
     image = picture()
     frame = Frame(image, 'rgb', Camera.from_field_of_view(image.shape[1], image.shape[0], 80))
     plain = perceptor.perceive(frame)
-    perceptor.scale_source = Scale(1.5, 0.1, True)
-    scaled = perceptor.perceive(frame)
+    scaled = perceptor.perceive(frame, Scale(1.5, 0.0, True))
     np.testing.assert_allclose(scaled.depth, 1.5 * plain.depth, rtol=1e-6)
     np.testing.assert_allclose(scaled.sigma, 1.5 * plain.sigma, rtol=1e-6)
-    assert plain.scale == Scale() and scaled.scale == Scale(1.5, 0.1, True)
+    assert plain.scale == Scale() and scaled.scale == Scale(1.5, 0.0, True)
+    assert perceptor.perceive(frame).scale == Scale()
+
+
+def test_sigma_holds_the_deviation_of_the_scale_beside_that_of_the_network(card):
+    perceptor = standing_in(replace(card, sigma={'floor': 0.03, 'gain': 1.0}), everywhere(10.0), scale=Scale(2.0, 0.08))
+    perception = perceptor.perceive(Frame(picture(), 'rgb'))
+    np.testing.assert_allclose(perception.sigma, 20 * np.hypot(0.03, 0.04), rtol=1e-4)
 
 
 def test_without_a_camera_depth_is_scaled_but_not_metric(card):
     perceptor = standing_in(card, everywhere(10.0))
-    perceptor.scale_source = Scale(1.5, 0.1, True)
-    perception = perceptor.perceive(Frame(picture(), 'rgb'))
+    perception = perceptor.perceive(Frame(picture(), 'rgb'), Scale(1.5, 0.1, True))
     np.testing.assert_allclose(perception.depth, 15, rtol=1e-5)
     assert perception.scale == Scale(1.5, 0.1, False)
 

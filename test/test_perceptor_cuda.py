@@ -63,8 +63,9 @@ def test_the_same_frame_gives_the_same_bytes_and_keeps_them(perceptor):
 def test_scale_changes_without_a_new_capture(network, card):
     perceptor = Perceptor(network, card, device='cuda', max_range_m=1e4)
     plain = perceptor.perceive(Frame(picture(), 'rgb', CAMERA)).depth
-    perceptor.scale_source = Scale(2.0, 0.0, True)
-    np.testing.assert_allclose(perceptor.perceive(Frame(picture(), 'rgb', CAMERA)).depth, 2 * plain, rtol=1e-6)
+    scaled = perceptor.perceive(Frame(picture(), 'rgb', CAMERA), Scale(2.0, 1.0, True))
+    np.testing.assert_allclose(scaled.depth, 2 * plain, rtol=1e-6)
+    assert (scaled.sigma >= 0.5 * scaled.depth).all()
 
 
 def test_weights_are_exchanged_under_a_captured_graph(network, card, tmp_path):

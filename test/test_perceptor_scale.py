@@ -131,7 +131,7 @@ def test_the_filter_is_the_closed_form_for_constant_measurements():
     assert f.scale.sigma == pytest.approx(np.exp(0.10) * 0.04 / 2)
 
 
-def test_the_perceptor_learns_its_scale_from_the_frames_it_perceives():
+def test_the_scale_is_learned_from_the_frames_that_are_perceived_with_it():
     """The stand-in sees a flat road at a third of its distance."""
     height, rule = 1.65, InputRule(pixels=320 * 96)
     geometry = input_geometry(CAMERA, rule)
@@ -150,8 +150,11 @@ def test_the_perceptor_learns_its_scale_from_the_frames_it_perceives():
 
     card = ModelCard(architecture={}, focal_px=150.0, input=rule)
     image = np.zeros((96, 320, 3), dtype=np.uint8)
-    perceptor = Perceptor(torch.nn.Identity(), card, device='cpu', engine=Road(), scale=CameraHeight(height))
-    first, *_, last = [perceptor.perceive(Frame(image, 'rgb', CAMERA, i * 10 ** 8)) for i in range(10)]
+    perceptor, source, perceived = Perceptor(torch.nn.Identity(), card, device='cpu', engine=Road()), CameraHeight(height), []
+    for i in range(10):
+        perceived.append(perceptor.perceive(Frame(image, 'rgb', CAMERA, i * 10 ** 8), source.scale))
+        source.observe(perceived[-1])
+    first, last = perceived[0], perceived[-1]
     assert first.scale == Scale() and last.scale.metric
     assert last.scale.value == pytest.approx(3, rel=0.01)
     np.testing.assert_allclose(last.depth[-1], 3 * first.depth[-1], rtol=0.01)

@@ -126,7 +126,7 @@ def model_messages(perceptor: Perceptor, model: str | Path, settings: OutputSett
 
     def make(types: MessageTypes, header: Any, frame: Frame) -> list[tuple[str, Any]]:
         served = Served(perceptor.card, path.name, sha256_of(path), str(perceptor.device), perceptor.precision)
-        geometry, scale = perceptor.geometry(frame), perceptor.scale_source.scale
+        geometry, scale = perceptor.geometry(frame), perceptor.scale
         info = make_model_info(types, header, served, scale.on(geometry.source), 'fixed' if scale.metric else 'none',
                                (geometry.width, geometry.height))
         labels = make_label_info(types, make_header(types, 0, ''), perceptor.card.classes, settings.min_confidence)

@@ -62,8 +62,7 @@ class Perceiving:
         file = find_model(parameters['model'])
         self.perceptor = Perceptor.from_file(
             file, device=parameters['device'], precision=parameters['precision'], output=parameters['output'],
-            max_range_m=parameters['max_range_m'], rectify=parameters['rectify'],
-            input_pixels=parameters['input_pixels'])
+            rectify=parameters['rectify'], input_pixels=parameters['input_pixels'])
         self._heights, self._learner = CameraHeightListener(node, types), LearnedScale(node, types)
         self.cameras: dict[str, CameraChannel] = {}
         self._worker = NewestFirstWorker(self._work, self._worker_failed)
@@ -157,9 +156,9 @@ class Perceiving:
         frame = camera.input.frame(arrival.message)
         self._notice_changes(camera, frame)
         times.append(time.monotonic())
-        self.perceptor.max_range_m = self._parameters['max_range_m']
-        self.perceptor.scale_source = camera.scale.source(frame.frame_id, self.perceptor)
-        perception = self.perceptor.perceive(frame)
+        source = camera.scale.source(frame.frame_id, self.perceptor)
+        perception = self.perceptor.perceive(frame, source.scale, self._parameters['max_range_m'])
+        source.observe(perception)
         times.append(time.monotonic())
         self._announce(camera, arrival.message.header, frame, perception)
         if 'points' in wanted and not is_possible('points', perception):

@@ -75,7 +75,7 @@ def time_stages(perceptor: Perceptor, frame: Frame, frames: int,
     device, geometry = perceptor.device, perceptor.geometry(frame)
     network_size = [geometry.width, geometry.height]
     decoder = Decoder(geometry, perceptor.card, frame.width, frame.height, device)
-    settings = torch.tensor([1.0, 0.05, 1.0, perceptor.max_range_m], device=device)
+    settings = torch.tensor([1.0, 0.05, 1.0, 0.0, perceptor.max_range_m], device=device)
     times: dict[str, list[float]] = {}
     for i in range(_WARM_UPS + frames):
         taken = {'whole': _timed(lambda: perceptor.perceive(frame), device)}

@@ -39,18 +39,16 @@ def calibrate(perceptor: Perceptor, sequence: Sequence, height_m: float, most: i
               progress: Callable[[int, int], None] = lambda done, total: None) -> Calibration:
     """Measure the scale on at most so many frames, spread evenly over a sequence.
 
-    :param perceptor: its scale source is set to none
     :param height_m: of the lens above the road [m]
     :raises ValueError: the height is not positive, the camera is not known, or the road is seen in too few frames
     """
-    perceptor.scale_source = Scale()
     source, planes = CameraHeight(height_m, perceptor.card.classes), []
     chosen = np.unique(np.linspace(0, len(sequence) - 1, min(most, len(sequence))).round().astype(int))
     for done, index in enumerate(chosen, start=1):
         sample = sequence[int(index)]
         if sample.camera is None:
             raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
-        source.observe(perceptor.perceive(Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)))
+        source.observe(perceptor.perceive(Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns), Scale()))
         if source.plane:
             planes.append(source.plane)
         progress(done, len(chosen))

@@ -13,7 +13,7 @@ from semdepth_ros.model_file import ModelCard
 from semdepth_ros.networks import Prediction, inverse_depth
 
 # What may change from frame to frame, as a float32 tensor in this order.
-SETTINGS = ('depth_multiplier', 'sigma_floor', 'sigma_gain', 'max_range_m')
+SETTINGS = ('depth_multiplier', 'sigma_floor', 'sigma_gain', 'scale_sigma', 'max_range_m')
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,19 @@ class Decoder:
         """Decode a prediction of one image.
 
         Inverse depth is interpolated: that of a plane is linear over the image. Labels and confidence take the nearest
-        network pixel. sigma = depth * (floor + gain * |ln d0 - ln d1|), see networks.inverse_depth.
+        network pixel. sigma / depth = floor + gain * |ln d0 - ln d1|, see networks.inverse_depth, and in quadrature the
+        relative sigma of the scale (form ours).
 
-        :param settings: float32 [4], see SETTINGS
+        :param settings: float32 [5], see SETTINGS
         :param into: where the outputs are written
         """
-        multiplier, floor, gain, max_range = settings.unbind()
+        multiplier, floor, gain, scale_sigma, max_range = settings.unbind()
         labels, confidence = self._classes(prediction.logits)
         into.labels.copy_(labels)
         into.confidence.copy_(confidence)
         inverse, disagreement = inverse_depth(prediction.disparities, *self.depth_range_m)
         self._enlarge(inverse, into.depth)
-        self._enlarge(floor + gain * disagreement, into.sigma)
+        self._enlarge(torch.hypot(floor + gain * disagreement, scale_sigma), into.sigma)
         torch.div(multiplier, into.depth, out=into.depth)
         into.sigma.mul_(into.depth)
         within = into.depth <= max_range

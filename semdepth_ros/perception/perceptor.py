@@ -20,7 +20,6 @@ from semdepth_ros.perception.device import choose_device, choose_precision
 from semdepth_ros.perception.engine import Engine, FoldedEngine
 from semdepth_ros.perception.packing import array_views
 from semdepth_ros.perception.pipeline import CpuPipeline, CudaPipeline, Pipeline
-from semdepth_ros.perception.scale import GivenScale, ScaleSource
 
 OUTPUTS = ('input', 'network')
 _PIPELINES = 32  # kept, one for each layout and distorted lens or undistorted window; on CUDA making one is a capture
@@ -34,8 +33,8 @@ class Perceptor:
     :param device: 'auto', 'cpu', 'cuda' or 'cuda:N'
     :param precision: 'auto', 'float32', 'bfloat16' or 'float16'
     :param output: 'input', outputs as large as the image, or 'network', as large as the network sees it
-    :param max_range_m: depth beyond is +inf
-    :param scale: the factor to metres, or where it comes from
+    :param max_range_m: depth beyond is +inf, of frames that say nothing else
+    :param scale: the factor to metres, of frames that say nothing else
     :param rectify: undistort images of a distorted camera; else outputs belong to the distorted image
     :param input_pixels: budget of the network's input [px]; 0 leaves it to the card, which may say another on a CPU
     :param engine: what runs the network, in place of the engine that suits the device
@@ -45,13 +44,12 @@ class Perceptor:
     """
 
     def __init__(self, network: JointNetwork, card: ModelCard, *, device: str = 'auto', precision: str = 'auto',
-                 output: str = 'input', max_range_m: float = 80.0, scale: Scale | ScaleSource = Scale(),
-                 rectify: bool = True, input_pixels: int = 0, engine: Engine | None = None):
+                 output: str = 'input', max_range_m: float = 80.0, scale: Scale = Scale(), rectify: bool = True,
+                 input_pixels: int = 0, engine: Engine | None = None):
         if output not in OUTPUTS:
             raise ValueError(f'output is {output!r}, expected one of {OUTPUTS}')
         self.output, self.rectify = output, rectify
-        self.max_range_m = max_range_m
-        self.scale_source = scale
+        self.max_range_m, self.scale = _a_range(max_range_m), scale
         self.device = choose_device(device)
         self.dtype = choose_precision(self.device, precision)
         self.input_rule = _input_rule(card, self.device, input_pixels)
@@ -88,43 +86,25 @@ class Perceptor:
         """The type the network computes in, such as 'bfloat16'."""
         return str(self.dtype).removeprefix('torch.')
 
-    @property
-    def max_range_m(self) -> float:
-        """Depth beyond this is +inf [m]; may be set between frames."""
-        return self._max_range_m
-
-    @max_range_m.setter
-    def max_range_m(self, value: float) -> None:
-        if not value > 0:
-            raise ValueError(f'max_range_m is {value}, expected a positive number')
-        self._max_range_m = float(value)
-
-    @property
-    def scale_source(self) -> ScaleSource:
-        """Where the scale comes from; may be set between frames, to a Scale too."""
-        return self._scale_source
-
-    @scale_source.setter
-    def scale_source(self, source: Scale | ScaleSource) -> None:
-        self._scale_source = GivenScale(source) if isinstance(source, Scale) else source
-
-    def perceive(self, frame: Frame) -> Perception:
+    def perceive(self, frame: Frame, scale: Scale | None = None, max_range_m: float | None = None) -> Perception:
         """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes.
 
-        Whatever the scale's source says, depth is not metric for a frame without a camera.
+        Whatever the scale says, depth is not metric for a frame without a camera.
+
+        :param scale: the factor to metres; None for the one that the Perceptor was made with
+        :param max_range_m: depth beyond is +inf; likewise
+        :raises ValueError: a range that is not positive
         """
-        source = self._scale_source
+        farthest = self.max_range_m if max_range_m is None else _a_range(max_range_m)
         with self._running:
             geometry, card = self._geometry(frame), self.card
-            scale = source.scale.on(geometry.source)
-            multiplier = geometry.depth_factor(card.focal_px) * scale.value
-            settings = [multiplier, card.sigma['floor'], card.sigma['gain'], self._max_range_m]
+            scale = (self.scale if scale is None else scale).on(geometry.source)
+            settings = [geometry.depth_factor(card.focal_px) * scale.value, card.sigma['floor'], card.sigma['gain'],
+                        scale.sigma / scale.value, farthest]
             block = self._pipeline(frame, geometry).run(frame, settings)
         width, height = self._output_size(geometry)
-        perception = Perception(*array_views(block, width, height), scale, card.version,
-                                self._output_camera(geometry), frame.stamp_ns, frame.frame_id)
-        source.observe(perception)
-        return perception
+        return Perception(*array_views(block, width, height), scale, card.version, self._output_camera(geometry),
+                          frame.stamp_ns, frame.frame_id)
 
     def geometry(self, frame: Frame) -> InputGeometry:
         """Return how this frame becomes the network's input."""
@@ -210,6 +190,12 @@ def _input_rule(card: ModelCard, device: torch.device, pixels: int) -> InputRule
     if pixels and not pixels >= card.input.multiple ** 2:
         raise ValueError(f'input_pixels is {pixels}, expected 0 or at least {card.input.multiple}x{card.input.multiple}')
     return card.input.on(device.type, pixels)
+
+
+def _a_range(value: float) -> float:
+    if not value > 0:
+        raise ValueError(f'max_range_m is {value}, expected a positive number')
+    return float(value)
 
 
 def _of_a_factory(card: ModelCard, network: JointNetwork) -> ModelCard:

@@ -65,7 +65,7 @@ class CudaPipeline:
         self.block = torch.zeros(packed_size(decoder.width, decoder.height), dtype=torch.uint8, device=engine.device)
         self.staged_settings = self.staging[:header].view(torch.float32)
         self.staged_image = self.staging[header:].view(self.type).view(self.shape).numpy()
-        self.staged_settings.copy_(torch.tensor([1.0, 0.05, 1.0, 80.0]))
+        self.staged_settings.copy_(torch.tensor([1.0, 0.05, 1.0, 0.0, 80.0]))
         self.graph = self._captured(header)
 
     def run(self, frame: Frame, settings: list[float]) -> Tensor:
