@@ -230,9 +230,11 @@ def test_a_fixed_scale_makes_depth_metric_and_multiplies_it(client, node, truth)
     np.testing.assert_allclose(depth[near], 2 * truth.depth[near], rtol=1e-5)
     info = client.answers(header, 'perception/model_info')[0]
     assert (info.metric, info.scale, info.scale_source, info.version) == (True, 2.0, 'fixed', 0)
+    client.warned('depth is metric, scale 2')
     header = client.send(CAMERA.scaled(640, 480))
     assert not client.answers(header, 'perception/model_info')[0].metric
     client.warned('not metric', 'no camera_info says its focal length')
+    client.warned('metric no more', 'no camera_info')
     for name, value in (('scale_source', 'none'), ('max_range_m', 80.0)):
         set_parameter(node, name, value)
 
@@ -254,6 +256,8 @@ def test_diagnostics_tell_rates_latencies_versions_and_the_last_error(client):
     counted = sum(int(camera[n]) for n in ('perceived', 'dropped', 'rejected', 'failed', 'not wanted'))
     assert int(camera['received']) == counted and camera['topic'] == '/image' and camera['reliability'] == 'reliable'
     assert {'node p50 [ms]', 'node p95 [ms]', 'perceiving p50 [ms]', 'gaps'} <= set(camera)
+    assert camera['metric'] == 'False' and camera['why not metric'] in ('nobody says the scale', 'no camera_info')
+    assert float(camera['scale']) >= 1 and float(camera['scale sigma [%]']) == 0
     assert (model['model'], model['version'], model['device'], model['state']) == ('tiny', '0', 'cpu', 'active')
     assert float(model['device memory [MB]']) > 0 and 'last error' in model
 
@@ -488,6 +492,7 @@ def test_label_names_are_latched_and_tf_gives_the_camera_s_height(overlays, grap
 
     def height():
         client.answers(client.send(), 'depth/image')
-        return getattr(node._perceiving.cameras['rear'].scale._source, 'height_m', None)
+        mount = getattr(node._perceiving.cameras['rear'].scale._source, 'mount', None)
+        return mount and mount.height_m
     assert wait_until(height, what='a height') == 1.75
     client.unlisten()

@@ -5,19 +5,26 @@ from typing import Any
 
 import numpy as np
 
+from semdepth_ros.scale.tilt import Mount, Tilt
+
 
 class TransformTree:
     """Keeps the newest transform of every child frame to its parent, as /tf and /tf_static tell them."""
 
     def __init__(self):
-        self._parents = {}
+        self._parents, self._static = {}, set()
 
-    def update(self, message: Any) -> None:
-        """Take in a tf2_msgs/TFMessage; transforms that are not rigid are left out."""
+    def update(self, message: Any, is_static: bool = False) -> None:
+        """Take in a tf2_msgs/TFMessage; transforms that are not rigid are left out.
+
+        :param is_static: whether it came on /tf_static
+        """
         for transform in message.transforms:
             matrix = _matrix(transform.transform)
             if matrix is not None:
-                self._parents[_clean(transform.child_frame_id)] = (_clean(transform.header.frame_id), matrix)
+                child = _clean(transform.child_frame_id)
+                self._parents[child] = (_clean(transform.header.frame_id), matrix)
+                (self._static.add if is_static else self._static.discard)(child)
 
     def lookup(self, target: str, source: str) -> np.ndarray | None:
         """Return the pose of source in target, float64 [4, 4], None while they are not connected."""
@@ -26,6 +33,14 @@ class TransformTree:
             if frame in up_from_target:
                 return np.linalg.inv(up_from_target[frame]) @ source_in_frame
         return None
+
+    def is_static(self, target: str, source: str) -> bool:
+        """Return whether both frames are connected, by nothing that came on /tf."""
+        chains = [dict(self._ancestors(frame)) for frame in (target, source)]
+        common = next((frame for frame in chains[1] if frame in chains[0]), None)
+        if common is None:
+            return False
+        return all(frame in self._static for chain in chains for frame in _up_to(chain, common))
 
     def _ancestors(self, frame: str):
         """Yield (ancestor, pose of frame in it), frame itself first; stops where a chain bites its tail."""
@@ -39,10 +54,20 @@ class TransformTree:
             pose = step @ pose
 
 
-def camera_height(tree: TransformTree, base_frame: str, camera_frame: str) -> float | None:
-    """Return the height of the camera above base_frame's origin [m], None while unknown or not above it."""
+def camera_mount(tree: TransformTree, base_frame: str, camera_frame: str) -> Mount | None:
+    """Return the camera's height above base_frame's origin and its tilt, None while unknown or not above it.
+
+    The tilt is None where the frame, as an optical one (REP 103), would not see the road ahead.
+    """
     pose = tree.lookup(base_frame, camera_frame)
-    return float(pose[2, 3]) if pose is not None and pose[2, 3] > 0 else None
+    if pose is None or not pose[2, 3] > 0:
+        return None
+    return Mount(float(pose[2, 3]), Tilt.of_pose(pose))
+
+
+def _up_to(chain: dict, ancestor: str) -> list[str]:
+    frames = list(chain)
+    return frames[:frames.index(ancestor)]
 
 
 def _clean(frame: str) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 import json
+import math
 from pathlib import Path
 
+from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
 
 
@@ -13,35 +15,84 @@ def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser('calibrate', help='find the metric scale of a new camera', description=(
         'Perceive a drive and compare the height at which the road appears with the known height of the camera. The '
-        'scale found is what the parameters scale_source: fixed and scale ask for.'))
-    parser.add_argument('--data', required=True, metavar='SPEC', help='bag, folder, video or world:PRESET[:SEED]')
-    parser.add_argument('--height', required=True, type=float, metavar='M', help='of the lens above the road [m]')
+        'scale found is what the parameters scale_source: fixed and scale ask for. With --trace the drive is also '
+        'followed as the node would with scale_source: camera_height, and held against the truth where there is one.'))
+    parser.add_argument('--data', required=True, metavar='SPEC',
+                        help='bag, folder, video or world:PRESET[:SEED[:FRAMES]]')
+    parser.add_argument('--height', type=float, metavar='M',
+                        help="of the lens above the road [m]; default: the data's own")
+    parser.add_argument('--pitch', type=float, metavar='DEG',
+                        help='by how much the camera looks down on the road; default: learned from the road')
     parser.add_argument('--camera', metavar='FILE', help='a calibration in place of what the data has')
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--frames', type=int, default=200, metavar='N', help='at most so many of each sequence')
     parser.add_argument('--json', type=Path, metavar='F', help='write the figures here')
+    parser.add_argument('--trace', type=Path, metavar='F', help='write here, as JSON, what the node would have said')
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> int:
     """Calibrate on every sequence that the data names, and print what to put into the parameters.
 
-    :raises ValueError: an argument or data that cannot be, or a drive on which the road is hardly seen
+    Exit code 1 where the scale cannot be told of one of them.
+
+    :raises ValueError: an argument or data that cannot be
     """
     from semdepth_ros.data import open_data
-    from semdepth_ros.perception import Perceptor
-    from semdepth_ros.perception.calibration import calibrate
+    from semdepth_ros.perception import Perceptor, Scale
+    from semdepth_ros.scale import CameraHeight
+    from semdepth_ros.scale.calibration import calibrate
+    from semdepth_ros.scale.trial import ScaleTrial
     if args.frames < 1:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
-    perceptor, results = Perceptor.from_file(args.model, device=args.device), {}
+    for path in (args.json, args.trace):
+        expect_writable(path)
+    perceptor, figures, traces = Perceptor.from_file(args.model, device=args.device), {}, {}
     for sequence in open_data(args.data, camera=args.camera):
+        mount, classes = _mount(args, sequence), perceptor.card.classes
+        trial = ScaleTrial(CameraHeight(mount, classes)) if args.trace else None
         with Progress(f'{sequence.name}: frames') as progress:
-            result = calibrate(perceptor, sequence, args.height, args.frames, progress)
-        results[sequence.name] = asdict(result)
-        print(f'{sequence.name}: road seen in {result.planes} of {result.frames} frames; a frame scatters by '
-              f'{100 * result.spread:.1f} %, the camera looks down by {result.pitch_deg:.1f} degrees and is turned by '
-              f'{result.roll_deg:.1f}\n  scale_source: fixed\n  scale: {result.scale:.4g}')
-    if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(results, indent=1) + '\n', encoding='utf-8')
+            result = calibrate(lambda frame: perceptor.perceive(frame, Scale()), sequence, mount, classes, args.frames,
+                               trial, progress)
+        figures[sequence.name] = asdict(result)
+        print(f'{sequence.name}: {_verdict(result)}')
+        if trial:
+            traces[sequence.name] = {'summary': trial.summary(), 'frames': trial.as_json()}
+            print(f'{sequence.name}: {_followed(trial.summary())}')
+    for path, content in ((args.json, figures), (args.trace, traces)):
+        if path:
+            path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    return int(any(result['doubt'] for result in figures.values()))
+
+
+def _mount(args: argparse.Namespace, sequence):
+    from semdepth_ros.scale import Mount, Tilt
+    height_m = args.height
+    if height_m is None:
+        height_m = sequence.camera.height_m if sequence.camera else None
+    if height_m is None:
+        raise ValueError(f"{sequence.name}: the camera's height is not known, expected --height")
+    if args.pitch is not None and not abs(args.pitch) <= 60:
+        raise ValueError(f'--pitch is {args.pitch}, expected at most 60 degrees')
+    return Mount(height_m, None if args.pitch is None else Tilt(math.radians(args.pitch)))
+
+
+def _verdict(result) -> str:
+    seen = f'{result.agreeing} of {result.views} views of the road in {result.frames} frames agree'
+    if result.doubt:
+        return f'no scale that could be relied on: {result.doubt} ({seen})'
+    return (f'{seen}; a frame scatters by {100 * result.spread:.1f} %, the camera looks down by {result.pitch_deg:.1f} '
+            f'degrees, the scale is known to {100 * result.sigma:.0f} %\n'
+            f'  scale_source: fixed\n  scale: {result.scale:.4g}')
+
+
+def _followed(summary: dict) -> str:
+    said = f'the node would have said metric in {summary["metric"]} of {summary["frames"]} frames'
+    if summary['metric_share_after_50_m'] is not None:
+        said += f', {100 * summary["metric_share_after_50_m"]:.0f} % of those after 50 m'
+    if summary['median_sigma'] is not None:
+        said += f', to {100 * summary["median_sigma"]:.0f} %'
+    if summary['worst_sigmas'] is not None:
+        said += f'; it was never beyond {summary["worst_sigmas"]:.1f} sigma of the truth'
+    return said

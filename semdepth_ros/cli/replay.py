@@ -54,10 +54,11 @@ def run(args: argparse.Namespace) -> int:
     if not Path(args.recording).exists():
         raise ValueError(f'bag {args.recording} does not exist')
     expect_folder(Path(args.out).parent)
-    from semdepth_ros.perception import Perceptor, Scale, fixed_scale
+    from semdepth_ros.perception import Perceptor, Scale
+    from semdepth_ros.scale import fixed_scale
     perceptor = Perceptor.from_file(args.model, device=args.device, precision=args.precision, output=args.output,
                                     max_range_m=args.max_range, input_pixels=args.input_pixels,
-                                    scale=Scale() if args.scale is None else fixed_scale(args.scale))
+                                    scale=Scale() if args.scale is None else fixed_scale(args.scale).scale)
     settings = OutputSettings(args.stride, args.depth_encoding, args.cloud_max_range, args.min_confidence,
                               args.overlay_alpha)
     with Progress('frames') as progress:

@@ -9,6 +9,18 @@ from semdepth_ros.geometry.camera import Camera
 
 
 @dataclass(frozen=True)
+class GroundPoints:
+    """Pixels that show ground.
+
+    :param rays: directions whose z is 1, in camera axes, float64 [N, 3]
+    :param depth: along Z, float64 [N]
+    """
+
+    rays: np.ndarray
+    depth: np.ndarray
+
+
+@dataclass(frozen=True)
 class GroundPlane:
     """The plane normal . point = height_m in camera axes.
 
@@ -18,7 +30,6 @@ class GroundPlane:
     :param roll: angle by which the image's down direction leans from the plane's, about the optical axis [rad]
     :param inliers: fraction of the points that lie on it
     :param points: how many points were looked at
-    :param log_sigma: standard deviation of ln(height_m)
     """
 
     normal: np.ndarray
@@ -27,7 +38,6 @@ class GroundPlane:
     roll: float
     inliers: float
     points: int
-    log_sigma: float
 
 
 @dataclass(frozen=True)
@@ -41,7 +51,6 @@ class GroundPlaneRule:
     :param max_tilt: largest angle between the image's down direction and the plane's [rad]
     :param min_spread: least ratio of the depths of far (90 %) to near (10 %) points on the plane
     :param hypotheses: planes through three points that are tried
-    :param log_sigma_floor: part of ln(height)'s deviation that more points do not average out
     """
 
     points: int = 1500
@@ -51,16 +60,11 @@ class GroundPlaneRule:
     max_tilt: float = np.radians(25)
     min_spread: float = 1.3
     hypotheses: int = 96
-    log_sigma_floor: float = 0.05
 
 
-def fit_ground_plane(depth: np.ndarray, ground: np.ndarray, camera: Camera,
-                     rule: GroundPlaneRule = GroundPlaneRule()) -> GroundPlane | None:
-    """Fit the plane of the ground pixels robustly; None where none can be trusted.
-
-    On a plane n . p = h inverse depth is linear in the ray: 1/z = (n/h) . ray. Three-point hypotheses are scored by how
-    many points they explain (RANSAC, Fischler and Bolles 1981), the best is refined by least squares on its points,
-    weighted so that relative depth errors count alike. Same input, same plane. Form ours.
+def ground_points(depth: np.ndarray, ground: np.ndarray, camera: Camera,
+                  rule: GroundPlaneRule = GroundPlaneRule()) -> GroundPoints | None:
+    """Return at most rule.points of the ground pixels, spread over them; None where there are too few.
 
     :param depth: [H, W] along Z; anything not finite or not positive is left out
     :param ground: bool [H, W], pixels believed to be ground
@@ -71,7 +75,24 @@ def fit_ground_plane(depth: np.ndarray, ground: np.ndarray, camera: Camera,
         return None
     v, u = np.divmod(pixels, camera.width)
     rays = np.concatenate([camera.undistort(np.stack([u, v], axis=-1)), np.ones((len(u), 1))], axis=1)
-    disparity = 1 / depth.reshape(-1)[pixels].astype(np.float64)
+    return GroundPoints(rays, depth.reshape(-1)[pixels].astype(np.float64))
+
+
+def fit_ground_plane(depth: np.ndarray, ground: np.ndarray, camera: Camera,
+                     rule: GroundPlaneRule = GroundPlaneRule()) -> GroundPlane | None:
+    """Fit the plane of the ground pixels robustly; None where none can be trusted. See ground_points and fit_plane."""
+    points = ground_points(depth, ground, camera, rule)
+    return None if points is None else fit_plane(points, rule)
+
+
+def fit_plane(points: GroundPoints, rule: GroundPlaneRule = GroundPlaneRule()) -> GroundPlane | None:
+    """Fit the plane of ground points robustly; None where none can be trusted.
+
+    On a plane n . p = h inverse depth is linear in the ray: 1/z = (n/h) . ray. Three-point hypotheses are scored by how
+    many points they explain (RANSAC, Fischler and Bolles 1981), the best is refined by least squares on its points,
+    weighted so that relative depth errors count alike. Same input, same plane. Form ours.
+    """
+    rays, disparity = points.rays, 1 / points.depth
     plane = _best_hypothesis(rays, disparity, rule)
     if plane is None:
         return None
@@ -79,8 +100,8 @@ def fit_ground_plane(depth: np.ndarray, ground: np.ndarray, camera: Camera,
         on_plane = _on_plane(plane, rays, disparity, rule.tolerance)
         if on_plane.sum() < 3:
             return None
-        plane, covariance = _least_squares(rays[on_plane], disparity[on_plane])
-    return _checked(plane, covariance, on_plane, 1 / disparity, rule)
+        plane, *_ = np.linalg.lstsq(rays[on_plane] / disparity[on_plane, None], np.ones(on_plane.sum()), rcond=None)
+    return _checked(plane, on_plane, 1 / disparity, rule)
 
 
 def _sample(depth: np.ndarray, ground: np.ndarray, rule: GroundPlaneRule) -> np.ndarray | None:
@@ -116,21 +137,12 @@ def _on_plane(planes: np.ndarray, rays: np.ndarray, disparity: np.ndarray, toler
     return np.abs(planes @ rays.T - disparity) <= tolerance * disparity
 
 
-def _least_squares(rays: np.ndarray, disparity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    weighted = rays / disparity[:, None]
-    plane, *_ = np.linalg.lstsq(weighted, np.ones(len(rays)), rcond=None)
-    variance = np.mean((weighted @ plane - 1) ** 2) * len(rays) / max(len(rays) - 3, 1)
-    return plane, variance * np.linalg.pinv(weighted.T @ weighted)
-
-
-def _checked(plane: np.ndarray, covariance: np.ndarray, on_plane: np.ndarray, depth: np.ndarray,
-             rule: GroundPlaneRule) -> GroundPlane | None:
+def _checked(plane: np.ndarray, on_plane: np.ndarray, depth: np.ndarray, rule: GroundPlaneRule) -> GroundPlane | None:
     inverse_height = float(np.linalg.norm(plane))
     near, far = np.quantile(depth[on_plane], [0.1, 0.9])
     if (on_plane.mean() < rule.min_inliers or far < rule.min_spread * near or inverse_height < 1e-6
             or _tilt(plane) > rule.max_tilt):
         return None
     normal = plane / inverse_height
-    spread = np.sqrt(max(float(normal @ covariance @ normal), 0.0)) / inverse_height
     return GroundPlane(normal, 1 / inverse_height, float(np.arcsin(normal[2])), float(np.arctan2(normal[0], normal[1])),
-                       float(on_plane.mean()), len(on_plane), float(np.hypot(rule.log_sigma_floor, spread)))
+                       float(on_plane.mean()), len(on_plane))

@@ -3,53 +3,89 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from rclpy.node import Node
 
 from semdepth_ros.bags.qos import OUTPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.mount_listener import MountListener
 from semdepth_ros.nodes.throttled_log import ThrottledLog
-from semdepth_ros.nodes.transform_listener import CameraHeightListener
-from semdepth_ros.perception import CameraHeight, GivenScale, Perceptor, Scale, ScaleSource, fixed_scale
+from semdepth_ros.perception import Perceptor
+from semdepth_ros.scale import CameraHeight, GivenScale, Mount, ScaleSource, fixed_scale
 
 STATUS = 'semdepth_ros/msg/AdaptationStatus'
 STATUS_TOPIC = 'adaptation/status'
+_MOVED_M, _TURNED = 0.01, np.radians(0.2)  # what is told of a mount that has changed
 
 
 class CameraScale:
-    """Hands out the scale source of one camera; it is made anew when what it rests on changes."""
+    """Hands out the scale source of one camera; it is made anew when what it rests on changes.
 
-    def __init__(self, parameters: DeclaredParameters, heights: CameraHeightListener, learner: LearnedScale,
-                 log: ThrottledLog):
-        self._parameters, self._heights, self._learner, self._log = parameters, heights, learner, log
-        self._key, self._source = None, GivenScale()
+    A mount that moves is told to the source that is there: what it has learned of the network stays true.
+    """
+
+    def __init__(self, parameters: DeclaredParameters, mounts: MountListener, learner: LearnedScale, log: ThrottledLog):
+        self._parameters, self._mounts, self._learner, self._log = parameters, mounts, learner, log
+        self._key, self._source, self._told = None, GivenScale(), None
+
+    @property
+    def doubt(self) -> str:
+        """Why depth is not metric, in words; empty where it is."""
+        return self._source.doubt
 
     def source(self, frame_id: str, perceptor: Perceptor) -> ScaleSource:
         """Return the source for the next frame of this camera; from the worker's thread."""
         kind = self._parameters['scale_source']
-        value = {'none': lambda: 1.0, 'fixed': lambda: self._parameters['scale'],
-                 'camera_height': lambda: self._height(frame_id),
+        if kind == 'camera_height':
+            return self._of_height(frame_id, perceptor)
+        value = {'none': Scale, 'fixed': lambda: self._parameters['scale'],
                  'adaptation': lambda: self._learner.scale(perceptor.version)}[kind]()
-        key = (kind, value)
-        if key != self._key:
-            self._key, self._source = key, _source(kind, value, perceptor)
+        if (kind, value) != self._key:
+            self._key = (kind, value)
+            self._source = fixed_scale(value) if kind == 'fixed' else GivenScale(value)
         return self._source
 
     def reset(self) -> None:
         """Begin anew, as when time has gone backwards."""
         self._key = None
 
-    def _height(self, frame_id: str) -> float | None:
-        given = self._parameters['camera_height_m']
+    def _of_height(self, frame_id: str, perceptor: Perceptor) -> ScaleSource:
+        mount = self._mount(frame_id)
+        key = ('camera_height', frame_id, mount is None)
+        if key != self._key:
+            self._key = key
+            self._source = GivenScale() if mount is None else CameraHeight(mount, perceptor.card.classes)
+        elif mount is not None and mount != self._source.mount:
+            self._source.move(mount)
+        return self._source
+
+    def _mount(self, frame_id: str) -> Mount | None:
+        """Return where the camera is: the given height before TF's, and TF's tilt."""
+        given, base = self._parameters['camera_height_m'], self._parameters['base_frame']
+        found = self._mounts.mount(base, frame_id)
+        if found is not None:
+            self._tell(base, frame_id, found)
         if given > 0:
-            return given
-        base = self._parameters['base_frame']
-        height = self._heights.height(base, frame_id)
-        if height is None:
-            why = '' if self._heights.is_available else ' (tf2_msgs is not installed)'
+            return Mount(given, found.tilt if found else None)
+        if found is None:
+            why = '' if self._mounts.is_available else ' (tf2_msgs is not installed)'
             self._log.warn(f'no transform from {base} to {frame_id!r} that says how high the camera is{why}: depth '
                            'has no metric scale yet; set camera_height_m, or base_frame to a frame on the road')
-        return height
+        return found
+
+    def _tell(self, base: str, frame_id: str, found: Mount) -> None:
+        """Say once what TF says of the camera, and again when that has changed."""
+        if self._told is not None and self._told[0] == (base, frame_id) and _is_same(self._told[1], found):
+            return
+        self._told = ((base, frame_id), found)
+        where = f'found: {frame_id!r} is {found.height_m:.2f} m above {base}'
+        if found.tilt is None:
+            self._log.warn(f'{where}, but as an optical frame (z ahead, x to the right) it would not see the road: how '
+                           'the camera looks at the road is learned instead')
+        else:
+            self._log.info(f'{where} and looks down by {round(np.degrees(found.tilt.pitch), 1) + 0.0} degrees')
 
 
 class LearnedScale:
@@ -80,9 +116,9 @@ class LearnedScale:
         self._status = status
 
 
-def _source(kind: str, value: Any, perceptor: Perceptor) -> ScaleSource:
-    if kind == 'fixed':
-        return fixed_scale(value)
-    if kind == 'camera_height' and value is not None:
-        return CameraHeight(value, perceptor.card.classes)
-    return GivenScale(value) if isinstance(value, Scale) else GivenScale()
+def _is_same(told: Mount, found: Mount) -> bool:
+    """Return whether there is nothing new to say of a mount."""
+    if (told.tilt is None) != (found.tilt is None):
+        return False
+    turned = 0.0 if found.tilt is None else abs(found.tilt.pitch - told.tilt.pitch)
+    return abs(found.height_m - told.height_m) < _MOVED_M and turned < _TURNED

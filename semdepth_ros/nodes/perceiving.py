@@ -14,18 +14,19 @@ from semdepth_ros.bridge.outputs import OutputSettings, is_possible, output_byte
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.bridge.weights_update import weights_folder
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.model_file import find_model
 from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.camera_output import CameraOutput
 from semdepth_ros.nodes.camera_scale import CameraScale, LearnedScale
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.mount_listener import MountListener
 from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.shared_memory_check import check_segment
 from semdepth_ros.nodes.throttled_log import ThrottledLog
-from semdepth_ros.nodes.transform_listener import CameraHeightListener
 from semdepth_ros.nodes.weights_channel import WeightsChannel
 from semdepth_ros.nodes.worker import NewestFirstWorker
-from semdepth_ros.perception import Perception, Perceptor
+from semdepth_ros.perception import Perceptor
 
 _SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'min_confidence', 'overlay_alpha')
 _TORCH_THREADS = torch.get_num_threads()  # as torch itself has it
@@ -33,7 +34,7 @@ _TORCH_THREADS = torch.get_num_threads()  # as torch itself has it
 
 @dataclass
 class CameraChannel:
-    """One camera: its input, output, scale and statistics, and what was seen last."""
+    """One camera: its input, output, scale and statistics, and what was seen and published last."""
 
     name: str
     input: CameraInput
@@ -42,7 +43,7 @@ class CameraChannel:
     statistics: Statistics
     size: tuple[int, int] | None = None
     stamp_ns: int = 0
-    metric: bool | None = None
+    published: Scale | None = None
     failed_in_a_row: int = 0
 
 
@@ -63,7 +64,7 @@ class Perceiving:
         self.perceptor = Perceptor.from_file(
             file, device=parameters['device'], precision=parameters['precision'], output=parameters['output'],
             rectify=parameters['rectify'], input_pixels=parameters['input_pixels'])
-        self._heights, self._learner = CameraHeightListener(node, types), LearnedScale(node, types)
+        self._mounts, self._learner = MountListener(node, types), LearnedScale(node, types)
         self.cameras: dict[str, CameraChannel] = {}
         self._worker = NewestFirstWorker(self._work, self._worker_failed)
         try:
@@ -97,7 +98,7 @@ class Perceiving:
         self.deactivate()
         self._close_cameras()
         self.weights.end()
-        self._heights.close()
+        self._mounts.close()
         self._learner.update(wanted=False)
         del self.perceptor, self.weights
         gc.collect()  # what is left of the network in reference cycles, before its memory can go back
@@ -106,7 +107,7 @@ class Perceiving:
 
     def poll(self, enabled: bool) -> None:
         """Subscribe to what is needed for what somebody subscribes to; called a few times a second by the executor."""
-        self._heights.update()
+        self._mounts.update()
         self._learner.update(self._parameters['scale_source'] == 'adaptation')
         for camera in self.cameras.values():
             if enabled and self.is_active and camera.output.wanted():
@@ -122,7 +123,7 @@ class Perceiving:
             self._node, types, name, parameters['image_transport'] == 'compressed', parameters['image_kind'],
             statistics, self._log, lambda arrival: self._arrived(name, arrival), parameters['image_bits'])
         output = CameraOutput(self._node, types, name, self.perceptor.card.classes, self._log)
-        scale = CameraScale(parameters, self._heights, self._learner, self._log)
+        scale = CameraScale(parameters, self._mounts, self._learner, self._log)
         return CameraChannel(name, camera_input, output, scale, statistics)
 
     def _close_cameras(self) -> None:
@@ -157,8 +158,7 @@ class Perceiving:
         self._notice_changes(camera, frame)
         times.append(time.monotonic())
         source = camera.scale.source(frame.frame_id, self.perceptor)
-        perception = self.perceptor.perceive(frame, source.scale, self._parameters['max_range_m'])
-        source.observe(perception)
+        perception = source.observe(self.perceptor.perceive(frame, source.scale, self._parameters['max_range_m']))
         times.append(time.monotonic())
         self._announce(camera, arrival.message.header, frame, perception)
         if 'points' in wanted and not is_possible('points', perception):
@@ -175,12 +175,22 @@ class Perceiving:
         geometry, kind = self.perceptor.geometry(frame), self._parameters['scale_source']
         self.weights.announce(camera.name, header, perception.model_version, perception.scale, kind,
                               (geometry.width, geometry.height))
-        camera.metric = perception.scale.metric
+        before, camera.published = camera.published, perception.scale
         why = f'scale_source is {kind!r}' if frame.camera else 'no camera_info says its focal length'
-        if not camera.metric and (camera.name, why) not in self._metric_told:
+        self._tell_of_metric(camera, why, bool(before and before.metric))
+
+    def _tell_of_metric(self, camera: CameraChannel, why: str, before: bool) -> None:
+        """Say once why depth is not metric, and every time that it becomes metric or ceases to be."""
+        topic, scale = camera.input.image_topic, camera.published
+        if scale.metric and not before:
+            known = f', known to {100 * scale.sigma / scale.value:.0f} %' if scale.sigma else ''
+            self._log.info(f'{topic}: depth is metric, scale {scale.value:.3g}{known}')
+        elif before and not scale.metric:
+            self._log.warn(f'{topic}: depth is metric no more ({camera.scale.doubt or why})')
+        if not scale.metric and (camera.name, why) not in self._metric_told:
             self._metric_told.add((camera.name, why))
-            self._node.get_logger().warning(f'{camera.input.image_topic}: depth is not metric on this camera ({why}); '
-                                            'see scale_source in the parameters')
+            self._node.get_logger().warning(f'{topic}: depth is not metric on this camera ({why}); see scale_source in '
+                                            'the parameters')
 
     def _notice_changes(self, camera: CameraChannel, frame: Frame) -> None:
         size = (frame.width, frame.height)

@@ -71,7 +71,11 @@ class PerceptionDiagnostics:
                   'rate out [Hz]': statistics.rate('perceived', now_s)}
         totals = statistics.totals()
         values |= {name: totals[name] for name in _COUNTERS} | {'gaps': gaps}
-        values['metric'] = 'unknown' if camera.metric is None else camera.metric
+        scale = camera.published
+        values['metric'] = 'unknown' if scale is None else scale.metric
+        if scale is not None:
+            values |= {'scale': scale.value, 'scale sigma [%]': 100 * scale.sigma / scale.value,
+                       'why not metric': '' if scale.metric else camera.scale.doubt or 'no camera_info'}
         for stage, (median, most, worst) in statistics.percentiles().items():
             values |= {f'{stage} p50 [ms]': median, f'{stage} p95 [ms]': most, f'{stage} p99 [ms]': worst}
         level, message = OK, 'perceiving' if camera.input.is_open else 'nobody subscribes to its outputs'

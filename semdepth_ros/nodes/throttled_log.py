@@ -16,7 +16,7 @@ class ThrottledLog:
 
     Lines that differ in nothing but numbers are of one kind; digits in a name, as of a topic or a frame, are no number.
 
-    :param logger: rclpy's logger, or anything with its warning method
+    :param logger: rclpy's logger, or anything with its methods warning and info
     """
 
     def __init__(self, logger: Any, period_s: float = 5.0):
@@ -37,6 +37,10 @@ class ThrottledLog:
                 self._said.clear()
             self._said[kind] = now
         self._logger.warning(text + (f' ({more} more like it)' if more else ''))
+
+    def info(self, text: str) -> None:
+        """Say in one line what has changed; what changes seldom is not held back."""
+        self._logger.info(text)
 
     def last(self) -> tuple[str, float | None]:
         """Return the newest trouble, empty if there was none, and how long ago it was [s]."""
