@@ -35,7 +35,7 @@ unexport PYTHONPATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH ROS_D
 # A graph that nobody else sees. What is started sets the profile for large messages itself, fitted to /dev/shm.
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
-.PHONY: venv demo test test-jazzy soak bench clean
+.PHONY: venv demo test test-jazzy soak bench scale clean
 venv: .venv/installed
 demo: venv
 	.venv/bin/semdepth demo --out out/demo $(if $(DRIVE),--drive '$(DRIVE)') $(if $(CAMERA),--camera '$(CAMERA)') \
@@ -50,6 +50,10 @@ bench: venv
 
 soak: venv
 	.venv/bin/python test/soak.py
+
+# Is the metric flag to be believed? An hour and more on two cores.
+scale: venv
+	.venv/bin/python test/scale_proof.py $(if $(MODEL),--model '$(MODEL)')
 
 # The Jazzy wheels have message libraries of their own, so they get a copy of the sources too.
 test-jazzy: .venv-jazzy/installed

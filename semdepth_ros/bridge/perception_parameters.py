@@ -79,7 +79,8 @@ PERCEPTION = (
               change=RUNNING, choices=('none', 'fixed', 'camera_height', 'adaptation')),
     Parameter('scale', 1.0, 'Factor on depth for scale_source `fixed`.', change=RUNNING, minimum=0.01, maximum=100.0),
     Parameter('camera_height_m', 0.0,
-              'Height of the lens above the road [m]; 0: from TF, the height above base_frame.',
+              'Height of the lens above the road [m]; 0: from TF, the height above base_frame. The tilt is TF\'s in either '
+              'case, else learned.',
               change=RUNNING, minimum=0.0, maximum=20.0),
     Parameter('base_frame', 'base_footprint', 'Frame of the vehicle whose origin lies on the road.', change=RUNNING),
     Parameter('weights_dir', '',

@@ -61,19 +61,21 @@ class ScaleTrial:
                                       published.scale.metric, error))
 
     def summary(self) -> dict:
-        """Return the figures: frames, shares of frames that were metric, sigma while metric, and the worst error.
+        """Return the figures: frames, shares of frames that were metric, sigma while metric, mean and worst error.
 
         `metric_share_after_50_m` and `metric_within_10_percent_after_50_m` (of a sigma of at most 0.1, too) are None
         where poses are not known or the drive is shorter.
         """
         metric = [f for f in self.frames if f.metric]
         late = [f for f in self.frames if f.travelled_m is not None and f.travelled_m >= STARTED_M]
+        errors = [f.log_error for f in metric if f.log_error is not None]
         sigmas = [f.sigmas for f in metric if f.sigmas is not None]
         return {'frames': len(self.frames), 'metric': len(metric), 'metric_with_truth': len(sigmas),
                 'metric_share_after_50_m': _share([f.metric for f in late]),
                 'metric_within_10_percent_after_50_m': _share([f.metric and f.sigma <= 0.1 for f in late]),
                 'median_sigma': float(np.median([f.sigma for f in metric])) if metric else None,
-                'worst_log_error': max((abs(f.log_error) for f in metric if f.log_error is not None), default=None),
+                'mean_log_error': float(np.mean(errors)) if errors else None,
+                'worst_log_error': max(map(abs, errors), default=None),
                 'worst_sigmas': max(sigmas, default=None)}
 
     def as_json(self) -> list[dict]:
