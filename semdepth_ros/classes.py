@@ -32,6 +32,9 @@ CITYSCAPES = tuple(SemanticClass(name, colour, i, kind == 'movable', kind == 'gr
                    for i, (name, colour, kind) in enumerate(_TABLE))
 TRAIN_ID = {c.name: c.train_id for c in CITYSCAPES}
 SKY = TRAIN_ID['sky']
+MOVABLE = tuple(c.train_id for c in CITYSCAPES if c.movable)
+GROUND = tuple(c.train_id for c in CITYSCAPES if c.ground)
+THIN = tuple(TRAIN_ID[name] for name in ('pole', 'traffic light', 'traffic sign'))
 
 
 def palette(classes: tuple[SemanticClass, ...] = CITYSCAPES) -> np.ndarray:

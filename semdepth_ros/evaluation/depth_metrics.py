@@ -43,13 +43,18 @@ def is_kitti_shaped(height: int, width: int) -> bool:
     return 3.2 <= width / height <= 3.4
 
 
+def in_range(truth: np.ndarray) -> np.ndarray:
+    """Return which depths are between MIN_DEPTH_M and MAX_DEPTH_M, bool of the same shape; sky and NaN never are."""
+    with np.errstate(invalid='ignore'):
+        return (truth > MIN_DEPTH_M) & (truth < MAX_DEPTH_M)
+
+
 def evaluated_pixels(truth: np.ndarray) -> np.ndarray:
     """Return which pixels of true depth [H, W] m count, bool [H, W].
 
-    Those between MIN_DEPTH_M and MAX_DEPTH_M (sky and NaN never), and on KITTI-shaped images only inside the Garg crop.
+    Those in range (in_range), and on KITTI-shaped images only inside the Garg crop.
     """
-    with np.errstate(invalid='ignore'):
-        mask = (truth > MIN_DEPTH_M) & (truth < MAX_DEPTH_M)
+    mask = in_range(truth)
     if not is_kitti_shaped(*truth.shape):
         return mask
     cropped = np.zeros_like(mask)
