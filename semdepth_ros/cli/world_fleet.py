@@ -17,10 +17,12 @@ from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data.folder import FOLDERS
 from semdepth_ros.data.folder_writer import write_folder_sequence
 from semdepth_ros.data.sample import Sample
-from semdepth_ros.world import Drive
+from semdepth_ros.world import Drive, corrupt_labels
 from semdepth_ros.world.fleet import FleetDrive
 
 CPU_BATCH, GPU_BATCH = 8, 16    # frames rendered at once
+PARTS = ('images', FOLDERS['depth'], FOLDERS['labels'])
+NOISY_PARTS = (FOLDERS['noisy_labels'], FOLDERS['noisy_confidence'])
 LOOK_S = 0.2                    # how often the workers' progress is looked at
 _shared = {}                    # of a worker: `done`, frames of all workers, and `stop`, whether to end
 
@@ -29,62 +31,69 @@ class Stopped(Exception):
     """The command ends before this drive does."""
 
 
-def samples(drive: Drive, progress) -> Iterator[Sample]:
-    """Yield the frames of a drive as samples; progress is called with (done, total)."""
+def samples(drive: Drive, progress, label_noise: dict | None = None) -> Iterator[Sample]:
+    """Yield the frames of a drive as samples; progress is called with (done, total).
+
+    :param label_noise: what corrupt_labels takes; where given, samples have noisy labels too
+    """
     batch = CPU_BATCH if drive.device == 'cpu' else GPU_BATCH
     for first in range(0, len(drive), batch):
         numbers = range(first, min(first + batch, len(drive)))
         for i, frame in zip(numbers, drive.render(numbers)):
-            yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels,
+            noisy = (None, None) if label_noise is None else corrupt_labels(
+                frame.labels, seed=drive.seed * 1_000_003 + i, **label_noise)
+            yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels, *noisy,
                          pose=frame.pose)
             progress(i + 1, len(drive))
 
 
-def write_drives(drives: list[FleetDrive], out: Path, image_format: str, device: str, workers: int) -> int:
+def write_drives(drives: list[FleetDrive], out: Path, image_format: str, device: str, workers: int,
+                 label_noise: dict | None = None) -> int:
     """Write drives to OUT/000_day, OUT/001_fog ...; return how many were there already and are kept.
 
     A folder there that is not whole is done again. What is written does not depend on the number of workers.
 
+    :param label_noise: as for samples
     :raises ValueError: what a drive or a worker fails with, its name before it
     """
-    missing = [drive for drive in drives if not is_whole(out / drive.name)]
+    parts = PARTS if label_noise is None else PARTS + NOISY_PARTS
+    missing = [drive for drive in drives if not is_whole(out / drive.name, parts)]
     total = sum(drive.frames for drive in missing)
     with Progress('frames') as progress:
         if workers == 1 or len(missing) < 2:
             done = 0
             for drive in missing:
-                _write(drive, out, image_format, device, lambda n, _: progress(done + n, total))
+                _write(drive, out, image_format, device, label_noise, lambda n, _: progress(done + n, total))
                 done += drive.frames
         else:
-            _in_processes(missing, out, image_format, device, min(workers, len(missing)),
+            _in_processes(missing, (out, image_format, device, label_noise), min(workers, len(missing)),
                           lambda n: progress(n, total))
     return len(drives) - len(missing)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a folder sequence of the world is complete: its description, and as many files of each kind as times."""
+def is_whole(path: Path, parts: tuple[str, ...] = PARTS) -> bool:
+    """Whether a folder sequence of the world is complete: its description, and as many files of each part as times."""
     if not (path / 'sequence.yaml').is_file() or not (path / 'times.txt').is_file():
         return False
     frames = len((path / 'times.txt').read_text().splitlines())
-    parts = [[p for p in (path / part).glob('*') if p.stat().st_size] for part in ('images', FOLDERS['depth'],
-                                                                                 FOLDERS['labels'])]
-    return frames > 0 and all(len(files) == frames for files in parts)
+    written = [[p for p in (path / part).glob('*') if p.stat().st_size] for part in parts]
+    return frames > 0 and all(len(files) == frames for files in written)
 
 
-def _write(drive: FleetDrive, out: Path, image_format: str, device: str, progress) -> None:
+def _write(drive: FleetDrive, out: Path, image_format: str, device: str, label_noise: dict | None, progress) -> None:
     path = out / drive.name
     shutil.rmtree(path, ignore_errors=True)
     built = drive.build(device)
-    write_folder_sequence(path, samples(built, progress), built.camera, built.rate_hz, image_format)
+    write_folder_sequence(path, samples(built, progress, label_noise), built.camera, built.rate_hz, image_format)
 
 
-def _in_processes(drives: list[FleetDrive], out: Path, image_format: str, device: str, workers: int, progress) -> None:
+def _in_processes(drives: list[FleetDrive], how: tuple, workers: int, progress) -> None:
     context = get_context('spawn')
     done, stop = context.Value('q', 0), context.Event()
     pool = ProcessPoolExecutor(workers, context, _start_worker, (done, stop))
     try:
         with _Deaf():       # a process inherits it: Ctrl-C reaches this one alone, which then ends the others
-            waiting = {pool.submit(_work, drive, out, image_format, device): drive.name for drive in drives}
+            waiting = {pool.submit(_work, drive, *how): drive.name for drive in drives}
         while waiting:
             finished, _ = wait(waiting, LOOK_S, FIRST_EXCEPTION)
             for future in finished:
@@ -128,8 +137,8 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(drive: FleetDrive, out: Path, image_format: str, device: str) -> None:
-    _write(drive, out, image_format, device, _count)
+def _work(drive: FleetDrive, *how) -> None:
+    _write(drive, *how, _count)
 
 
 def _count(*_) -> None:
