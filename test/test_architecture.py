@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'semdepth_ros'
 # from the top; modules beside the rooms (camera images, classes, the model file) are the ground floor
-FLOORS = ('cli', 'nodes', 'bridge', 'perception', 'adaptation', 'scale', 'training', 'evaluation', 'data', 'bags',
-          'world', 'networks', 'losses', 'geometry', 'ground')
+FLOORS = ('cli', 'nodes', 'bridge', 'experiments', 'perception', 'adaptation', 'scale', 'training', 'evaluation', 'data',
+          'bags', 'world', 'networks', 'losses', 'geometry', 'ground')
 # A type that everything speaks may be spoken below the floor it is kept on.
 TYPES = {'semdepth_ros.data.sample': 'ground', 'semdepth_ros.geometry.camera': 'ground'}
 ROS_FLOORS = ('cli', 'nodes', 'bridge')

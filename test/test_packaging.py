@@ -207,6 +207,6 @@ def test_shipped_configuration_is_installed_beside_the_package():
     prefixes = [Path(sys.prefix), *map(Path, filter(None, os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)))]
     installed = next((p / 'share' / 'semdepth_ros' for p in prefixes if (p / 'share' / 'semdepth_ros').is_dir()), None)
     assert installed is not None, 'semdepth_ros is not installed: pip install -e . or make venv'
-    for path in (*ROOT.glob('config/*.*'), *ROOT.glob('config/recipes/*.yaml'), *ROOT.glob('launch/*.launch.py')):
+    for path in (*ROOT.glob('config/*.*'), *ROOT.glob('config/*/*.yaml'), *ROOT.glob('launch/*.launch.py')):
         copy = installed / path.relative_to(ROOT)
         assert copy.is_file() and copy.read_bytes() == path.read_bytes(), f'{copy} is not {path}: pip install -e . again'

@@ -21,6 +21,7 @@ COMMANDS = {
     'bench': ('semdepth_ros.cli.bench', 'measure latencies on this machine'),
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
+    'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
 EXTRAS = {

@@ -1,0 +1,7 @@
+"""Declared experiments: arms trained under an equal budget, measured in the same towns, and judged."""
+from semdepth_ros.experiments.declaration import (Arm, Experiment, FleetOfDrives, Hypothesis, Start, Towns,
+                                                  TrainingData)
+from semdepth_ros.experiments.declaration_file import known_experiments, read_experiment
+
+__all__ = ['Arm', 'Experiment', 'FleetOfDrives', 'Hypothesis', 'Start', 'Towns', 'TrainingData', 'known_experiments',
+           'read_experiment']

@@ -1,0 +1,118 @@
+"""Training one run: from the weights it begins from to a model file."""
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from semdepth_ros.experiments.plan import Folders, Run, fingerprint
+from semdepth_ros.experiments.whole_files import written_whole
+from semdepth_ros.networks import JointNetwork, build_network
+from semdepth_ros.training.checkpoint import LAST
+from semdepth_ros.training.export import export_model
+from semdepth_ros.training.log import LOG_NAME
+from semdepth_ros.training.recipe import Recipe
+from semdepth_ros.training.trainer import build_fabric, train
+
+PACE_SETTLING, PACE_STEPS = 10, 20
+FACTS_NAME = 'facts.json'
+
+
+def train_run(run: Run, folders: Folders, device: str) -> bool:
+    """Train a run, or train it on from its last checkpoint; return whether it reached its end.
+
+    In the end the folder has the weights (Run.model) and `facts.json`: seconds a step, which parts started fresh, and a
+    digest of the data; and no checkpoint, which is ten times as large.
+
+    :raises ValueError: a recipe, data or checkpoint that cannot be used, in one line
+    """
+    recipe, folder, model = run.recipe(folders), run.training_folder(folders), run.model(folders)
+    network, fresh = begun_network(recipe, run.begins_from and run.begins_from.model(folders))
+    result = train(recipe, network, build_fabric(recipe, device), folder, resume=(folder / LAST).exists())
+    if result.interrupted and result.step < recipe.steps:
+        return False
+    facts = {'seconds_per_step': round(seconds_per_step(folder / LOG_NAME, recipe.batch), 4), 'fresh': fresh,
+             'data': digest_of([Path(entry.source) for entry in recipe.data])}
+    written_whole(folder / FACTS_NAME, lambda path: path.write_text(json.dumps(facts)))
+    if run.start:
+        weights = {name: tensor.contiguous() for name, tensor in result.network.state_dict().items()}
+        written_whole(model, lambda path: save_file(weights, path))
+    else:
+        metric = recipe.losses.velocity.weight > 0 and result.travel_known
+        export_model(model, result.network, recipe, result.step, result.frames, metric)
+    result.checkpoint.unlink()
+    return True
+
+
+def begun_network(recipe: Recipe, weights: Path | None) -> tuple[JointNetwork, list[str]]:
+    """Return a network with these weights, and which parts of it they do not have: those start fresh, from the seed.
+
+    :param weights: a safetensors file; None starts all afresh
+    """
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.architecture)
+    return network, [] if weights is None else adopt(network, load_file(weights))
+
+
+def adopt(network: JointNetwork, weights: dict[str, Tensor]) -> list[str]:
+    """Give a network the weights that have its tensors' names and shapes; return the parts that have others.
+
+    A part is named by the first word of its tensors' names.
+    """
+    own = network.state_dict()
+    fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
+    network.load_state_dict(fitting, strict=False)
+    return sorted({name.partition('.')[0] for name in own.keys() - fitting})
+
+
+def measure_pace(run: Run, folders: Folders, device: str) -> bool:
+    """Measure the seconds that a step of a run takes, in a few steps from fresh weights; return whether it was left to.
+
+    What was measured is in pace_file.
+    """
+    file = pace_file(run, folders)
+    recipe = replace(run.recipe(folders), log_every=PACE_SETTLING, steps=PACE_SETTLING + PACE_STEPS)
+    folder = file.with_suffix('')
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        result = train(recipe, begun_network(recipe, None)[0], build_fabric(recipe, device), folder)
+        if result.step < recipe.steps:
+            return False
+        pace = seconds_per_step(folder / LOG_NAME, recipe.batch, settling=1)
+        written_whole(file, lambda path: path.write_text(json.dumps({'seconds_per_step': round(pace, 4)})))
+        return True
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def pace_file(run: Run, folders: Folders) -> Path:
+    """Where the pace of a run's arm is."""
+    return folders.work / 'pace' / f'{fingerprint(replace(run, steps=1, seed=0).training)}.json'
+
+
+def seconds_per_step(log: Path, batch: int, settling: int = 0) -> float:
+    """Return the mean time of a step, from the lines of a training log.
+
+    :param settling: lines at the beginning that are left out
+    """
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    rates = [line['images_per_s'] for line in lines if line['kind'] == 'train']
+    rates = rates[settling:] or rates
+    return sum(batch / rate for rate in rates) / len(rates) if rates else float('nan')
+
+
+def digest_of(sources: list[Path]) -> str:
+    """Return a digest of the first image, and its labels, of every sequence in folders of them; empty without any.
+
+    Renderings of other code have another.
+    """
+    files = [file for source in sources for part in ('images', 'labels', 'labels_noisy')
+             for folder in sorted(source.glob(f'*/{part}')) for file in sorted(folder.iterdir())[:1]]
+    digest = hashlib.sha256(b''.join(file.read_bytes() for file in files))
+    return digest.hexdigest()[:8] if files else ''

@@ -1,0 +1,80 @@
+"""What changed from arm to arm, and whether hypotheses held."""
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from semdepth_ros.evaluation.bootstrap import Change, paired_change
+from semdepth_ros.experiments.declaration import Experiment, Hypothesis
+from semdepth_ros.experiments.plan import Folders, runs_of
+from semdepth_ros.experiments.results import Result, find_result
+
+HELD, NOT_HELD, NOT_RUN, NO_FIGURE = 'held', 'not held', 'not run', 'no figure'
+
+
+class Results(dict[tuple[str, int], Result]):
+    """The results of an experiment's runs by (arm, seed); what was not run is not there."""
+
+    def seeds(self, *arms: str) -> list[int]:
+        """Return the seeds that all these arms were run with."""
+        return sorted(set.intersection(*({seed for name, seed in self if name == arm} for arm in arms)))
+
+    def by_seed(self, metric: str, arm: str) -> list[float]:
+        """Return the mean of a metric over the towns that have it, of every seed that has any."""
+        values = ([figures[metric] for figures in self[arm, seed]['towns'].values() if metric in figures]
+                  for seed in self.seeds(arm))
+        return [float(np.mean(each)) for each in values if each]
+
+    def change(self, metric: str, arm: str, reference: str, kind: str = 'relative') -> Change | None:
+        """Return the change from the reference to the arm over the towns that both have, seeds averaged.
+
+        None where they share no seed, or have no two towns with a figure.
+        """
+        seeds = self.seeds(arm, reference)
+        runs = [[self[name, seed]['towns'] for seed in seeds] for name in (arm, reference)]
+        every = [town for group in runs for town in group]
+        shared = [name for name in every[0] if all(metric in each.get(name, {}) for each in every)] if every else []
+        if len(shared) < 2:
+            return None
+        values, others = (np.mean([[each[name][metric] for name in shared] for each in group], axis=0)
+                          for group in runs)
+        return None if kind == 'relative' and not others.mean() else paired_change(values, others, kind)
+
+
+class Verdict(NamedTuple):
+    """Whether a hypothesis held; the change, where there is one; and how many seeds it rests on."""
+
+    word: str
+    change: Change | None
+    seeds: int
+
+
+def results_of(experiment: Experiment, steps: int | None, folders: Folders) -> Results:
+    """Return the results that are there."""
+    found = Results()
+    for run in runs_of(experiment, steps) if steps else []:
+        result = find_result(run, folders)
+        if result is not None:
+            found[run.arm.name, run.seed] = result
+    return found
+
+
+def judged(hypothesis: Hypothesis, results: Results, seeds: int) -> Verdict:
+    """Judge a hypothesis, once both of its arms were run with all seeds; before, it is `not run`.
+
+    `no figure` says that no two towns have the metric for both, as where classes were not learned.
+
+    :param seeds: how many there are to be
+    """
+    done = len(results.seeds(hypothesis.arm, hypothesis.reference))
+    change = results.change(hypothesis.metric, hypothesis.arm, hypothesis.reference, hypothesis.change)
+    if done < seeds or change is None:
+        return Verdict(NOT_RUN if done < seeds else NO_FIGURE, change, done)
+    return Verdict(HELD if _holds(hypothesis, change) else NOT_HELD, change, done)
+
+
+def _holds(hypothesis: Hypothesis, change: Change) -> bool:
+    if hypothesis.at_most is not None:
+        return change.value <= hypothesis.at_most and (hypothesis.interval is None or change.high < hypothesis.interval)
+    return change.value >= hypothesis.at_least and (hypothesis.interval is None or change.low > hypothesis.interval)
