@@ -87,6 +87,7 @@ setup(
         data(f'share/{NAME}/launch', 'launch/*.launch.py'),
         data(f'share/{NAME}/config', 'config/*.*'),
         data(f'share/{NAME}/config/recipes', 'config/recipes/*.yaml'),
+        data(f'share/{NAME}/config/ablations', 'config/ablations/*.yaml'),
     ],
     install_requires=['torch>=2.4', 'numpy', 'opencv-python-headless>=4.7', 'pyyaml', 'safetensors'],
     extras_require={
