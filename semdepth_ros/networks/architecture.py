@@ -125,9 +125,9 @@ def build_network(architecture: dict[str, Any]) -> JointNetwork:
     disparity = None if start is None else depth_to_disparity(start, *parts.depth_range)
     depth = depth_class(encoder.channels, disparity, shared)
     semantic = semantic_class(encoder.channels, parts.classes, shared)
-    guidance = build_guidance(parts.guidance, GuidedParts(
+    guidance, described = build_guidance(parts.guidance, GuidedParts(
         encoder.channels, semantic.form.levels(shared), depth.form.levels(shared), parts.classes))
-    complete = _plain(parts) | {'pretrained': False, 'encoder_config': config}
+    complete = _plain(parts) | {'pretrained': False, 'encoder_config': config, 'guidance': described}
     return JointNetwork(complete, encoder, depth, semantic, guidance, _pose(parts), trunk)
 
 

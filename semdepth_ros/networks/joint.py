@@ -46,7 +46,7 @@ class JointNetwork(nn.Module):
         self.depth_decoder = depth_decoder
         self.pose_network = pose_network
         self.returned_scales = 4
-        self.least_side = max(depth_decoder.least_side, semantic_decoder.least_side)
+        self.least_side = max(depth_decoder.least_side, semantic_decoder.least_side, getattr(guidance, 'least_side', 0))
 
     def forward(self, image: Tensor, pairs: Tensor | None = None, labels: Tensor | None = None) -> Prediction:
         """Return disparities and class scores of an rgb image [B, 3, H, W] in 0..1, H and W multiples of 32

@@ -51,8 +51,7 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
     :raises ModelFileError: an architecture that is unknown or contradicts the card; a tensor that is missing, misshapen
         or has no place
     """
-    if str(card.architecture.get('encoder')).startswith('transformers:') and not card.architecture.get('encoder_config'):
-        raise ModelFileError('architecture has a transformers encoder without its encoder_config')
+    _expect_self_contained(card.architecture)
     try:
         network = build_network(card.architecture | {'pretrained': False})
     except ValueError as error:
@@ -62,6 +61,18 @@ def network_of(tensors: dict[str, Tensor], card: ModelCard) -> JointNetwork:
     _check_card(card, network.architecture)
     network.load_state_dict(weights)
     return network.eval()
+
+
+def _expect_self_contained(architecture: dict) -> None:
+    """Raise ModelFileError where building the network would ask a hub or another file."""
+    if str(architecture.get('encoder')).startswith('transformers:') and not architecture.get('encoder_config'):
+        raise ModelFileError('architecture has a transformers encoder without its encoder_config')
+    guidance = architecture.get('guidance')
+    segmenter = guidance.get('segmenter') if isinstance(guidance, dict) else None
+    if isinstance(segmenter, str):
+        raise ModelFileError(f'architecture names the segmenter {segmenter!r}, expected its description')
+    if isinstance(segmenter, dict) and isinstance(segmenter.get('architecture'), dict):
+        _expect_self_contained(segmenter['architecture'])
 
 
 def _check_card(card: ModelCard, architecture: dict) -> None:

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
 from semdepth_ros.networks.guidance.guide import GuidedParts
+from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
 from semdepth_ros.networks.guidance.plain import Plain, PlainSettings
 from semdepth_ros.settings import SettingsError, build, one_of
 
@@ -19,14 +21,20 @@ class Guidance(NamedTuple):
     :param module: makes the module of (settings, GuidedParts). That is called once an image as (image, features,
         semantics, labels) and returns a Guide: image is normalised [B, 3, H, W]; features are the encoder's, stride 2
         first; labels are class ids [B, H, W] with 255 where unlabelled, or None, where the network's own prediction is
-        to take their place. See folding.py for the order in which a module lists its convolutions.
+        to take their place. See folding.py for the order in which a module lists its convolutions. A module whose
+        building filled settings in has the complete ones as `settings`; one that asks for images of a least size, that
+        as `least_side` [px].
     """
 
     settings: type
     module: Callable[[Any, GuidedParts], nn.Module]
 
 
-GUIDANCES = {'plain': Guidance(PlainSettings, Plain)}
+GUIDANCES = {
+    'plain': Guidance(PlainSettings, Plain),
+    'concatenation': Guidance(ConcatenationSettings, Concatenation),
+    'pixel_adaptive': Guidance(PixelAdaptiveSettings, PixelAdaptive),
+}
 
 
 def complete_guidance(content: Any) -> dict[str, Any]:
@@ -35,14 +43,21 @@ def complete_guidance(content: Any) -> dict[str, Any]:
     :param content: such a mapping, or the kind alone
     :raises SettingsError: a kind or setting that is unknown or out of range, in one line
     """
+    return _plain(*_read(content))
+
+
+def build_guidance(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[str, Any]]:
+    """Return the module of a recipe's `guidance:`, and the mapping that makes the same module, with fresh weights, again.
+
+    Raises as complete_guidance does, and what the module refuses.
+    """
     kind, settings = _read(content)
+    module = GUIDANCES[kind].module(settings, parts)
+    return module, _plain(kind, getattr(module, 'settings', settings))
+
+
+def _plain(kind: str, settings: Any) -> dict[str, Any]:
     return {'kind': kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}}
-
-
-def build_guidance(content: Any, parts: GuidedParts) -> nn.Module:
-    """Return the module of a recipe's `guidance:`; raises as complete_guidance does, and what the module refuses."""
-    kind, settings = _read(content)
-    return GUIDANCES[kind].module(settings, parts)
 
 
 def _read(content: Any) -> tuple[str, Any]:
