@@ -1,6 +1,8 @@
 """Backbones of timm and transformers as encoders."""
 from __future__ import annotations
 
+import json
+import shutil
 import sys
 from types import ModuleType
 
@@ -10,12 +12,14 @@ from torch import nn
 
 from semdepth_ros.model_file import ModelCard, save_model
 from semdepth_ros.networks import build_network, fold_batch_norm, load_network
+from semdepth_ros.perception.engine import FoldedEngine
 
 ARCHITECTURES = {
     'segformer': {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1]},
     'resnet': {'embedding_size': 8, 'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1], 'layer_type': 'basic'},
     'convnext': {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1]},
 }
+SEGFORMER = {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1], 'decoder_hidden_size': 16, 'num_labels': 7}
 
 
 class Halving(nn.Module):
@@ -127,3 +131,83 @@ def test_a_backbone_which_promises_no_order_of_its_layers_is_not_folded(timm):
     folded = fold_batch_norm(network)
     left = [name for name, module in folded.named_modules() if isinstance(module, nn.BatchNorm2d)]
     assert left == ['encoder.backbone.block.1']
+
+
+
+def write_segformer(folder, **preprocessing) -> None:
+    """Write a SegFormer with random weights and statistics, as it would lie in a folder from the hub."""
+    transformers = pytest.importorskip('transformers', reason='transformers is optional')
+    torch.manual_seed(4)
+    network = transformers.AutoModelForSemanticSegmentation.from_config(
+        transformers.AutoConfig.for_model('segformer', **SEGFORMER))
+    network.decode_head.batch_norm.running_mean.normal_()
+    network.save_pretrained(folder)
+    (folder / 'preprocessor_config.json').write_text(json.dumps(preprocessing))
+
+
+def guided_by(folder) -> nn.Module:
+    return build_network({'encoder': 'small', 'guidance': {'kind': 'pixel_adaptive', 'segmenter': f'transformers:{folder}'}})
+
+
+def test_a_published_segmenter_gives_its_hidden_states_and_scores_of_images_as_it_wants_them(tmp_path):
+    write_segformer(tmp_path, image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.25, 0.3])
+    network, image = guided_by(tmp_path), torch.rand(2, 3, 64, 96)
+    segmenter = network.guidance.segmenter.module
+    with torch.no_grad():
+        found = network.guidance.segmenter(network.normalisation(image))
+        normalised = (image - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
+        theirs = segmenter.network(pixel_values=normalised, output_hidden_states=True)
+    assert segmenter.channels == {4: 15, 8: 23, 16: 31, 32: 39} and network.guidance.sources == {0: 4, 1: 4, 2: 8, 3: 16}
+    for features, hidden in zip(found.values(), theirs.hidden_states, strict=True):
+        torch.testing.assert_close(features[:, :-7], hidden, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found[4][:, -7:], theirs.logits, rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(found[32][:, -7:], theirs.logits.unflatten(3, (3, 8)).unflatten(2, (2, 8)).mean((3, 5)),
+                               rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_file_holds_a_published_segmenter_which_training_left_alone(tmp_path):
+    write_segformer(tmp_path / 'hub', image_mean=[0.5, 0.4, 0.3], image_std=[0.2, 0.25, 0.3])
+    network, image = guided_by(tmp_path / 'hub'), torch.rand(2, 3, 64, 96)
+    before = {name: tensor.clone() for name, tensor in network.guidance.segmenter.state_dict().items()}
+    optimiser = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=1e-4, weight_decay=0.5)
+    network.train()(image).disparities[0].mean().backward()
+    optimiser.step()
+    assert all(torch.equal(t, before[name]) for name, t in network.guidance.segmenter.state_dict().items())
+    save_model(tmp_path / 'm.safetensors', network.state_dict(), ModelCard(network.architecture, focal_px=100.0))
+    shutil.rmtree(tmp_path / 'hub')
+    again, _ = load_network(tmp_path / 'm.safetensors')
+    with torch.no_grad():
+        torch.testing.assert_close(again(image).disparities[0], network.eval()(image).disparities[0], rtol=0.02, atol=0.02)
+        engine = FoldedEngine(again, torch.device('cpu'), torch.bfloat16)
+        apart = engine(image[:1]).disparities[0] / again(image[:1]).disparities[0] - 1
+    assert apart.abs().mean() < 0.04
+
+
+@pytest.mark.parametrize('how, message', [
+    ('nowhere', 'cannot be read: '), ('truncated', 'cannot be read: '),
+    ('encoder', r'has no weights for decode_head\.\S+ and 15 others, expected a network that was trained to segment$')])
+def test_a_published_segmenter_that_cannot_guide_is_refused_in_one_line(tmp_path, how, message):
+    transformers = pytest.importorskip('transformers', reason='transformers is optional')
+    if how == 'truncated':
+        write_segformer(tmp_path)
+        file = tmp_path / 'model.safetensors'
+        file.write_bytes(file.read_bytes()[:20000])
+    elif how == 'encoder':
+        config = transformers.AutoConfig.for_model('segformer', **ARCHITECTURES['segformer'])
+        transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=f'segmenter transformers:{tmp_path} {message}') as error:
+        guided_by(tmp_path)
+    assert '\n' not in str(error.value)
+
+
+def test_a_published_segmenter_that_does_not_say_how_it_normalises_is_given_imagenets(tmp_path, caplog):
+    write_segformer(tmp_path)
+    segmenter = guided_by(tmp_path).guidance.segmenter.module
+    assert segmenter.description['mean'] == [0.485, 0.456, 0.406]
+    assert f'transformers:{tmp_path} does not say how it normalises images' in caplog.text
+
+
+def test_a_segmenter_without_its_library_is_named_with_how_to_install_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'transformers', None)
+    with pytest.raises(ValueError, match='segmenter transformers:x needs the package transformers: pip install transf'):
+        guided_by('x')

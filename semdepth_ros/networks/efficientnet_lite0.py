@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from semdepth_ros.networks.joint import MEAN, STD
+from semdepth_ros.networks.normalisation import MEAN, STD
 from semdepth_ros.networks.resnet import initialise
 
 # expansion, kernel, stride, output channels, blocks (Tan and Le 2019, table 1)

@@ -5,18 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from semdepth_ros.networks.guidance import Guide
+from semdepth_ros.networks.normalisation import Normalisation
 from semdepth_ros.networks.prediction import Prediction
 from semdepth_ros.networks.upward_path import UpwardPath
-
-MEAN, STD = 0.45, 0.225
-
-
-class Normalisation(nn.Module):
-    """Where images enter the network: a place for whoever runs it in another type or layout to hook on."""
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Return (image - 0.45) / 0.225, as Monodepth2, of images in 0..1."""
-        return (image - MEAN) / STD
 
 
 class JointNetwork(nn.Module):

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -52,8 +52,7 @@ class LibraryEncoder(nn.Module):
         return [found[stride] for stride in STRIDES]
 
     def _by_stride(self, x: Tensor) -> dict[int, Tensor]:
-        maps = [m for m in self.read(self.backbone, x) if m.dim() == 4]
-        return {x.shape[2] // m.shape[2]: m for m in maps if m.shape[2] * x.shape[3] == m.shape[3] * x.shape[2]}
+        return by_stride(self.read(self.backbone, x), x)
 
     def _measure(self) -> dict[int, int]:
         """Return channels by stride, and freeze what no feature depends on."""
@@ -62,7 +61,7 @@ class LibraryEncoder(nn.Module):
         try:
             found = {s: m for s, m in self._by_stride(torch.zeros(1, 3, 64, 96)).items() if s in STRIDES}
         except (RuntimeError, ValueError) as error:
-            raise ValueError(f'encoder does not run on an image of 96x64: {_first_line(error)}') from error
+            raise ValueError(f'encoder does not run on an image of 96x64: {first_line(error)}') from error
         if found:
             sum(m.sum() for m in found.values()).backward()
         for parameter in self.backbone.parameters():
@@ -77,11 +76,11 @@ def timm_encoder(name: str, config: dict | None, pretrained: bool) -> tuple[Libr
 
     :raises ValueError: timm is not installed, or has no such model
     """
-    timm = _library('timm', name)
+    timm = import_library('timm', f'encoder timm:{name}')
     try:
         backbone = timm.create_model(name, features_only=True, pretrained=pretrained)
     except (RuntimeError, OSError, ValueError) as error:
-        raise ValueError(f'timm cannot make {name!r}: {_first_line(error)}') from error
+        raise ValueError(f'timm cannot make {name!r}: {first_line(error)}') from error
     return LibraryEncoder(backbone, _read_timm), None
 
 
@@ -93,25 +92,44 @@ def transformers_encoder(name: str, config: dict | None, pretrained: bool) -> tu
     :param pretrained: fetch the published weights (safetensors only)
     :raises ValueError: transformers is not installed, or knows no such model
     """
-    library = _library('transformers', name)
+    library = import_library('transformers', f'encoder transformers:{name}')
     try:
         if pretrained:
             backbone = library.AutoModel.from_pretrained(name, use_safetensors=True)
         else:
-            backbone = library.AutoModel.from_config(_configuration(library, name, config))
+            backbone = library.AutoModel.from_config(configuration(library, name, config))
     except (RuntimeError, OSError, ValueError, KeyError) as error:
-        raise ValueError(f'transformers cannot make {name!r}: {_first_line(error)}') from error
+        raise ValueError(f'transformers cannot make {name!r}: {first_line(error)}') from error
     config = json.loads(backbone.config.to_json_string(use_diff=False))
     return LibraryEncoder(backbone, _read_transformers), config
 
+def by_stride(maps: Iterable[Tensor], image: Tensor) -> dict[int, Tensor]:
+    """Return those of a network's outputs that are maps of the whole image, by stride; of several the last."""
+    maps, (height, width) = [m for m in maps if m.dim() == 4], image.shape[-2:]
+    return {height // m.shape[2]: m for m in maps if m.shape[2] * width == m.shape[3] * height}
 
-LIBRARIES = {'timm': timm_encoder, 'transformers': transformers_encoder}
 
-
-def _configuration(library: ModuleType, name: str, config: dict | None) -> Any:
+def configuration(library: ModuleType, name: str, config: dict | None) -> Any:
+    """Return a transformers configuration by name, or out of its plain values, without asking a hub."""
     if config is None:
         return library.AutoConfig.from_pretrained(name)
     return library.AutoConfig.for_model(config['model_type'], **{k: v for k, v in config.items() if k != 'model_type'})
+
+
+def import_library(package: str, wanted: str) -> ModuleType:
+    """Return the package; raise ValueError, saying what is wanted of it, where it is not installed."""
+    try:
+        return import_module(package)
+    except ImportError as error:
+        raise ValueError(f'{wanted} needs the package {package}: pip install {package}') from error
+
+
+def first_line(error: Exception) -> str:
+    """Return what an error says, in one line."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+LIBRARIES = {'timm': timm_encoder, 'transformers': transformers_encoder}
 
 
 def _read_timm(backbone: nn.Module, x: Tensor) -> list[Tensor]:
@@ -121,14 +139,3 @@ def _read_timm(backbone: nn.Module, x: Tensor) -> list[Tensor]:
 def _read_transformers(backbone: nn.Module, x: Tensor) -> list[Tensor]:
     output = backbone(pixel_values=x, output_hidden_states=True)
     return getattr(output, 'reshaped_hidden_states', None) or output.hidden_states
-
-
-def _library(package: str, name: str) -> ModuleType:
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise ValueError(f'encoder {package}:{name} needs the package {package}: pip install {package}') from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

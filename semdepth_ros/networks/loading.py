@@ -10,7 +10,8 @@ from torch import Tensor
 
 from semdepth_ros.model_file import PROBE, ModelCard, ModelFileError, find_model, read_model, save_model, stored
 from semdepth_ros.networks.architecture import build_network
-from semdepth_ros.networks.joint import MEAN, STD, JointNetwork
+from semdepth_ros.networks.joint import JointNetwork
+from semdepth_ros.networks.normalisation import MEAN, STD
 from semdepth_ros.networks.probes import make_probes
 
 

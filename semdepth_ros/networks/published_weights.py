@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from semdepth_ros.networks.decoders import DepthDecoder
 from semdepth_ros.networks.efficientnet_lite0 import STAGES, EfficientNetLite0
-from semdepth_ros.networks.joint import MEAN, STD
+from semdepth_ros.networks.normalisation import MEAN, STD
 from semdepth_ros.networks.pose import ResNetPose
 from semdepth_ros.networks.resnet import ResNet18
 

@@ -18,8 +18,8 @@ from semdepth_ros.settings import SettingsError, between
 class SegmenterSettings:
     """Which segmenter guides, and where.
 
-    :param segmenter: a model file or the name of a packaged model; in a model file's card a description, since the
-        weights travel with it
+    :param segmenter: a model file, the name of a packaged model or transformers:NAME; in a model file's card a
+        description, since the weights travel with it
     :param channels: of the guidance at each level
     :param strides: of the levels that are guided [px]
     """

@@ -7,8 +7,10 @@ from torch import Tensor, nn
 
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.networks.guidance.guide import Guide
+from semdepth_ros.networks.guidance.transformers_segmenter import TransformersSegmenter, published_segmenter
 from semdepth_ros.settings import SettingsError
 
+_PUBLISHED = 'transformers:'
 # what of a network's description its classes are made with
 _PARTS = ('encoder', 'encoder_config', 'depth_decoder', 'semantic_decoder', 'shared_decoder', 'classes')
 
@@ -42,13 +44,16 @@ class JointSegmenter(nn.Module):
 def open_segmenter(source: str | dict[str, Any], classes: int) -> nn.Module:
     """Return a segmenter with `channels`, `description` and `least_side` as JointSegmenter has them.
 
-    :param source: a model file or a packaged model's name; or a description, whose weights are fresh: a model file that
-        holds a segmenter has them
-    :param classes: that a model file must score; where they are the 19 of Cityscapes, they must be these
+    :param source: a model file or a packaged model's name; transformers:NAME, of the Hugging Face hub or a folder; or a
+        description, whose weights are fresh: a model file that holds a segmenter has them
+    :param classes: that a model file must score; where they are the 19 of Cityscapes, they must be these. Published
+        segmenters may have any, since their features alone are looked at
     :raises ValueError: what cannot be read, is damaged or has other classes, in one line
     """
     if isinstance(source, dict):
         return _described(source)
+    if source.startswith(_PUBLISHED):
+        return published_segmenter(source.removeprefix(_PUBLISHED))
     return _from_model_file(source, classes)
 
 
@@ -58,7 +63,8 @@ def check_source(source: Any) -> None:
         if source.get('kind') not in _KINDS:
             raise SettingsError(f"segmenter has the kind {source.get('kind')!r}, expected one of {list(_KINDS)}")
     elif not isinstance(source, str) or not source:
-        raise SettingsError(f'segmenter is {source!r}, expected a model file or the name of a packaged model')
+        raise SettingsError(f'segmenter is {source!r}, expected a model file, the name of a packaged model or '
+                            f'transformers:NAME')
 
 
 def _from_model_file(path: str, classes: int) -> JointSegmenter:
@@ -90,4 +96,4 @@ def _fresh_model(architecture: dict[str, Any]) -> JointSegmenter:
     return JointSegmenter(build_network(architecture | {'guidance': 'plain', 'pose': 'small'}))
 
 
-_KINDS = {'model': _fresh_model}
+_KINDS = {'model': _fresh_model, 'transformers': TransformersSegmenter}
