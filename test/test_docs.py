@@ -1,13 +1,14 @@
 """That README and docs point at what is there."""
 from pathlib import Path
 import re
+import runpy
 
 import pytest
 
 from semdepth_ros.cli.main import COMMANDS, build_parser
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md'))]
+PAGES = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md'))]
 LINK = re.compile(r'\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)')
 PATH = re.compile(r'`((?:config|launch|docs|test|msg|semdepth_ros)/[\w./-]+\.\w+)`')
 
@@ -29,6 +30,13 @@ def options(name: str) -> set[str]:
     """Return the options that a command knows."""
     known = next(action for action in build_parser(name)._actions if action.dest == 'command').choices[name]
     return set(known._option_string_actions)
+
+
+@pytest.mark.parametrize('drawing', ['pixel_adaptive'])
+def test_a_drawing_of_a_network_is_that_of_its_shapes(drawing):
+    images = ROOT / 'docs' / 'images'
+    drawn = runpy.run_path(str(images / f'{drawing}.py'), run_name='drawing')['drawing']()
+    assert (images / f'{drawing}.svg').read_text(encoding='utf-8') == drawn, f'python docs/images/{drawing}.py'
 
 
 @pytest.mark.parametrize('page', PAGES, ids=lambda page: page.name)

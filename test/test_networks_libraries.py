@@ -146,7 +146,8 @@ def write_segformer(folder, **preprocessing) -> None:
 
 
 def guided_by(folder) -> nn.Module:
-    return build_network({'encoder': 'small', 'guidance': {'kind': 'pixel_adaptive', 'segmenter': f'transformers:{folder}'}})
+    guidance = {'kind': 'pixel_adaptive', 'segmenter': f'transformers:{folder}'}
+    return build_network({'encoder': 'small', 'guidance': guidance})
 
 
 def test_a_published_segmenter_gives_its_hidden_states_and_scores_of_images_as_it_wants_them(tmp_path):
@@ -155,9 +156,11 @@ def test_a_published_segmenter_gives_its_hidden_states_and_scores_of_images_as_i
     segmenter = network.guidance.segmenter.module
     with torch.no_grad():
         found = network.guidance.segmenter(network.normalisation(image))
-        normalised = (image - torch.tensor([0.5, 0.4, 0.3]).view(3, 1, 1)) / torch.tensor([0.2, 0.25, 0.3]).view(3, 1, 1)
+        mean, std = (torch.tensor(values).view(3, 1, 1) for values in ([0.5, 0.4, 0.3], [0.2, 0.25, 0.3]))
+        normalised = (image - mean) / std
         theirs = segmenter.network(pixel_values=normalised, output_hidden_states=True)
-    assert segmenter.channels == {4: 15, 8: 23, 16: 31, 32: 39} and network.guidance.sources == {0: 4, 1: 4, 2: 8, 3: 16}
+    assert segmenter.channels == {4: 15, 8: 23, 16: 31, 32: 39}
+    assert network.guidance.sources == {0: 4, 1: 4, 2: 8, 3: 16}
     for features, hidden in zip(found.values(), theirs.hidden_states, strict=True):
         torch.testing.assert_close(features[:, :-7], hidden, rtol=1e-3, atol=1e-4)
     torch.testing.assert_close(found[4][:, -7:], theirs.logits, rtol=1e-3, atol=1e-4)
@@ -177,7 +180,8 @@ def test_a_model_file_holds_a_published_segmenter_which_training_left_alone(tmp_
     shutil.rmtree(tmp_path / 'hub')
     again, _ = load_network(tmp_path / 'm.safetensors')
     with torch.no_grad():
-        torch.testing.assert_close(again(image).disparities[0], network.eval()(image).disparities[0], rtol=0.02, atol=0.02)
+        mine, theirs = (each(image).disparities[0] for each in (network.eval(), again))
+        torch.testing.assert_close(theirs, mine, rtol=0.02, atol=0.02)
         engine = FoldedEngine(again, torch.device('cpu'), torch.bfloat16)
         apart = engine(image[:1]).disparities[0] / again(image[:1]).disparities[0] - 1
     assert apart.abs().mean() < 0.04

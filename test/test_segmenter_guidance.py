@@ -234,7 +234,7 @@ def test_a_segmenter_that_cannot_be_used_is_said_in_one_line_before_anything_is_
 
 @pytest.mark.parametrize('segmenter_says, message', [
     ('elsewhere.safetensors', "architecture names the segmenter 'elsewhere.safetensors', expected its description"),
-    ({'kind': 'model', 'architecture': {'encoder': 'transformers:x'}}, 'transformers encoder without its encoder_config'),
+    ({'kind': 'model', 'architecture': {'encoder': 'transformers:x'}}, 'encoder without its encoder_config'),
     ({'kind': 'model'}, 'network cannot be built: segmenter cannot be built: .*architecture')])
 def test_a_model_file_whose_card_does_not_describe_its_segmenter_is_refused(tmp_path, segmenter_says, message):
     network = lively(by('pixel_adaptive'))

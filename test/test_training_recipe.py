@@ -12,7 +12,8 @@ from semdepth_ros.training.terms import Weighted
 SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
 
 
-@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2', 'lite0_world'])
+@pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2', 'lite0_world', 'segmenter',
+                                  'pixel_adaptive'])
 def test_shipped_recipes_are_found_by_name_and_read(name):
     recipe = read_recipe(name)
     assert recipe.name == name and find_recipe(name).suffix == '.yaml'
@@ -98,6 +99,7 @@ def test_yaml_words_for_labels_are_understood(labels, meant):
     ({'sizes': 256}, 'recipe.sizes is 256, expected a list'),
     ({'precision': 'half'}, "precision is 'half', expected one of"),
     ({'data': [{'source': 'x', 'strides': []}]}, 'strides is'),
+    ({'data': [{'source': 'x', 'strides': [-1]}]}, r'strides is \[-1\], expected frame counts from 0'),
     ({'data': [{'source': 'x', 'labels': 'good'}]}, "labels is 'good', expected one of"),
     ({'data': [{}]}, r"recipe.data\[0\] lacks 'source'"),
     ({'optimisation': {'ema': 1.0}}, 'ema is 1.0'),

@@ -8,14 +8,15 @@ from pathlib import Path
 from semdepth_ros.bags.bag_path import is_bag, unfinished
 from semdepth_ros.data.adapters import with_camera
 from semdepth_ros.data.camera_file import read_camera
+from semdepth_ros.data.cityscapes import CityscapesSequence, is_cityscapes_split
 from semdepth_ros.data.folder import FolderSequence, is_folder_sequence
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.data.video import VIDEO_SUFFIXES, VideoSequence
 from semdepth_ros.data.world import WorldSequence
 from semdepth_ros.geometry.camera import Camera
 
-FORMS = ('world:PRESET[:SEED[:FRAMES]], a folder sequence (images/ ...), a folder of them, a bag (.mcap, .db3 or its '
-         f'folder) or a video ({" ".join(VIDEO_SUFFIXES)})')
+FORMS = ('world:PRESET[:SEED[:FRAMES]], a folder sequence (images/ ...), a folder of them, a split of Cityscapes '
+         f'(leftImg8bit/...), a bag (.mcap, .db3 or its folder) or a video ({" ".join(VIDEO_SUFFIXES)})')
 
 
 def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **options) -> list[Sequence]:
@@ -46,6 +47,8 @@ def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **opt
 def _reader(path: Path) -> Callable[..., Sequence] | None:
     if is_folder_sequence(path):
         return FolderSequence
+    if is_cityscapes_split(path):
+        return CityscapesSequence
     if path.suffix.lower() in VIDEO_SUFFIXES:
         return VideoSequence
     if is_bag(path):

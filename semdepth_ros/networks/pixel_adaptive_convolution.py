@@ -10,7 +10,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 class PixelAdaptiveConvolution(nn.Module):
-    """An odd-sized convolution with a kernel of its own at every pixel (Su et al. 2019; sigma after Guizilini et al. 2020).
+    """An odd-sized convolution with a kernel of its own at every pixel (Su et al. 2019, Guizilini et al. 2020).
 
     v'_i = b + sum_j K(f_i, f_j) W[p_i - p_j] v_j  with  K(f_i, f_j) = exp(-|f_i - f_j|^2 / (2 sigma^2)),
 
@@ -20,15 +20,15 @@ class PixelAdaptiveConvolution(nn.Module):
     Neighbours are nearer than that, so the kernel starts wider than its centre wherever it looks (form ours).
 
     Memory: taps are added one after the other, and in training each is computed again when its gradient is asked for.
-    With as many channels of features, guidance and output, a training step holds thirteen such maps beside its inputs at
-    the most, inference eight, whatever the kernel's size; kept as they come they would be 26 for 3x3 and 60 for 5x5.
+    With as many channels of features, guidance and output, a training step holds thirteen such maps beside its inputs
+    at the most, inference eight, whatever the kernel's size; kept as they come they would be 26 for 3x3, 60 for 5x5.
 
     :param inputs, width: channels of the features and of the output
     :param guidance: channels of the guidance
     :param initial_kernel: K of unrelated pixels at the start, in (0, 1)
     """
 
-    def __init__(self, inputs: int, width: int, guidance: int, kernel: int = 3, initial_kernel: float = 0.6):
+    def __init__(self, inputs: int, width: int, guidance: int, kernel: int = 3, initial_kernel: float = 0.3):
         super().__init__()
         self.kernel = kernel
         self.weight = nn.Parameter(torch.empty(width, inputs, kernel, kernel))
@@ -39,11 +39,11 @@ class PixelAdaptiveConvolution(nn.Module):
     def forward(self, features: Tensor, guidance: Tensor) -> Tensor:
         """Return v' [B, width, H, W] of features [B, inputs, H, W] and guidance [B, D, H, W]."""
         (batch, _, height, width), reach = features.shape, self.kernel // 2
-        features, guidance = (x.permute(0, 2, 3, 1) for x in (features, guidance))                 # [B, H, W, C]
+        features, guidance = (x.permute(0, 2, 3, 1) for x in (features, guidance))         # [B, H, W, C]
         around = [F.pad(x, (0, 0, reach, reach, reach, reach)) for x in (features, guidance)]
-        weight = self.weight.permute(2, 3, 1, 0).contiguous()                                      # [k, k, inputs, width]
-        precision = (-2 * self.log_sigma).exp()                                                    # 1 / sigma^2
-        total = self.bias                                                                          # [B H W, width]
+        weight = self.weight.permute(2, 3, 1, 0).contiguous()                              # [k, k, inputs, width]
+        precision = (-2 * self.log_sigma).exp()                                            # 1 / sigma^2
+        total = self.bias                                                                  # [B H W, width]
         for down in range(self.kernel):
             for right in range(self.kernel):
                 seen = [x[:, down:down + height, right:right + width] for x in around]

@@ -7,7 +7,8 @@ from typing import Any
 
 from semdepth_ros.networks.architecture import least_side
 from semdepth_ros.settings import SettingsError, between, one_of, positive
-from semdepth_ros.training.objective import Losses
+from semdepth_ros.training.objective import Losses, terms_of
+from semdepth_ros.training.terms import TERMS
 
 LABELS = ('true', 'noisy', 'none')
 CACHES = ('ram', 'device', 'none')
@@ -29,7 +30,8 @@ class DataEntry:
     :param source: what `open_data` takes, or a pattern (`drives/*`) of such paths
     :param weight: how often it is drawn, relative to the others
     :param labels: which labels teach the classes: 'true', 'noisy' or 'none'
-    :param strides: frames between a target and its neighbours; one is drawn for every triplet
+    :param strides: frames between a target and its neighbours; one is drawn for every triplet. 0 takes frames without
+        neighbours, for terms that look at one frame only
     :param min_distance_m: triplets whose camera moved less to either side, where that is known, are left out
     :param cache: 'ram' reads every frame once at the start; 'device' too, and keeps and cuts them where the network
         trains, which a fast GPU wants; 'none' reads them again every time
@@ -50,8 +52,8 @@ class DataEntry:
         one_of('cache', self.cache, CACHES)
         positive('weight', self.weight)
         between(self, 0, math.inf, 'min_distance_m')
-        if not self.strides or any(stride < 1 for stride in self.strides):
-            raise RecipeError(f'strides is {list(self.strides)}, expected positive frame counts')
+        if not self.strides or any(stride < 0 for stride in self.strides):
+            raise RecipeError(f'strides is {list(self.strides)}, expected frame counts from 0')
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,7 @@ class Recipe:
         between(self, 1, 4, 'scales')
         between(self, 0, math.inf, 'seed', 'workers', 'validation_frames')
         self._check_sizes()
+        self._check_neighbours()
 
     def _check_sizes(self) -> None:
         try:
@@ -255,6 +258,13 @@ class Recipe:
         for size in self.sizes:
             if len(size) != 2 or any(side < least or side % 32 for side in size):
                 raise RecipeError(f'sizes holds {list(size)}, expected [width, height] in multiples of 32 from {least}')
+
+    def _check_neighbours(self) -> None:
+        looking = [name for name in terms_of(self.losses) if TERMS[name].neighbours]
+        for entry in self.data:
+            if 0 in entry.strides and looking:
+                raise RecipeError(f'strides of {entry.source!r} is {list(entry.strides)}, expected positive ones where '
+                                  f'{" and ".join(looking)} look at neighbours')
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe as plain lists, dicts and numbers: what recipe_from takes, and JSON and YAML can hold."""

@@ -30,8 +30,11 @@ def find_targets(sequence: Sequence, stride: int, min_distance_m: float) -> Targ
     """Return the frames with neighbours a stride away on both sides; no image is read.
 
     Left out are frames with a neighbour that comes much sooner or later than the stride says, seen by the stamps; that
-    lies farther away than a car can have come; or that is closer than min_distance_m, both where poses are known.
+    lies farther away than a car can have come; or that is closer than min_distance_m, both where poses are known. A
+    stride of 0 asks for no neighbours, and every frame will do.
     """
+    if stride == 0:
+        return Targets(np.arange(len(sequence)), {}, False)
     if len(sequence) <= 2 * stride:
         return Targets(np.zeros(0, dtype=np.int64), {}, False)
     stamps = np.asarray(sequence.stamps_ns, dtype=np.int64)

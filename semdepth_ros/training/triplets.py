@@ -157,10 +157,11 @@ class TripletDataset(Dataset):
         """Draw, read, cut and describe one triplet."""
         draw = self.draw(number, lambda source, sequence, frame: rectified(source.sequences[sequence][frame]).camera)
         source = self.sources[draw.source]
-        taken = [source.sequences[draw.sequence][i] for i in draw.frames]
-        frames = [rectified(sample) for sample in taken]
+        taken = {i: source.sequences[draw.sequence][i] for i in draw.frames}
+        once = {i: rectified(sample) for i, sample in taken.items()}
+        frames = [once[i] for i in draw.frames]
         labels, confidence = labels_of(frames[0], source.entry.labels)
-        window, seen = draw.window, covered(taken[0].camera)
+        window, seen = draw.window, covered(taken[draw.frame].camera)
         return TripletBatch(
             images=torch.cat([window.images(_image(sample)) for sample in frames]),
             intrinsics=torch.from_numpy(window.camera(frames[0].camera).matrix.astype(np.float32)),

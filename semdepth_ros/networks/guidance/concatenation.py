@@ -1,4 +1,4 @@
-"""Concatenation: the plain way to show a segmenter's features to the depth decoder, which others are measured against."""
+"""Concatenation: the plain way to show a segmenter's features to the depth decoder, to measure others against."""
 from __future__ import annotations
 
 from dataclasses import dataclass

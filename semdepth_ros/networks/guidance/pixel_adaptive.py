@@ -1,4 +1,4 @@
-"""Pixel-adaptive guidance: the depth decoder's features are mixed only with those of pixels that a segmenter finds alike."""
+"""Pixel-adaptive guidance: features of depth are mixed with those of pixels that a segmenter finds alike."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class PixelAdaptiveSettings(SegmenterSettings):
     """
 
     kernel: int = 3
-    initial_kernel: float = 0.6
+    initial_kernel: float = 0.3
 
     def __post_init__(self):
         super().__post_init__()
@@ -29,8 +29,8 @@ class PixelAdaptiveSettings(SegmenterSettings):
 
 
 class PixelAdaptive(SegmenterGuidance):
-    """Pixel-adaptive convolutions steered by a frozen segmenter (after Guizilini et al. 2020; form ours where that could
-    not be read: the levels' mappings, the batch normalisation in them, where sigma starts).
+    """Pixel-adaptive convolutions steered by a frozen segmenter (after Guizilini et al. 2020; the mapping of each level
+    and where sigma starts are ours).
     """
 
     def __init__(self, settings: PixelAdaptiveSettings, parts: GuidedParts):

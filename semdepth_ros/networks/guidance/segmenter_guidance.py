@@ -40,8 +40,8 @@ class SegmenterGuidance(nn.Module):
 
     At each guided level, before the encoder's features join: x' = operator(x, g), where g is a 1x1 convolution and a
     batch normalisation of the segmenter's features at that stride, or the nearest that it has, bilinearly resized.
-    Guizilini et al. 2020 draw one guidance map a level that enters where the stream goes to the next; the mapping's form
-    is ours.
+    Guizilini et al. 2020 draw one guidance map a level that enters where the stream goes to the next; the mapping's
+    form is ours.
 
     :param operator: makes a module of (features [B, C, H, W], guidance [B, D, H, W]) to [B, C, H, W], given C and D
     :raises ValueError: a segmenter that cannot be used, in one line; no level with such a stride
@@ -60,13 +60,14 @@ class SegmenterGuidance(nn.Module):
             raise SettingsError(f'strides is {list(settings.strides)}, expected some of {list(strides)}, those of the '
                                 f"depth decoder's own levels")
         self.sources = {level: _nearest(stride, segmenter.channels) for level, stride in guided.items()}
-        self.mappings = nn.ModuleDict({
-            str(level): _mapping(segmenter.channels[source], settings.channels) for level, source in self.sources.items()})
+        self.mappings = nn.ModuleDict({str(level): _mapping(segmenter.channels[source], settings.channels)
+                                       for level, source in self.sources.items()})
         self.operators = nn.ModuleDict({
             str(level): operator(parts.depth.channels[level], settings.channels) for level in guided})
         self.segmenter = Frozen(segmenter)
 
-    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics, labels: Tensor | None = None) -> Guide:
+    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics,
+                labels: Tensor | None = None) -> Guide:
         """Return the guide of a normalised image [B, 3, H, W]; the network's own classes are not looked at."""
         pyramid = self.segmenter(image)
         guidance = {level: self.mappings[str(level)](pyramid[source]) for level, source in self.sources.items()}

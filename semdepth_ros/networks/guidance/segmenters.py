@@ -16,8 +16,8 @@ _PARTS = ('encoder', 'encoder_config', 'depth_decoder', 'semantic_decoder', 'sha
 
 
 class JointSegmenter(nn.Module):
-    """Encoder and semantic path of one of our own networks, its lateral connections at strides 16 to 2 or 1: the form of
-    a feature pyramid network (Lin et al. 2017).
+    """Encoder and semantic path of one of our own networks, with lateral connections at strides 16 to 2 or 1: the form
+    of a feature pyramid network (Lin et al. 2017).
 
     :param network: a JointNetwork; its parts are taken as they are
 

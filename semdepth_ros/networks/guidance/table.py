@@ -47,7 +47,7 @@ def complete_guidance(content: Any) -> dict[str, Any]:
 
 
 def build_guidance(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the module of a recipe's `guidance:`, and the mapping that makes the same module, with fresh weights, again.
+    """Return the module of a recipe's `guidance:`, and the mapping that makes the same again, with fresh weights.
 
     Raises as complete_guidance does, and what the module refuses.
     """

@@ -98,5 +98,6 @@ def _normalisation(name: str) -> tuple[list[float], list[float]]:
         said = ImageProcessingMixin.get_image_processor_dict(name)[0]
         return list(said['image_mean']), list(said['image_std'])
     except (OSError, KeyError):
-        _LOG.warning("transformers:%s does not say how it normalises images: ImageNet's mean and deviation are taken", name)
+        _LOG.warning("transformers:%s does not say how it normalises images: ImageNet's mean and deviation are taken",
+                     name)
         return list(IMAGENET_MEAN), list(IMAGENET_STD)

@@ -21,17 +21,19 @@ class Term:
     :param function: (view, settings) to a scalar
     :param settings: the dataclass of its settings, a Weighted
     :param needs: the optional fields of TripletBatch that it looks at
+    :param neighbours: whether it looks at the frames before and after
     """
 
     function: Callable[..., Tensor]
     settings: type[Weighted]
     needs: frozenset[str] = frozenset()
+    neighbours: bool = False
 
 
 TERMS = {
-    'photometric': Term(photometric, Photometric),
+    'photometric': Term(photometric, Photometric, neighbours=True),
     'smoothness': Term(smoothness, Smoothness),
-    'velocity': Term(velocity, Velocity),
+    'velocity': Term(velocity, Velocity, neighbours=True),
     'semantic': Term(semantic, Semantic),
     'depth': Term(depth, Depth, frozenset({'depth'})),
 }
