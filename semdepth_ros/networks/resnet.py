@@ -77,6 +77,6 @@ def initialise(module: nn.Module) -> None:
                 part.weight.mul_(math.sqrt(part.groups))
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-        elif isinstance(part, nn.BatchNorm2d):
+        elif isinstance(part, nn.BatchNorm2d) and part.affine:
             nn.init.ones_(part.weight)
             nn.init.zeros_(part.bias)

@@ -10,6 +10,7 @@ from torch import nn
 from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
 from semdepth_ros.networks.guidance.guide import GuidedParts
 from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
+from semdepth_ros.networks.guidance.modulation import Modulation, ModulationSettings
 from semdepth_ros.networks.guidance.plain import Plain, PlainSettings
 from semdepth_ros.settings import SettingsError, build, one_of
 
@@ -34,6 +35,7 @@ GUIDANCES = {
     'plain': Guidance(PlainSettings, Plain),
     'concatenation': Guidance(ConcatenationSettings, Concatenation),
     'pixel_adaptive': Guidance(PixelAdaptiveSettings, PixelAdaptive),
+    'modulation': Guidance(ModulationSettings, Modulation),
 }
 
 
