@@ -19,6 +19,8 @@ from semdepth_ros.training.trainer import build_fabric, train
 CASES = {
     'modulation': {'kind': 'modulation'},
     'modulation by probabilities': {'kind': 'modulation', 'source': 'soft', 'norm': 'instance', 'levels': [0, 3]},
+    'attention': {'kind': 'attention'},
+    'attention to both': {'kind': 'attention', 'values': 'both', 'pooling': 3, 'levels': [1], 'concatenation': False},
 }
 MONODEPTH2 = {'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2'}
 PROBES = [np.random.default_rng(i).integers(0, 256, (32, 64, 3), dtype=np.uint8) for i in range(2)]

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
+from semdepth_ros.networks.guidance.attention import Attention, AttentionSettings
 from semdepth_ros.networks.guidance.guide import GuidedParts
 from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
 from semdepth_ros.networks.guidance.modulation import Modulation, ModulationSettings
@@ -36,6 +37,7 @@ GUIDANCES = {
     'concatenation': Guidance(ConcatenationSettings, Concatenation),
     'pixel_adaptive': Guidance(PixelAdaptiveSettings, PixelAdaptive),
     'modulation': Guidance(ModulationSettings, Modulation),
+    'attention': Guidance(AttentionSettings, Attention),
 }
 
 
