@@ -177,6 +177,23 @@ def test_levels_are_counted_from_the_finest_and_asked_from_the_coarsest(decoders
     assert guide.asked == expected
 
 
+def test_guidances_of_a_list_act_one_after_the_other():
+    network, image = lively(['late', {'kind': 'early', 'levels': 1}, 'tinted']), torch.rand(1, 3, 32, 64)
+    assert [each['kind'] for each in network.architecture['guidance']] == ['late', 'early', 'tinted']
+    late, early, tinted = network.guidance.guidances
+    with torch.no_grad():
+        features = network.encoder(network.normalisation(image))
+        semantics = network.semantic_decoder(features)
+        guides = [each(network.normalisation(image), features, semantics) for each in (late, early, tinted)]
+        chained = network.guidance(network.normalisation(image), features, semantics)
+        x, levels = torch.rand_like(semantics.levels[2]), {3: torch.rand_like(semantics.levels[3])}
+        assert torch.equal(chained.upsampled(3, semantics.levels[3]), guides[1].upsampled(3, semantics.levels[3]))
+        expected = guides[2].output(2, guides[0].output(2, x, levels), levels)
+        assert torch.equal(chained.output(2, x, levels), expected)
+        assert not torch.equal(expected, guides[0].output(2, guides[2].output(2, x, levels), levels))
+        assert torch.equal(network(image).extras['seen'], semantics.levels[0].mean(1, keepdim=True))
+
+
 def test_old_files_that_name_the_kind_alone_load(tmp_path):
     network = lively('plain')
     old = {key: value for key, value in network.architecture.items() if key != 'shared_decoder'} | {'guidance': 'plain'}
@@ -188,6 +205,7 @@ def test_old_files_that_name_the_kind_alone_load(tmp_path):
 @pytest.mark.parametrize('guidance, message', [
     ({'kind': 'tinted', 'strenght': 2}, r"guidance has unknown key 'strenght', expected one of .'levels', 'strength'."),
     ({'kind': 'tinted', 'levels': 'two'}, "guidance.levels is 'two', expected int"),
+    ([], r'guidance is \[\], expected some of'), ([{'kind': 'late'}, 'tintd'], "guidance is 'tintd', expected one of"),
     ({'strength': 2}, "guidance lacks 'kind'"), ('tintd', "guidance is 'tintd', expected one of .'plain', .*'tinted'"),
 ])
 def test_a_recipes_mistakes_in_it_are_named(guidance, message):

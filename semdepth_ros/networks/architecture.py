@@ -38,7 +38,8 @@ class Architecture:
     :param encoder: resnet18, small, efficientnet_lite0; or timm:NAME, transformers:NAME where those packages are
         installed
     :param depth_decoder, semantic_decoder: monodepth2 or small
-    :param guidance: a kind of guidance, or a mapping of `kind` and its settings
+    :param guidance: a kind of guidance, or a mapping of `kind` and its settings; or a list of such, which act one after the
+        other
     :param shared_decoder: how many of their first convolutions the two decoders share, 0 to 10; to 8 for the small ones,
         which have a level of two convolutions less
     :param pose: resnet18 or small

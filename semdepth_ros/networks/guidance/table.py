@@ -9,6 +9,8 @@ from torch import nn
 
 from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
 from semdepth_ros.networks.guidance.attention import Attention, AttentionSettings
+from semdepth_ros.networks.guidance.chain import Chain
+from semdepth_ros.networks.guidance.edge_points import EdgePoints, EdgePointsSettings
 from semdepth_ros.networks.guidance.guide import GuidedParts
 from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
 from semdepth_ros.networks.guidance.modulation import Modulation, ModulationSettings
@@ -38,13 +40,15 @@ GUIDANCES = {
     'pixel_adaptive': Guidance(PixelAdaptiveSettings, PixelAdaptive),
     'modulation': Guidance(ModulationSettings, Modulation),
     'attention': Guidance(AttentionSettings, Attention),
+    'edge_points': Guidance(EdgePointsSettings, EdgePoints),
 }
 
 
-def complete_guidance(content: Any) -> dict[str, Any]:
+def complete_guidance(content: Any) -> dict[str, Any] | list[dict[str, Any]]:
     """Return a recipe's `guidance:` as a mapping of `kind` and every setting of that kind, as plain values.
 
-    :param content: such a mapping, or the kind alone
+    :param content: such a mapping, or the kind alone; or a list of these, which act one after the other, and of which a
+        list is returned
     :raises SettingsError: a kind or setting that is unknown or out of range, in one line
     """
     return _plain(*_read(content))
@@ -62,6 +66,30 @@ def build_guidance(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[st
 
 def _plain(kind: str, settings: Any) -> dict[str, Any]:
     return {'kind': kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}}
+
+
+    if isinstance(content, (list, tuple)):
+        if not content:
+            raise SettingsError(f'guidance is [], expected some of {list(GUIDANCES)}')
+        return [_complete(each) for each in content]
+    return _complete(content)
+
+
+def build_guidance(content: Any, parts: GuidedParts) -> nn.Module:
+    """Return the module of a recipe's `guidance:`; raises as complete_guidance does, and what the module refuses."""
+    if isinstance(content, (list, tuple)):
+        return Chain([_build(each, parts) for each in content])
+    return _build(content, parts)
+
+
+def _complete(content: Any) -> dict[str, Any]:
+    kind, settings = _read(content)
+    return {'kind': kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}}
+
+
+def _build(content: Any, parts: GuidedParts) -> nn.Module:
+    kind, settings = _read(content)
+    return GUIDANCES[kind].module(settings, parts)
 
 
 def _read(content: Any) -> tuple[str, Any]:
