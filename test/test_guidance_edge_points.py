@@ -11,7 +11,8 @@ from semdepth_ros.networks import build_network
 from semdepth_ros.networks.guidance import Semantics
 from semdepth_ros.networks.guidance.edge_points import EdgePointsGuide
 from semdepth_ros.networks.guidance.point_enhancement import PointEnhancement
-from semdepth_ros.networks.guidance.point_sampling import at_points, drawn_points, edge_strength, strongest_points
+from semdepth_ros.networks.guidance.point_sampling import (at_points, drawn_points, edge_strength, strongest_points,
+                                                           written_at)
 
 ROAD, POLE, SKY, CAR = 0, 5, 10, 13
 
@@ -119,9 +120,9 @@ def test_maps_are_looked_at_between_their_pixels():
         y, x = np.clip((row + 0.5) / 2 - 0.5, 0, 3), np.clip((column + 0.5) / 2 - 0.5, 0, 5)
         expected = sum(max(0, 1 - abs(y - i)) * max(0, 1 - abs(x - j)) * array(maps[b, :, i, j])
                        for i, j in np.ndindex(4, 6))
-        np.testing.assert_allclose(result[b, :, n], expected, atol=1e-5)
+        np.testing.assert_allclose(result[b, n], expected, atol=1e-5)
     own = at_points(maps, points % 24, (4, 6))
-    assert all(torch.equal(own[b, :, n], maps[b, :, points[b, n] % 24 // 6, points[b, n] % 6])
+    assert all(torch.equal(own[b, n], maps[b, :, points[b, n] % 24 // 6, points[b, n] % 6])
                for b, n in np.ndindex(2, 20))
 
 
@@ -165,9 +166,9 @@ def test_gradients_are_those_of_finite_differences(write):
     points = torch.tensor([[3, 8, 0, 14]])
 
     def written(coarse, depth):
-        known = torch.cat((at_points(coarse, points, (4, 4)), at_points(depth, points, (4, 4))), 1)
+        known = torch.cat((at_points(coarse, points, (4, 4)), at_points(depth, points, (4, 4))), 2)
         new = enhancement(known, at_points(depth, points, (4, 4)))
-        return depth.flatten(2).scatter(2, points[:, None].expand(-1, 2, -1), new)
+        return written_at(depth, points, new)
     coarse, depth = (torch.randn(1, c, s, s, dtype=torch.float64, requires_grad=True) for c, s in ((5, 2), (2, 4)))
     assert torch.autograd.gradcheck(written, (coarse, depth))
 

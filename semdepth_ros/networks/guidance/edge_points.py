@@ -11,7 +11,7 @@ from semdepth_ros.networks.guidance.guide import Guide, GuidedParts, Semantics
 from semdepth_ros.networks.guidance.label_map import middles
 from semdepth_ros.networks.guidance.point_enhancement import WRITES, PointEnhancement
 from semdepth_ros.networks.guidance.point_sampling import (at_points, drawn_points, edge_strength, strongest_points,
-                                                           uncertainty)
+                                                           uncertainty, written_at)
 from semdepth_ros.settings import SettingsError, between, one_of
 
 SAID_AT = 640 * 192  # the size of images that the number of points is said for [px]
@@ -128,10 +128,9 @@ class EdgePointsGuide(Guide):
         count, size = self.module.settings.maps, x.shape[-2:]
         semantic = [self.semantics.levels[i] for i in range(count)]
         maps = [*self.features[:count], *semantic, x, *(levels[i] for i in range(1, count))]
-        known = torch.cat([at_points(each, self.points, size).to(x.dtype) for each in maps], 1)
+        known = torch.cat([at_points(each, self.points, size).to(x.dtype) for each in maps], 2)
         written = self.module.enhancement(known, at_points(x, self.points, size))
-        places = self.points[:, None].expand(-1, x.shape[1], -1)
-        return x.flatten(2).scatter(2, places, written.to(x.dtype)).unflatten(2, size)
+        return written_at(x, self.points, written.to(x.dtype))
 
     def extras(self) -> dict[str, Tensor]:
         """Return the points as `edge_points`: indices of pixels of the finest depth map, int64 [B, N]."""

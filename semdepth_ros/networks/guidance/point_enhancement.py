@@ -41,15 +41,15 @@ class PointEnhancement(nn.Module):
             _pass_through(self.layers[0], self.layers[2], self.write, place)
 
     def forward(self, known: Tensor, depth: Tensor) -> Tensor:
-        """Return what is to be written to the depth map at the points, [B, depth, N].
+        """Return what is to be written to the depth map at the points, [B, N, depth].
 
-        :param known: what all maps hold at the points [B, channels, N]
-        :param depth: what is there now [B, depth, N]
+        :param known: what all maps hold at the points [B, N, channels]
+        :param depth: what is there now [B, N, depth]
         """
-        hidden = self.layers(known[..., None])
+        hidden = self.layers(known.transpose(1, 2)[..., None])  # [B, width, N, 1]
         if self.attention is not None:
             hidden = self.attention(hidden, hidden)
-        written = self.write(hidden)[..., 0]
+        written = self.write(hidden)[..., 0].transpose(1, 2)
         return depth + written if self.is_residual else written
 
 

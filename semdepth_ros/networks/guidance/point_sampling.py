@@ -60,21 +60,37 @@ def drawn_points(strength: Tensor, count: int, candidates: int, share: float) ->
 
 
 def at_points(maps: Tensor, points: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return what maps of any size hold at pixels of a map of this size, bilinear, [B, C, N].
+    """Return what maps of any size hold at pixels of a map of this size, bilinear, [B, N, C].
 
     :param maps: [B, C, h, w]
     :param points: indices of pixels, int64 [B, N]
     :param size: (height, width) that the pixels are of
     """
     if maps.shape[-2:] == size:
-        return maps.flatten(2).gather(2, points[:, None].expand(-1, maps.shape[1], -1))
+        return _rows(maps).gather(1, points[..., None].expand(-1, -1, maps.shape[1]))
     (height, width), exact = size, torch.promote_types(maps.dtype, torch.float32)  # in half precision places are off
     x = (2 * (points % width) + 1).to(exact) / width - 1
     y = (2 * (points // width) + 1).to(exact) / height - 1
     places = torch.stack((x, y), -1)[:, :, None]
     with torch.autocast(maps.device.type, enabled=False):
         values = F.grid_sample(maps.to(exact), places, padding_mode='border', align_corners=False)
-    return values[..., 0].to(maps.dtype)
+    return values[..., 0].transpose(1, 2).to(maps.dtype)
+
+
+def written_at(maps: Tensor, points: Tensor, values: Tensor) -> Tensor:
+    """Return maps with these values at some of their pixels, [B, C, H, W], channels last as convolutions like it.
+
+    :param maps: [B, C, H, W]
+    :param points: indices of pixels, int64 [B, N], each once
+    :param values: [B, N, C]
+    """
+    rows = _rows(maps).scatter(1, points[..., None].expand(-1, -1, maps.shape[1]), values)
+    return rows.unflatten(1, maps.shape[-2:]).permute(0, 3, 1, 2)
+
+
+def _rows(maps: Tensor) -> Tensor:
+    """Return the pixels of maps one after the other, [B, H W, C]."""
+    return maps.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def _scattering(pixels: int) -> int:
