@@ -33,10 +33,7 @@ CITYSCAPES = tuple(SemanticClass(name, colour, i, kind == 'movable', kind == 'gr
 TRAIN_ID = {c.name: c.train_id for c in CITYSCAPES}
 SKY = TRAIN_ID['sky']
 MOVABLE = tuple(c.train_id for c in CITYSCAPES if c.movable)
-<<<<<<< HEAD
 GROUND = tuple(c.train_id for c in CITYSCAPES if c.ground)
-=======
->>>>>>> d27a0b1 (Make depth features on semantic edges anew, and let guidances act one after the other)
 THIN = tuple(TRAIN_ID[name] for name in ('pole', 'traffic light', 'traffic sign'))
 
 

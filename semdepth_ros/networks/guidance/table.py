@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
 from semdepth_ros.networks.guidance.attention import Attention, AttentionSettings
 from semdepth_ros.networks.guidance.chain import Chain
+from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
 from semdepth_ros.networks.guidance.edge_points import EdgePoints, EdgePointsSettings
 from semdepth_ros.networks.guidance.guide import GuidedParts
-from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
 from semdepth_ros.networks.guidance.modulation import Modulation, ModulationSettings
+from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
 from semdepth_ros.networks.guidance.plain import Plain, PlainSettings
 from semdepth_ros.settings import SettingsError, build, one_of
 
@@ -51,14 +51,25 @@ def complete_guidance(content: Any) -> dict[str, Any] | list[dict[str, Any]]:
         list is returned
     :raises SettingsError: a kind or setting that is unknown or out of range, in one line
     """
+    if isinstance(content, (list, tuple)):
+        if not content:
+            raise SettingsError(f'guidance is [], expected some of {list(GUIDANCES)}')
+        return [_plain(*_read(each)) for each in content]
     return _plain(*_read(content))
 
 
-def build_guidance(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[str, Any]]:
-    """Return the module of a recipe's `guidance:`, and the mapping that makes the same again, with fresh weights.
+def build_guidance(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[str, Any] | list[dict[str, Any]]]:
+    """Return the module of a recipe's `guidance:`, and what makes the same again, with fresh weights.
 
     Raises as complete_guidance does, and what the module refuses.
     """
+    if isinstance(content, (list, tuple)):
+        modules, settings = zip(*(_build(each, parts) for each in content))
+        return Chain(list(modules)), list(settings)
+    return _build(content, parts)
+
+
+def _build(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[str, Any]]:
     kind, settings = _read(content)
     module = GUIDANCES[kind].module(settings, parts)
     return module, _plain(kind, getattr(module, 'settings', settings))
@@ -66,30 +77,6 @@ def build_guidance(content: Any, parts: GuidedParts) -> tuple[nn.Module, dict[st
 
 def _plain(kind: str, settings: Any) -> dict[str, Any]:
     return {'kind': kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}}
-
-
-    if isinstance(content, (list, tuple)):
-        if not content:
-            raise SettingsError(f'guidance is [], expected some of {list(GUIDANCES)}')
-        return [_complete(each) for each in content]
-    return _complete(content)
-
-
-def build_guidance(content: Any, parts: GuidedParts) -> nn.Module:
-    """Return the module of a recipe's `guidance:`; raises as complete_guidance does, and what the module refuses."""
-    if isinstance(content, (list, tuple)):
-        return Chain([_build(each, parts) for each in content])
-    return _build(content, parts)
-
-
-def _complete(content: Any) -> dict[str, Any]:
-    kind, settings = _read(content)
-    return {'kind': kind, **{k: list(v) if isinstance(v, tuple) else v for k, v in asdict(settings).items()}}
-
-
-def _build(content: Any, parts: GuidedParts) -> nn.Module:
-    kind, settings = _read(content)
-    return GUIDANCES[kind].module(settings, parts)
 
 
 def _read(content: Any) -> tuple[str, Any]:
