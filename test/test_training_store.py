@@ -29,7 +29,26 @@ def triplets(*sequences, **entry):
     return TripletDataset(sources, ((64, 32), (32, 32)), VARIED, 1, step_size=4, length=1000, needs=NEEDS)
 
 
-@pytest.mark.parametrize('sequences', [[Corridor()], [Corridor(), Distorted(8), Corridor(known_poses=False)]])
+class Zooming(Corridor):
+    """A corridor whose lens zooms in after the fifth frame."""
+
+    def __getitem__(self, index):
+        camera = CAMERA if index < 5 else replace(CAMERA, fx=120.0, fy=120.0)
+        return Corridor(self.frames, camera=camera)[index]
+
+
+def test_no_triplet_warps_across_a_zoom():
+    dataset, across = triplets(Zooming()), 0
+    for number in range(40):
+        item = dataset[number]
+        stands = torch.equal(item.images[0], item.images[1]) and torch.equal(item.images[0], item.images[2])
+        assert stands == (int(item.origin[2]) in (4, 5))
+        assert not stands or item.distance.tolist() == [0, 0]
+        across += stands
+    assert 0 < across < 40
+
+
+@pytest.mark.parametrize('sequences', [[Zooming()], [Corridor()], [Corridor(), Distorted(8), Corridor(known_poses=False)]])
 def test_a_batch_from_the_store_is_the_batch_that_is_read(sequences):
     dataset = triplets(*sequences, strides=(1, 2))
     store = FrameStore(dataset.sources, NEEDS, torch.device('cpu'))

@@ -141,6 +141,8 @@ class DrawDataset(Dataset):
         """Draw one triplet."""
         draw = self.triplets.draw(number, lambda source, *frame: self.cameras[self._source_of[id(source)], *frame])
         keys = [(draw.source, draw.sequence, frame) for frame in draw.frames]
+        if any(self.cameras[key] != self.cameras[keys[0]] for key in keys):     # as TripletDataset has it
+            keys = keys[:1] * 3
         window, poses = draw.window, [self.poses[key] for key in keys]
         camera = window.camera(self.cameras[keys[0]])
         return Drawn(

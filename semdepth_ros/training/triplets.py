@@ -129,7 +129,8 @@ class TripletDraw(NamedTuple):
 class TripletDataset(Dataset):
     """Triplets by number: number n belongs to step n // (batch * processes), and is the same on every machine.
 
-    An item is a TripletBatch without its first dimension.
+    An item is a TripletBatch without its first dimension. Where the camera zooms between the frames, which warping knows
+    nothing of, the target takes its neighbours' places: a camera that stands, and teaches classes alone.
 
     :param sources: drawn from by their weights
     :param sizes: of the network's input (width, height) [px]; one is drawn for every step
@@ -160,6 +161,8 @@ class TripletDataset(Dataset):
         taken = {i: source.sequences[draw.sequence][i] for i in draw.frames}
         once = {i: rectified(sample) for i, sample in taken.items()}
         frames = [once[i] for i in draw.frames]
+        if any(frame.camera != frames[0].camera for frame in frames):
+            frames = frames[:1] * 3
         labels, confidence = labels_of(frames[0], source.entry.labels)
         window, seen = draw.window, covered(taken[draw.frame].camera)
         return TripletBatch(
