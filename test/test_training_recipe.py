@@ -13,7 +13,7 @@ SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
 
 
 @pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2', 'lite0_world', 'segmenter',
-                                  'pixel_adaptive'])
+                                  'pixel_adaptive', 'ssfm_srl'])
 def test_shipped_recipes_are_found_by_name_and_read(name):
     recipe = read_recipe(name)
     assert recipe.name == name and find_recipe(name).suffix == '.yaml'
@@ -115,6 +115,9 @@ def test_yaml_words_for_labels_are_understood(labels, meant):
     ({'losses': {'depth': {'weight': 1, 'sky_m': 0}}}, 'sky_m is 0.0, expected a positive number'),
     ({'losses': {'depth': {'nearest_m': 200}}}, 'nearest_m is 200.0, expected less than farthest_m, 120.0'),
     ({'losses': {'depth': 'much'}}, "recipe.losses.depth.weight is 'much', expected a number"),
+    ({'losses': {'ranking': {'margin_is': 'wide'}}}, "recipe.losses.ranking: margin_is is 'wide', expected one of"),
+    ({'losses': {'ranking': {'scales': 5}}}, 'scales is 5, expected 1 to 4'),
+    ({'losses': {'ranking': {'pairs': {'farthest': 1}}}}, 'ranking.pairs: farthest is 1.0, expected at least 4'),
     ({'losses': {'photometric': 0, 'smoothness': 0, 'velocity': 0, 'semantic': 0}}, 'are all 0 at the first step, expected'),
     ({'losses': {'label_smoothing': 2}}, 'label_smoothing is 2.0, expected 0 to 1'),
     ({'losses': {'class_weights': {'road': 'much'}}}, "class_weights gives road 'much', expected a number"),

@@ -22,6 +22,7 @@ COMMANDS = {
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
+    'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
 EXTRAS = {

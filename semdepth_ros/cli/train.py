@@ -48,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     from semdepth_ros.training.export import export_model
     from semdepth_ros.training.recipe_file import read_recipe
     from semdepth_ros.training.trainer import build_fabric, train
-    recipe = _with_data(read_recipe(args.recipe, _settings(args)), args)
+    settings = settings_of(args.settings) | ({} if args.steps is None else {'steps': args.steps})
+    recipe = _with_data(read_recipe(args.recipe, settings), args)
     expect_writable(args.export)
     if args.minutes is not None and not (args.steps is None and 0 < args.minutes < math.inf):
         raise ValueError(f'--minutes is {args.minutes:g}, expected a positive number, and no --steps beside it')
@@ -78,9 +79,13 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _settings(args: argparse.Namespace) -> dict:
+def settings_of(texts: list[str]) -> dict:
+    """Return the values of KEY=VALUE texts by their keys, each read as YAML.
+
+    :raises ValueError: a text of another form
+    """
     settings = {}
-    for text in args.settings:
+    for text in texts:
         key, found, value = text.partition('=')
         if not found:
             raise ValueError(f'--set {text!r}: expected KEY=VALUE')
@@ -88,7 +93,7 @@ def _settings(args: argparse.Namespace) -> dict:
             settings[key] = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ValueError(f'--set {text!r}: the value is not YAML') from None
-    return settings | ({} if args.steps is None else {'steps': args.steps})
+    return settings
 
 
 def _with_data(recipe, args: argparse.Namespace):

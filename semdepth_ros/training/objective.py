@@ -38,6 +38,11 @@ def needs_of(losses: Losses) -> frozenset[str]:
     return frozenset().union(*(TERMS[name].needs for name in terms_of(losses)))
 
 
+def labelled_terms(losses: Losses) -> list[str]:
+    """Return the names of the terms that count and are taught by labels."""
+    return [name for name in terms_of(losses) if TERMS[name].labelled]
+
+
 def joint_losses(view: View, losses: Losses, every: bool = False) -> dict[str, Tensor]:
     """Return the weighted terms that count at the view's step, and their sum, `total`.
 

@@ -29,7 +29,7 @@ from semdepth_ros.training.frame_store import DrawDataset, FrameStore
 from semdepth_ros.training.interruption import Interruption, any_process, ignore_signals
 from semdepth_ros.training.log import TrainingLog
 from semdepth_ros.training.loss_scale import MOST_SKIPPED, LossScale
-from semdepth_ros.training.objective import joint_losses, needs_of
+from semdepth_ros.training.objective import joint_losses, labelled_terms, needs_of
 from semdepth_ros.training.optimisation import (WeightAverage, build_optimiser, freeze_norm, freeze_untrained,
                                                 learning_rate, set_learning_rate)
 from semdepth_ros.training.pace import Steps
@@ -206,13 +206,13 @@ def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Se
     def progress(frames: range) -> tqdm:
         return tqdm(frames, desc='reading', unit='frame', leave=False, disable=not fabric.is_global_zero)
 
-    needs = needs_of(recipe.losses)
+    needs, labelled = needs_of(recipe.losses), labelled_terms(recipe.losses)
     sources = [triplet_source(entry, open_entry(entry, opener), progress, 'depth' in needs) for entry in recipe.data]
     for source in sources:
         if fabric.is_global_zero and source.left_out:
             _LOG.warning(source.said_of_left_out())
-        if recipe.losses.semantic.weight and source.entry.labels != 'none':
-            _expect_labels(source, fabric)
+        if labelled and source.entry.labels != 'none':
+            _expect_labels(source, labelled, fabric)
     step_size = recipe.batch * fabric.world_size
     dataset = TripletDataset(sources, recipe.sizes, recipe.augmentation, recipe.seed, step_size,
                              recipe.steps * step_size, needs)
@@ -222,12 +222,13 @@ def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Se
     return dataset, FrameStore(sources, needs, fabric.device, progress) if True in on_device else None
 
 
-def _expect_labels(source: TripletSource, fabric: Fabric) -> None:
+def _expect_labels(source: TripletSource, labelled: list[str], fabric: Fabric) -> None:
     """Raise RecipeError where no frame has the labels asked for; warn where some have none."""
     share, entry = labelled_share(source), source.entry
     if not share:
+        terms = ' and '.join(f'losses.{name}' for name in labelled)
         raise RecipeError(f'{entry.source!r} has no {entry.labels} labels: set labels of this data to none, or '
-                          f'losses.semantic to 0')
+                          f'{terms} to 0')
     if share < 1 and fabric.is_global_zero:
         _LOG.warning('%s: %.0f %% of the frames have no %s labels', entry.source, 100 * (1 - share), entry.labels)
 

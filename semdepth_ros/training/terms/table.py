@@ -8,6 +8,7 @@ from torch import Tensor
 
 from semdepth_ros.training.terms.depth import Depth, depth
 from semdepth_ros.training.terms.photometric import Photometric, photometric
+from semdepth_ros.training.terms.ranking import Ranking, ranking
 from semdepth_ros.training.terms.semantic import Semantic, semantic
 from semdepth_ros.training.terms.smoothness import Smoothness, smoothness
 from semdepth_ros.training.terms.velocity import Velocity, velocity
@@ -22,18 +23,21 @@ class Term:
     :param settings: the dataclass of its settings, a Weighted
     :param needs: the optional fields of TripletBatch that it looks at
     :param neighbours: whether it looks at the frames before and after
+    :param labelled: whether it says nothing where frames have no labels
     """
 
     function: Callable[..., Tensor]
     settings: type[Weighted]
     needs: frozenset[str] = frozenset()
     neighbours: bool = False
+    labelled: bool = False
 
 
 TERMS = {
     'photometric': Term(photometric, Photometric, neighbours=True),
     'smoothness': Term(smoothness, Smoothness),
     'velocity': Term(velocity, Velocity, neighbours=True),
-    'semantic': Term(semantic, Semantic),
+    'semantic': Term(semantic, Semantic, labelled=True),
     'depth': Term(depth, Depth, frozenset({'depth'})),
+    'ranking': Term(ranking, Ranking, labelled=True),
 }
