@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+import runpy
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from semdepth_ros.model_file import InputRule, ModelCard, stored
 from semdepth_ros.networks import build_network, fold_batch_norm, load_network, save_network
 from semdepth_ros.networks.architecture import complete
 from semdepth_ros.perception.engine import FoldedEngine
-from semdepth_ros.training.recipe_file import recipe_from
+from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.trainer import build_fabric, train
 
 CASES = {
@@ -25,6 +27,7 @@ CASES = {
     'edge points added': {'kind': 'edge_points', 'write': 'residual', 'attention': True, 'predicted': 'uncertainty'},
     'attention, then edge points': [{'kind': 'attention'}, {'kind': 'edge_points', 'points': 1000}],
 }
+IMAGES = Path(__file__).resolve().parents[1] / 'docs' / 'images'
 MONODEPTH2 = {'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2'}
 PROBES = [np.random.default_rng(i).integers(0, 256, (32, 64, 3), dtype=np.uint8) for i in range(2)]
 each_case = pytest.mark.parametrize('case', CASES)
@@ -150,3 +153,19 @@ def test_all_of_them_are_one_graph_for_exporters():
     exported = torch.export.export(network, (image,), strict=False).module()
     with torch.no_grad():
         torch.testing.assert_close(exported(image).disparities[0], network(image).disparities[0])
+
+
+@pytest.mark.parametrize('name', ['ssfm_srl', 'seem_attention'])
+def test_shipped_recipes_train_without_true_depth_and_say_every_setting(name, tmp_path):
+    recipe = read_recipe(name, {'architecture.pretrained': False, 'sizes': [[64, 32]], 'batch': 2, 'steps': 1})
+    assert recipe.losses.depth.weight == 0 and recipe.losses.semantic.weight > 0
+    assert recipe.architecture['guidance'] == complete(recipe.architecture)['guidance']
+    network = build_network(recipe.architecture)
+    result = train(recipe, network, build_fabric(recipe, 'cpu'), tmp_path, opener=lambda source, **_: [Corridor(5)])
+    assert result.step == 1
+
+
+@pytest.mark.parametrize('name', ['ssfm', 'seem'])
+def test_the_drawing_of_a_method_is_that_of_its_network(name):
+    drawing = runpy.run_path(str(IMAGES / 'methods.py'), run_name='drawing')['drawing'](name)
+    assert (IMAGES / f'{name}.svg').read_text(encoding='utf-8') == drawing, 'python docs/images/methods.py'

@@ -85,7 +85,7 @@ class AttentionLevel(nn.Module):
         self.key = nn.Conv2d(semantic, narrow, 1)
         self.value = nn.Conv2d(depth + semantic if self.of_both else depth, depth, 1)
         self.write = nn.Conv2d(depth, depth, 1)
-        self.alpha = nn.Parameter(torch.zeros(1))
+        self.alpha = nn.Parameter(torch.zeros(()))
         initialise(self)
 
     def forward(self, depth: Tensor, semantic: Tensor) -> Tensor:
