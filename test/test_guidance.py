@@ -205,7 +205,8 @@ def test_old_files_that_name_the_kind_alone_load(tmp_path):
 @pytest.mark.parametrize('guidance, message', [
     ({'kind': 'tinted', 'strenght': 2}, r"guidance has unknown key 'strenght', expected one of .'levels', 'strength'."),
     ({'kind': 'tinted', 'levels': 'two'}, "guidance.levels is 'two', expected int"),
-    ([], r'guidance is \[\], expected some of'), ([{'kind': 'late'}, 'tintd'], "guidance is 'tintd', expected one of"),
+    ([], r'guidance is \[\], expected some of'),
+    ([{'kind': 'late'}, 'tintd'], "guidance is 'tintd', expected one of"),
     ({'strength': 2}, "guidance lacks 'kind'"), ('tintd', "guidance is 'tintd', expected one of .'plain', .*'tinted'"),
 ])
 def test_a_recipes_mistakes_in_it_are_named(guidance, message):

@@ -231,8 +231,8 @@ def test_points_bring_gradients_to_both_decoders_and_the_encoder():
     ({'classes': 3}, 'classes is 3, expected 19: edge points ask which of them move'),
     ({'guidance': {'kind': 'edge_points', 'width': 63}}, 'width is 63, expected at least 64, twice the channels'),
     ({'guidance': {'kind': 'edge_points', 'share': 1.5}}, 'share is 1.5, expected 0 to 1'),
-    ({'guidance': {'kind': 'edge_points', 'write': 'sum'}}, "write is 'sum', expected one of .'substitution', 'residual'"),
-    ({'guidance': {'kind': 'edge_points', 'predicted': 'sobel'}}, "predicted is 'sobel', expected one of .'gradient', "),
+    ({'guidance': {'kind': 'edge_points', 'write': 'sum'}}, "write is 'sum', expected one of .'substitution'"),
+    ({'guidance': {'kind': 'edge_points', 'predicted': 'sobel'}}, "predicted is 'sobel', expected one of .'grad"),
 ])
 def test_settings_that_cannot_be_followed_are_named(architecture, message):
     with pytest.raises(ValueError, match=message):

@@ -44,7 +44,8 @@ def main(width: int = 256, height: int = 96) -> None:
             began = time.thread_time()
             engine(image)
             best[key] = min(best[key], time.thread_time() - began)
-    print(f'| {width}x{height} | parameters of guidance | multiply-additions | float32 | bfloat16 |\n|---|---|---|---|---|')
+    print(f'| {width}x{height} | parameters of guidance | multiply-additions | float32 | bfloat16 |')
+    print('|---|---|---|---|---|')
     for name, line in lines.items():
         print(line, ' | '.join(f'{1e3 * best[name, precision]:.1f} ms' for precision in PRECISIONS), '|')
 

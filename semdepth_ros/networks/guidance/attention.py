@@ -23,7 +23,7 @@ class AttentionSettings:
     :param pooling: at the finest of them keys and values are means of so many by so many pixels
     :param reduction: queries and keys have this part of the channels of values
     :param values: of `depth` features, or of `both`, semantic ones too
-    :param concatenation: whether the levels below put both features together and convolve them; else they are left alone
+    :param concatenation: whether the levels below put both features together and convolve them; else nothing is done there
     """
 
     levels: tuple[int, ...] | None = None
@@ -60,7 +60,8 @@ class Attention(nn.Module):
                 block = ConcatenationLevel(*widths)
             self.levels[str(level)] = block
 
-    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics, labels: Tensor | None = None) -> Guide:
+    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics,
+                labels: Tensor | None = None) -> Guide:
         """Return the guide of these images."""
         return AttentionGuide(self, semantics)
 
@@ -71,8 +72,8 @@ class AttentionLevel(nn.Module):
         Q = W_q F_s,  K = W_k F_s,  V = W_v F_d              W: 1x1 convolutions; V of [F_d, F_s] where both are values
         F_d' = F_d + alpha W_o (softmax(Q K^T / sqrt(d)) V)  d: channels of Q and K
 
-    alpha is learned and starts at 0, as in SAGAN (Zhang et al. 2019). With pooling, F_s and F_d are averaged before W_k and
-    W_v. Form ours: the paper's assignment of queries, keys and values is not known.
+    alpha is learned and starts at 0, as in SAGAN (Zhang et al. 2019). With pooling, F_s and F_d are averaged before W_k
+    and W_v. Form ours: the paper's assignment of queries, keys and values is not known.
 
     :param semantic, depth: channels of F_s and F_d
     """

@@ -13,7 +13,8 @@ class Chain(nn.Module):
         super().__init__()
         self.guidances = nn.ModuleList(guidances)
 
-    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics, labels: Tensor | None = None) -> Guide:
+    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics,
+                labels: Tensor | None = None) -> Guide:
         """Return the guides of all in one."""
         return ChainGuide([guidance(image, features, semantics, labels) for guidance in self.guidances])
 

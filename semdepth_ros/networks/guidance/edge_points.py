@@ -58,11 +58,12 @@ class EdgePointsSettings:
 class EdgePoints(nn.Module):
     """Writes the depth decoder's finest output anew at pixels on semantic edges.
 
-    After Li et al. 2020 (SEEM, arXiv 2012.08048). As in their overview figure points come from a binary map of foreground,
-    the three finest maps of encoder, semantic and depth decoder are looked at, and the enhanced vectors are substituted in
-    the last depth map. Form ours: foreground is what moves; the importance sampling is PointRend's (Kirillov et al. 2020);
-    maps are sampled at the points and never put together as a whole; edges are predicted where no labels are given, and in
-    training for a part of the images, so that the network meets both; without training the strongest edges are taken.
+    After Li et al. 2020 (SEEM, arXiv 2012.08048). As in their overview figure points come from a binary map of
+    foreground, the three finest maps of encoder, semantic and depth decoder are looked at, and the enhanced vectors are
+    substituted in the last depth map. Form ours: foreground is what moves; the importance sampling is PointRend's
+    (Kirillov et al. 2020); maps are sampled at the points and never put together as a whole; edges are predicted where
+    no labels are given, and in training for a part of the images, so that the network meets both; without training the
+    strongest edges are taken.
 
     :raises SettingsError: as many classes as the table of classes has not
     """
@@ -73,14 +74,16 @@ class EdgePoints(nn.Module):
             raise SettingsError(f'classes is {parts.classes}, expected {len(CITYSCAPES)}: edge points ask which of them '
                                 f'move')
         self.settings, self.stride = settings, parts.depth.strides[0]
-        known = [widths[:settings.maps] for widths in (parts.encoder, parts.semantic.channels, parts.depth.channels)]
+        beside = sum(parts.encoder[:settings.maps]) + sum(parts.semantic.channels[:settings.maps])
         self.enhancement = PointEnhancement(
-            sum(map(sum, known)), parts.depth.channels[0], sum(known[0]) + sum(known[1]), settings.width,
+            beside + sum(parts.depth.channels[:settings.maps]), parts.depth.channels[0], beside, settings.width,
             settings.attention, settings.write)
         ids = MOVABLE + THIN if settings.thin else MOVABLE
-        self.register_buffer('foreground', torch.tensor([float(i in ids) for i in range(parts.classes)]), persistent=False)
+        foreground = torch.tensor([float(i in ids) for i in range(parts.classes)])
+        self.register_buffer('foreground', foreground, persistent=False)
 
-    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics, labels: Tensor | None = None) -> Guide:
+    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics,
+                labels: Tensor | None = None) -> Guide:
         """Return the guide of these images."""
         return EdgePointsGuide(self, features, semantics, self.points(semantics.logits, labels))
 
@@ -109,7 +112,7 @@ class EdgePoints(nn.Module):
         return uncertainty(foreground) if self.settings.predicted == 'uncertainty' else edge_strength(foreground)
 
     def label_edges(self, labels: Tensor) -> Tensor:
-        """Return which pixels of the finest depth map are edges by labels, 1 or 0; beside what is unlabelled is none."""
+        """Return which pixels of the finest depth map are edges by labels, 1 or 0; unlabelled pixels make none."""
         known = labels < len(self.foreground)
         foreground = self.foreground.float()[labels.long().where(known, 0)]
         return edge_strength(foreground, known, self.stride)

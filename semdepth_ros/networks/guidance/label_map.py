@@ -27,5 +27,5 @@ def label_map(logits: Tensor, labels: Tensor | None, stride: int, source: str) -
 
 
 def middles(x: Tensor, stride: int) -> Tensor:
-    """Return the pixel in the middle of every cell of stride x stride pixels: below and right of it, where four meet."""
+    """Return the pixel in the middle of every cell of stride x stride pixels, of four the last."""
     return x[..., stride // 2::stride, stride // 2::stride]

@@ -56,7 +56,8 @@ class Modulation(nn.Module):
                 parts.classes, parts.semantic.channels[self.semantic_levels[level]], parts.depth.channels[level],
                 settings.hidden, settings.norm)
 
-    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics, labels: Tensor | None = None) -> Guide:
+    def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics,
+                labels: Tensor | None = None) -> Guide:
         """Return the guide of these images."""
         return ModulationGuide(self, semantics, labels)
 
