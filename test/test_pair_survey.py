@@ -79,7 +79,6 @@ def test_shifted_labels_are_wrong_more_often_and_robust_sampling_finds_fewer_of_
 
 
 def test_certainty_weights_the_pairs_of_an_arm_of_its_own():
-    torch.manual_seed(1)
     knows = torch.zeros(1, 19, 64, 160).scatter_(1, car().long()[None, None], 20.0)
     result = survey([frame(shift=6)], SETTINGS, lambda image: knows)['noisy']
     robust, weighted = (result[arm]['couples, apart']['right'] for arm in ('robust', 'robust, weighted'))
