@@ -18,7 +18,8 @@ from semdepth_ros.evaluation.dense_evaluation import CLASSES, metric_names
 from semdepth_ros.experiments import read_experiment
 from semdepth_ros.experiments.plan import Folders, expect_sound, fleet_folder, runs_of, town_folders
 from semdepth_ros.experiments.results import read_result
-from semdepth_ros.world import Drive, corrupt_labels, default_camera
+from semdepth_ros.world import Drive, default_camera, noisy_labels
+from semdepth_ros.world.fleet import draw_fleet
 
 
 def places(folder):
@@ -68,7 +69,8 @@ def test_towns_and_fleets_are_rendered_where_they_are_missing(tmp_path):
     np.testing.assert_array_equal(sequence[1].labels, frame.labels)
     assert sequence[1].stamp_ns == 2 * 10 ** 9
     (drive,) = open_data(fleet_folder(declared.data['noisy'].fleet, folders))
-    wrong = corrupt_labels(drive[2].labels, seed=2, **noise)      # drive 0, frame 2
+    first = draw_fleet(1, 3, 64, 32, 'train', 0)[0].build()
+    wrong = noisy_labels(first[2], first.camera, first.seed, **noise)
     np.testing.assert_array_equal(drive[2].noisy_labels, wrong.labels)
     np.testing.assert_array_equal(drive[2].noisy_confidence, wrong.confidence)
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / 'work').rglob('*.png')}

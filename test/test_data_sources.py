@@ -150,7 +150,7 @@ def drive(monkeypatch):
                 labels=np.full((2, 4), i, np.uint8), pose=np.eye(4)) for i in indices]
 
     world = types.ModuleType('semdepth_ros.world')
-    world.Drive, world.corrupt_labels = Drive, lambda labels, rate, seed: (labels + rate, labels)
+    world.Drive, world.noisy_labels = Drive, lambda frame, camera, seed, rate: (frame.labels + rate, frame.labels)
     monkeypatch.setitem(sys.modules, 'semdepth_ros.world', world)
 
 

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from semdepth_ros.classes import TRAIN_ID, UNLABELLED
-from semdepth_ros.world import corrupt_labels
+from semdepth_ros.world import Drive, corrupt_labels, default_camera, noisy_labels
 from semdepth_ros.world.label_noise import CONFUSED_WITH
+from semdepth_ros.world.persistent_noise import persistent_objects
 
 CAR, ROAD = TRAIN_ID['car'], TRAIN_ID['road']
 SIDE, STEP = 30, 60
@@ -74,3 +75,56 @@ def test_unlabelled_stays_unlabelled_and_road_stays_road():
 def test_impossible_rates_are_named(arguments, words):
     with pytest.raises(ValueError, match=words):
         corrupt_labels(np.zeros((4, 4), np.uint8), **arguments)
+
+
+@pytest.fixture(scope='module')
+def drive():
+    drive = Drive('day', 3, 12, default_camera('day', (320, 128)), 5.0, 'train')
+    return drive, drive.render(range(0, 12, 3))
+
+
+def test_what_stands_still_is_the_same_object_in_all_frames(drive):
+    drive, (before, _, _, after) = drive
+    first, last = (persistent_objects(frame, drive.camera) for frame in (before, after))
+    assert (first[before.labels == TRAIN_ID['sky']] == 0).all() and first.min() == 0
+    points = drive.camera.rays() * after.depth[..., None]
+    still = np.isfinite(after.depth) & (after.instances == 0)
+    world = points[still] @ after.pose[:3, :3].T + after.pose[:3, 3]
+    seen = (world - before.pose[:3, 3]) @ before.pose[:3, :3]
+    pixels = np.nan_to_num(drive.camera.project(seen), nan=-9.0).round().astype(int)
+    inside = ((pixels >= 0) & (pixels < (320, 128))).all(1)
+    column, row = pixels[inside].T
+    visible = np.abs(before.depth[row, column] - seen[inside, 2]) < 0.03 * seen[inside, 2]
+    same = first[row, column][visible] == last[still][inside][visible]
+    assert visible.sum() > 2000 and same.mean() > 0.97      # a pixel beside the border of two blocks may be in either
+    assert len(np.unique(first)) > 20
+
+
+def test_an_object_keeps_its_wrong_class_through_a_drive(drive):
+    drive, frames = drive
+    taken_for = {}
+    for frame in frames:
+        noisy = noisy_labels(frame, drive.camera, 3, flip_rate=0.4, missing_rate=0.0, border_rate=0.0).labels
+        keys = np.stack([frame.labels, persistent_objects(frame, drive.camera), noisy], -1).reshape(-1, 3)
+        for label, thing, wrong in np.unique(keys, axis=0).tolist():
+            taken_for.setdefault((label, thing), set()).add(wrong)
+    assert all(len(classes) == 1 for classes in taken_for.values())
+    fates = [(label, *classes) for (label, _), classes in taken_for.items() if label in CONFUSED_WITH]
+    assert np.mean([label != wrong for label, wrong in fates]) == pytest.approx(0.4, abs=0.1) and len(fates) > 60
+    assert {wrong for label, wrong in fates if label == CAR} <= {CAR, *CONFUSED_WITH[CAR]}
+
+
+def test_borders_are_off_by_as_much_in_all_frames_and_small_things_can_be_missing():
+    labels, corners = cars(4, 4)
+    objects = np.zeros(labels.shape, np.int64)
+    for number, (top, left) in enumerate(corners, start=1):
+        objects[top:top + SIDE, left:left + SIDE] = number
+    moved = np.roll(labels, 5, 1), np.roll(objects, 5, 1)
+    one = corrupt_labels(labels, 0.2, 0.2, 0.5, (1, 9), seed=1, objects=objects)
+    two = corrupt_labels(moved[0], 0.2, 0.2, 0.5, (1, 9), seed=1, objects=moved[1])
+    np.testing.assert_array_equal(np.roll(one.labels, 5, 1)[:, 20:], two.labels[:, 20:])
+    np.testing.assert_array_equal(np.roll(one.confidence, 5, 1)[:, 20:], two.confidence[:, 20:])
+    assert not np.array_equal(one.labels, corrupt_labels(labels, 0.2, 0.2, 0.5, (1, 9), seed=2, objects=objects).labels)
+    dot = np.where(np.arange(40) == 20, CAR, ROAD).astype(np.uint8)[None].repeat(4, 0)      # 4 pixels: below smallest_px
+    gone = corrupt_labels(dot, 0.0, 1.0, 0.0, objects=(dot == CAR).astype(np.int64)).labels
+    assert (gone == ROAD).all()

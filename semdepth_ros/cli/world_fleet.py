@@ -17,7 +17,7 @@ from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data.folder import FOLDERS
 from semdepth_ros.data.folder_writer import write_folder_sequence
 from semdepth_ros.data.sample import Sample
-from semdepth_ros.world import Drive, corrupt_labels
+from semdepth_ros.world import Drive, noisy_labels
 from semdepth_ros.world.fleet import FleetDrive
 
 CPU_BATCH, GPU_BATCH = 8, 16    # frames rendered at once
@@ -34,14 +34,15 @@ class Stopped(Exception):
 def samples(drive: Drive, progress, label_noise: dict | None = None) -> Iterator[Sample]:
     """Yield the frames of a drive as samples; progress is called with (done, total).
 
-    :param label_noise: what corrupt_labels takes; where given, samples have noisy labels too
+    :param label_noise: rates that noisy_labels takes; where given, samples have noisy labels too, each object's errors
+        the same through the drive
     """
     batch = CPU_BATCH if drive.device == 'cpu' else GPU_BATCH
     for first in range(0, len(drive), batch):
         numbers = range(first, min(first + batch, len(drive)))
         for i, frame in zip(numbers, drive.render(numbers)):
-            noisy = (None, None) if label_noise is None else corrupt_labels(
-                frame.labels, seed=drive.seed * 1_000_003 + i, **label_noise)
+            noisy = (None, None) if label_noise is None else noisy_labels(
+                frame, drive.camera, drive.seed, **label_noise)
             yield Sample(f'{i:06d}', frame.image, drive.camera, frame.stamp_ns, frame.depth, frame.labels, *noisy,
                          pose=frame.pose)
             progress(i + 1, len(drive))

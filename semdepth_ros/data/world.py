@@ -17,8 +17,8 @@ class WorldSequence:
     """A drive through a town of the procedural world, rendered as its frames are asked for.
 
     :param preset, seed, frames, camera, split, device, rate_hz, rays, pitch_deg: as semdepth_ros.world.Drive has them
-    :param label_noise: what semdepth_ros.world.corrupt_labels takes; where given, samples have noisy_labels beside the
-        true ones
+    :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, samples have noisy_labels beside
+        the true ones, each object's errors the same through the drive
     :raises ValueError: no such preset, split or noise
     """
 
@@ -60,7 +60,7 @@ class WorldSequence:
     def _sample(self, index: int, frame: WorldFrame) -> Sample:
         noisy, confidence = None, None
         if self.label_noise is not None:
-            from semdepth_ros.world import corrupt_labels
-            noisy, confidence = corrupt_labels(frame.labels, seed=self.drive.seed * 1_000_003 + index, **self.label_noise)
+            from semdepth_ros.world import noisy_labels
+            noisy, confidence = noisy_labels(frame, self.camera, self.drive.seed, **self.label_noise)
         return Sample(f'{index:06d}', frame.image, self.camera, frame.stamp_ns, frame.depth, frame.labels, noisy, confidence,
                       pose=frame.pose)

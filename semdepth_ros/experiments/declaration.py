@@ -18,7 +18,7 @@ class FleetOfDrives:
 
     :param drives, frames: how many, and frames of each
     :param size: of the images (width, height) [px]
-    :param label_noise: what semdepth_ros.world.corrupt_labels takes; where given, drives have noisy labels too
+    :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, drives have noisy labels too
     """
 
     drives: int

@@ -1,6 +1,7 @@
 """True labels made wrong the way a segmentation network is wrong, at known rates."""
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import cv2
@@ -26,17 +27,33 @@ class NoisyLabels(NamedTuple):
     confidence: np.ndarray
 
 
+class Region(NamedTuple):
+    """Pixels that share a fate: their class, the rows and columns they fill, the mask in these, what draws the fate."""
+
+    train_id: int
+    box: tuple[slice, slice]
+    mask: np.ndarray
+    rng: np.random.Generator
+
+
 def corrupt_labels(labels: np.ndarray, flip_rate: float = 0.08, missing_rate: float = 0.08, border_rate: float = 0.7,
-                   border_px: tuple[int, int] = (3, 9), smallest_px: int = 12, seed: int = 0) -> NoisyLabels:
+                   border_px: tuple[int, int] = (3, 9), smallest_px: int = 12, seed: int = 0,
+                   objects: np.ndarray | None = None) -> NoisyLabels:
     """Return labels with errors at known rates.
 
-    Every connected component of at least `smallest_px` pixels draws its fate by itself: it gets a class it is easily
-    taken for (flip_rate; not road and sky), or, if it is an object, is missing (missing_rate), its pixels going to what
-    is beside it. A share border_rate of all components (road and sky again left out) also grows or shrinks by a whole
-    number of pixels drawn from border_px; where both neighbours of a border do, it moves twice.
-    Confidence is lower, but not always, where a component is wrong, and near borders.
+    Every region draws its fate by itself: it gets a class it is easily taken for (flip_rate; not road and sky), or, if
+    it is an object, is missing (missing_rate), its pixels going to what is beside it. A share border_rate of all
+    regions of at least smallest_px pixels (road and sky again left out) also grows or shrinks by a whole number of
+    pixels drawn from border_px; where both neighbours of a border do, it moves twice.
+    Confidence is lower, but not always, where a region is wrong, and near borders.
+
+    Without `objects` regions are connected components of at least smallest_px pixels, whose fates are new in every
+    image. With them a region is what one object shows of itself, however little, and its fate is a function of seed,
+    class and object alone: in every frame of a drive the same object is taken for the same wrong class, or is missing,
+    and its border is off by as much to the same side.
 
     :param labels: uint8 [H, W]; UNLABELLED stays as it is
+    :param objects: number of what each pixel belongs to, int64 [H, W], not negative: see `persistent_objects`
     :raises ValueError: a rate outside 0..1, rates that add up to more than 1, an empty range of pixels
     """
     for name, rate in (('flip_rate', flip_rate), ('missing_rate', missing_rate), ('border_rate', border_rate)):
@@ -46,11 +63,16 @@ def corrupt_labels(labels: np.ndarray, flip_rate: float = 0.08, missing_rate: fl
         raise ValueError(f'flip_rate {flip_rate} and missing_rate {missing_rate} add up to more than 1')
     if not 0 < border_px[0] <= border_px[1]:
         raise ValueError(f'border_px is {border_px}, expected two growing positive numbers')
-    rng = np.random.default_rng([seed, 41])
+    drawn = np.random.default_rng([seed, 41])
     noisy, wrong = labels.copy(), np.zeros(labels.shape, bool)
-    for cls, box, mask in _components(labels, smallest_px):
+    sure = None if objects is None else np.ones(labels.shape, np.float32)
+    regions = _components(labels, smallest_px, drawn) if objects is None else _objects(labels, objects, seed)
+    for cls, box, mask, rng in regions:
         fate, moves, grows, pick = rng.random(4)
         radius = int(rng.integers(border_px[0], border_px[1] + 1))
+        if sure is not None:
+            lost = cls in CONFUSED_WITH and fate < flip_rate or cls in OBJECTS and fate < flip_rate + missing_rate
+            sure[box][mask] = _certainty(rng, float(lost))
         window = _window(box, radius + 1, labels.shape)
         inside = np.zeros(labels.shape, np.uint8)[window]
         inside[tuple(slice(b.start - w.start, b.stop - w.start) for b, w in zip(box, window))] = mask
@@ -62,14 +84,31 @@ def corrupt_labels(labels: np.ndarray, flip_rate: float = 0.08, missing_rate: fl
             bad[inside > 0] = True
             _give_away(target, inside, inside > 0, labels[window])
             continue
-        if moves < border_rate and cls in CONFUSED_WITH:
+        if moves < border_rate and cls in CONFUSED_WITH and mask.sum() >= smallest_px:
             _move_border(target, inside, cls, radius if grows < 0.5 else -radius, labels[window])
     noisy[labels == UNLABELLED] = UNLABELLED
-    return NoisyLabels(noisy, _confidence(noisy, wrong, rng))
+    return NoisyLabels(noisy, _confidence(noisy, sure if sure is not None else _component_certainty(noisy, wrong, drawn)))
 
 
-def _components(labels: np.ndarray, smallest_px: int):
-    """Yield (class, rows and columns it fills, mask in them) of every connected component."""
+def _objects(labels: np.ndarray, objects: np.ndarray, seed: int) -> Iterator[Region]:
+    """Yield what every object shows of itself, by class and number, with a generator of the object's own."""
+    keys = labels.astype(np.int64) << 48 | objects
+    unique, region = np.unique(keys, return_inverse=True)
+    region = region.reshape(labels.shape)
+    order = np.argsort(region, axis=None, kind='stable')
+    first = np.searchsorted(region.reshape(-1)[order], np.arange(len(unique) + 1))
+    rows, columns = np.divmod(order, labels.shape[1])
+    for n, key in enumerate(unique.tolist()):
+        train_id, number = key >> 48, key & (1 << 48) - 1
+        if train_id == UNLABELLED:
+            continue
+        r, c = rows[first[n]:first[n + 1]], columns[first[n]:first[n + 1]]
+        box = slice(int(r[0]), int(r[-1]) + 1), slice(int(c.min()), int(c.max()) + 1)
+        yield Region(train_id, box, region[box] == n, np.random.default_rng([seed, 41, train_id, number]))
+
+
+def _components(labels: np.ndarray, smallest_px: int, rng: np.random.Generator) -> Iterator[Region]:
+    """Yield every connected component; all draw from one generator."""
     for cls in np.unique(labels):
         if cls == UNLABELLED:
             continue
@@ -78,7 +117,7 @@ def _components(labels: np.ndarray, smallest_px: int):
             left, top, width, height, area = stats[number]
             if area >= smallest_px:
                 box = slice(top, top + height), slice(left, left + width)
-                yield int(cls), box, numbers[box] == number
+                yield Region(int(cls), box, numbers[box] == number, rng)
 
 
 def _window(box: tuple[slice, slice], margin: int, shape: tuple[int, ...]) -> tuple[slice, slice]:
@@ -105,16 +144,24 @@ def _move_border(target: np.ndarray, inside: np.ndarray, cls: int, pixels: int, 
         _give_away(target, inside, (inside > 0) & (depth <= -pixels + 0.01), labels)
 
 
-def _confidence(noisy: np.ndarray, wrong: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a plausible confidence: one draw per component, less near borders."""
+def _certainty(rng: np.random.Generator, wrong: float) -> float:
+    return rng.beta(12, 1.5) * (1 - wrong) + rng.beta(5, 3.5) * wrong
+
+
+def _component_certainty(noisy: np.ndarray, wrong: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return one draw for every component, lower by its wrong share, float32 [H, W]."""
     level = np.ones(noisy.shape, np.float32)
-    for _, box, mask in _components(noisy, 1):
-        share = wrong[box][mask].mean()
-        level[box][mask] = rng.beta(12, 1.5) * (1 - share) + rng.beta(5, 3.5) * share
+    for _, box, mask, _ in _components(noisy, 1, rng):
+        level[box][mask] = _certainty(rng, wrong[box][mask].mean())
+    return level
+
+
+def _confidence(noisy: np.ndarray, level: np.ndarray) -> np.ndarray:
+    """Return a plausible confidence, uint8 [H, W]: that of each region, less near borders."""
     edges = np.zeros(noisy.shape, np.uint8)
     edges[:, 1:] |= noisy[:, 1:] != noisy[:, :-1]
     edges[1:] |= noisy[1:] != noisy[:-1]
     distance = cv2.distanceTransform(1 - edges, cv2.DIST_L2, 5)
-    level *= 0.55 + 0.45 * np.clip(distance / 5, 0, 1)
+    level = level * (0.55 + 0.45 * np.clip(distance / 5, 0, 1))
     level[noisy == UNLABELLED] = 0
     return np.round(level * 255).astype(np.uint8)
