@@ -19,6 +19,7 @@ class FleetOfDrives:
     :param drives, frames: how many, and frames of each
     :param size: of the images (width, height) [px]
     :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, drives have noisy labels too
+    :param jpeg: whether images are written as JPEG instead of PNG: read twice as fast
     """
 
     drives: int
@@ -27,6 +28,7 @@ class FleetOfDrives:
     split: str = 'train'
     seed: int = 0
     label_noise: dict[str, Any] | None = None
+    jpeg: bool = False
 
     def __post_init__(self):
         for name in ('drives', 'frames'):

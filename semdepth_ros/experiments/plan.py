@@ -130,7 +130,7 @@ def expect_sound(runs: list[Run], folders: Folders) -> None:
 def fleet_folder(fleet: FleetOfDrives, folders: Folders) -> Path:
     """Where a fleet is rendered."""
     width, height = fleet.size
-    name = f'{fleet.split}_{fleet.drives}x{fleet.frames}_{width}x{height}_s{fleet.seed}'
+    name = f'{fleet.split}_{fleet.drives}x{fleet.frames}_{width}x{height}_s{fleet.seed}' + '_jpeg' * fleet.jpeg
     return folders.work / 'data' / (name if fleet.label_noise is None else f'{name}_{fingerprint(fleet.label_noise)}')
 
 
