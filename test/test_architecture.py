@@ -13,11 +13,11 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'semdepth_ros'
 # from the top; modules beside the rooms (camera images, classes, the model file) are the ground floor
-FLOORS = ('cli', 'nodes', 'bridge', 'experiments', 'perception', 'adaptation', 'scale', 'training', 'evaluation', 'data',
-          'bags', 'world', 'networks', 'losses', 'geometry', 'ground')
+FLOORS = ('cli', 'nodes', 'recordings', 'bridge', 'experiments', 'perception', 'adaptation', 'scale', 'training',
+          'evaluation', 'data', 'bags', 'world', 'networks', 'losses', 'geometry', 'ground')
 # A type that everything speaks may be spoken below the floor it is kept on.
 TYPES = {'semdepth_ros.data.sample': 'ground', 'semdepth_ros.geometry.camera': 'ground'}
-ROS_FLOORS = ('cli', 'nodes', 'bridge')
+ROS_FLOORS = ('cli', 'nodes', 'recordings', 'bridge')
 ROS = {'rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'nav_msgs', 'geometry_msgs', 'diagnostic_msgs',
        'vision_msgs', 'tf2_msgs', 'tf2_ros', 'lifecycle_msgs', 'builtin_interfaces', 'rosgraph_msgs', 'cv_bridge',
        'message_filters', 'ament_index_python', 'launch', 'launch_ros', 'rosidl_runtime_py'}

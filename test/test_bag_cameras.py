@@ -5,13 +5,13 @@ import pytest
 
 from semdepth_ros.bags.bag_topics import choose_topics
 from semdepth_ros.bags.bag_writer import BagWriter
-from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.replay import replay
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.recordings.inspection import inspect_bag
+from semdepth_ros.recordings.replay import replay
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 BYTES = {'rgb8': 3, 'bgra8': 4, 'mono8': 1, 'mono16': 2, '16UC1': 2, '32FC1': 4, 'bayer_rggb8': 1, 'yuyv': 2,

@@ -14,12 +14,12 @@ from std_msgs.msg import String  # noqa: E402
 
 from semdepth_ros.bags.bag_reader import BagReader  # noqa: E402
 from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
-from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
 from semdepth_ros.data import open_data  # noqa: E402
 from semdepth_ros.data.sample import Sample  # noqa: E402
 from semdepth_ros.geometry.camera import Camera  # noqa: E402
 from semdepth_ros.nodes.player import BagPlayer  # noqa: E402
 from semdepth_ros.nodes.recorder import BagRecorder  # noqa: E402
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag  # noqa: E402
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)  # 230 kB an image
 PERIOD_NS = 50_000_000

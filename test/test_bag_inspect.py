@@ -7,15 +7,15 @@ import pytest
 
 from semdepth_ros.bags.bag_path import BagError
 from semdepth_ros.bags.bag_writer import BagWriter
-from semdepth_ros.bridge.bag_inspect import inspect_bag
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.replay import replay
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.recordings.inspection import inspect_bag
+from semdepth_ros.recordings.replay import replay
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 TENTH = 100_000_000

@@ -11,11 +11,11 @@ from semdepth_ros.bags.bag_path import BagError
 from semdepth_ros.bags.bag_reader import BagReader, Topic
 from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bags.rosbags_types import rosbags_types
-from semdepth_ros.bridge.bag_writer import write_drive_bag, write_sequence_bag
 from semdepth_ros.bridge.transforms import BODY_FROM_OPTICAL, quaternion
 from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.recordings.sequence_bag import write_drive_bag, write_sequence_bag
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 SECOND = 1_000_000_000

@@ -7,13 +7,13 @@ from bridge_messages import image
 from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.replay import replay
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import FolderSequence
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.image_encodings import decompress
 from semdepth_ros.image_messages import view_message
+from semdepth_ros.recordings.replay import replay
 
 RAMP = np.tile(np.linspace(0, 1, 64), (8, 1))
 

@@ -8,8 +8,6 @@ import pytest
 from semdepth_ros.bags.bag_reader import BagReader, Topic
 from semdepth_ros.bags.bag_topics import choose_topics
 from semdepth_ros.bags.bag_writer import BagWriter
-from semdepth_ros.bridge.bag_excerpt import announce
-from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_depth_image
 from semdepth_ros.bridge.messages import make_header
@@ -17,6 +15,8 @@ from semdepth_ros.bridge.transforms import make_odometry, make_transforms
 from semdepth_ros.data import Sample, open_data, rectified, relative_pose
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.recordings.excerpt import announce
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 from semdepth_ros.training.recipe import DataEntry
 from semdepth_ros.training.triplets import triplet_source
 

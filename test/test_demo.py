@@ -16,12 +16,8 @@ from plane_world import Corridor  # noqa: E402
 from random_model import write_random_model  # noqa: E402
 from semdepth_ros.bags.bag_reader import BagReader  # noqa: E402
 from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
-from semdepth_ros.bags.cdr import with_stamp  # noqa: E402
-from semdepth_ros.bags.cdr import stamp_of  # noqa: E402
-from semdepth_ros.bridge.bag_excerpt import announce  # noqa: E402
-from semdepth_ros.bridge.bag_writer import write_sequence_bag  # noqa: E402
+from semdepth_ros.bags.cdr import stamp_of, with_stamp  # noqa: E402
 from semdepth_ros.bridge.camera_info import make_camera_info  # noqa: E402
-from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
 from semdepth_ros.bridge.images import make_image  # noqa: E402
 from semdepth_ros.bridge.messages import make_header  # noqa: E402
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes  # noqa: E402
@@ -33,6 +29,9 @@ from semdepth_ros.data.bag import BagSequence  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
 from semdepth_ros.nodes.demo import fitting_stride, room_for, summary  # noqa: E402
 from semdepth_ros.nodes.live_run import NEEDED, Arrivals, LiveRun  # noqa: E402
+from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
+from semdepth_ros.recordings.excerpt import announce  # noqa: E402
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag  # noqa: E402
 from semdepth_ros.world import find_preset  # noqa: E402
 
 LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from random_model import write_random_model
-from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.classes import CITYSCAPES
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = ROOT / 'launch' / 'perception.launch.py'

@@ -14,20 +14,20 @@ from random_model import write_random_model
 from semdepth_ros.bags.bag_path import BagError
 from semdepth_ros.bags.bag_reader import BagReader, Topic
 from semdepth_ros.bags.bag_writer import BagWriter
-from semdepth_ros.bridge.bag_evaluation import evaluate_bags
-from semdepth_ros.bridge.bag_excerpt import announce, copy_beginning
-from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings
-from semdepth_ros.bridge.perceived_bag import perceived_frames
-from semdepth_ros.bridge.replay import replay
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
+from semdepth_ros.recordings.evaluation import evaluate_bags
+from semdepth_ros.recordings.excerpt import announce, copy_beginning
+from semdepth_ros.recordings.perceived_frames import perceived_frames
+from semdepth_ros.recordings.replay import replay
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 FRAMES = 4
 TRUTH = {s.stamp_ns: s for s in (Corridor(FRAMES)[i] for i in range(FRAMES))}

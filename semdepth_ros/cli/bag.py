@@ -8,11 +8,11 @@ import os
 from pathlib import Path
 import sys
 
-from semdepth_ros.bridge.bag_inspect import inspect_bag
-from semdepth_ros.bridge.bag_writer import write_sequence_bag
 from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data import open_data
+from semdepth_ros.recordings.inspection import inspect_bag
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 
 def add_parser(subparsers) -> None:

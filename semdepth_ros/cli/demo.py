@@ -11,9 +11,9 @@ import sys
 import threading
 
 from semdepth_ros.bit_depth import BitDepth
-from semdepth_ros.bridge.drive_source import WorldDrive
 from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
+from semdepth_ros.recordings.drive_source import WorldDrive
 
 DEFAULT = WorldDrive()
 

@@ -5,9 +5,9 @@ import argparse
 from pathlib import Path
 
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings
-from semdepth_ros.bridge.replay import Replayed, model_messages, replay
 from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
+from semdepth_ros.recordings.replay import Replayed, model_messages, replay
 
 DEFAULT = OutputSettings()
 LIMITS = {'stride': (1, 16), 'min_confidence': (0, 1), 'overlay_alpha': (0, 1), 'cloud_max_range': (0, 1000)}

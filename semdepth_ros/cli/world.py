@@ -110,7 +110,7 @@ def write_fleet(args: argparse.Namespace) -> None:
 def write(drive: Drive, out: Path, jpeg: bool, force: bool, progress: Progress) -> None:
     """Write the drive as a bag or a folder sequence, by the name's suffix."""
     if out.suffix in BAG_SUFFIXES:
-        from semdepth_ros.bridge.bag_writer import write_drive_bag
+        from semdepth_ros.recordings.sequence_bag import write_drive_bag
         write_drive_bag(out, drive, compressed=jpeg, replace=force, progress=progress, batch=CPU_BATCH)
     else:
         from semdepth_ros.data import write_folder_sequence

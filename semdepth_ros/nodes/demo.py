@@ -10,9 +10,6 @@ from pathlib import Path
 import threading
 
 from semdepth_ros.bit_depth import AUTOMATIC
-from semdepth_ros.bridge.bag_evaluation import evaluate_bags
-from semdepth_ros.bridge.bag_inspect import inspect_bag
-from semdepth_ros.bridge.drive_source import WorldDrive, bring_drive, render_drive
 from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes
 from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, LARGEST_MESSAGE, segment_for
@@ -24,6 +21,9 @@ from semdepth_ros.nodes.graph import on_graph
 from semdepth_ros.nodes.live_run import USUAL_HZ, LiveRun, NoAnswer, Stopped, run_live
 from semdepth_ros.nodes.node_process import NodeProcess
 from semdepth_ros.perception.device import choose_device
+from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive
+from semdepth_ros.recordings.evaluation import evaluate_bags
+from semdepth_ros.recordings.inspection import inspect_bag
 
 PERCEPTION = 'semdepth_ros.nodes.perception'
 WRITTEN = ('drive.mcap', 'perceived.mcap', 'metrics.json', 'preview.png', 'preview.mp4', 'report.html', 'node.log')

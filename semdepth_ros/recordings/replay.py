@@ -14,7 +14,6 @@ from semdepth_ros.bags.bag_topics import BagTopics, is_rectified
 from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bags.recorded_camera import bit_depth, camera_infos, recorded_topics
 from semdepth_ros.bit_depth import AUTOMATIC
-from semdepth_ros.bridge.bag_excerpt import announce
 from semdepth_ros.bridge.images import frame_from_message
 from semdepth_ros.bridge.label_info import make_label_info
 from semdepth_ros.bridge.messages import MessageTypes, make_header
@@ -24,6 +23,7 @@ from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
 from semdepth_ros.model_file import find_model
+from semdepth_ros.recordings.excerpt import announce
 
 if TYPE_CHECKING:
     from semdepth_ros.perception import Perceptor

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from semdepth_ros.bit_depth import AUTOMATIC
-from semdepth_ros.bridge.perceived_bag import perceived_frames
 from semdepth_ros.data import Sample, rectified
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
 from semdepth_ros.frame_perception import Perception
+from semdepth_ros.recordings.perceived_frames import perceived_frames
 
 LATENCY = 'From before an image is published to the arrival of both depth and classes in the process that published it.'
 See = Callable[[int, int, Sample, Perception], None]

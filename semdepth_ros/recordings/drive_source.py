@@ -7,10 +7,10 @@ import logging
 from pathlib import Path
 
 from semdepth_ros.bags.bag_path import is_bag
-from semdepth_ros.bridge.bag_excerpt import copy_beginning
-from semdepth_ros.bridge.bag_writer import write_drive_bag, write_sequence_bag
 from semdepth_ros.data import Sample, Sequence, open_data, read_camera
 from semdepth_ros.data.video import VIDEO_SUFFIXES
+from semdepth_ros.recordings.excerpt import copy_beginning
+from semdepth_ros.recordings.sequence_bag import write_drive_bag, write_sequence_bag
 
 LOGGER = logging.getLogger(__name__)
 Progress = Callable[[int, int], None]

@@ -1,0 +1,1 @@
+"""Recordings of drives without a graph: replayed, inspected, cut, evaluated, made of sequences."""
