@@ -63,7 +63,7 @@ def player(bag):
     if find_spec('ros2bag'):
         return ['ros2', 'bag', 'play', bag, '--clock', '--exclude-topics', '/clock', '--disable-keyboard-controls',
                 '--delay', '5']  # while the model is loaded
-    return [sys.executable, '-m', 'semdepth_ros.nodes.player', bag, '--clock', '--wait', '30']
+    return [sys.executable, '-m', 'semdepth_ros.live.player', bag, '--clock', '--wait', '30']
 
 
 def is_true(text):

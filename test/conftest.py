@@ -12,6 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ALLOWED_SKIPS = HERE / 'ALLOWED_SKIPS'
+ROS_WORDS = ('rclpy', 'semdepth_ros.msg', 'semdepth_ros.nodes', 'semdepth_ros.live')
 
 
 def pytest_configure(config):
@@ -36,7 +37,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path not in speaks:
             text = item.path.read_text(encoding='utf-8')
-            speaks[item.path] = any(word in text for word in ('rclpy', 'semdepth_ros.msg', 'semdepth_ros.nodes'))
+            speaks[item.path] = any(word in text for word in ROS_WORDS)
         if speaks[item.path]:
             item.add_marker(pytest.mark.ros)
 

@@ -13,16 +13,17 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'semdepth_ros'
 # from the top; modules beside the rooms (camera images, classes, the model file) are the ground floor
-FLOORS = ('cli', 'nodes', 'recordings', 'bridge', 'experiments', 'perception', 'adaptation', 'scale', 'training',
-          'evaluation', 'data', 'bags', 'world', 'networks', 'losses', 'geometry', 'ground')
+FLOORS = ('cli', 'live', 'nodes', 'recordings', 'bridge', 'experiments', 'perception', 'adaptation', 'scale',
+          'training', 'evaluation', 'data', 'bags', 'world', 'networks', 'losses', 'geometry', 'ground',
+          'message_build')
 # A type that everything speaks may be spoken below the floor it is kept on.
 TYPES = {'semdepth_ros.data.sample': 'ground', 'semdepth_ros.geometry.camera': 'ground'}
-ROS_FLOORS = ('cli', 'nodes', 'recordings', 'bridge')
+ROS_FLOORS = ('cli', 'live', 'nodes', 'recordings', 'bridge')
 ROS = {'rclpy', 'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'nav_msgs', 'geometry_msgs', 'diagnostic_msgs',
        'vision_msgs', 'tf2_msgs', 'tf2_ros', 'lifecycle_msgs', 'builtin_interfaces', 'rosgraph_msgs', 'cv_bridge',
        'message_filters', 'ament_index_python', 'launch', 'launch_ros', 'rosidl_runtime_py'}
-# semdepth_ros/bridge/rclpy_types.py is where message classes come from; nodes are the rest of rclpy
-ROS_FILES = ('nodes/', 'bridge/rclpy_types.py')
+# semdepth_ros/bridge/rclpy_types.py is where message classes come from; nodes and programs on a graph are the rest of rclpy
+ROS_FILES = ('live/', 'nodes/', 'bridge/rclpy_types.py')
 BLOCKED_IMPORT = """
 import importlib, sys
 class Blocked:
@@ -97,7 +98,7 @@ def test_imports_point_downwards(module):
 
 
 @pytest.mark.parametrize('module', sorted(sources()))
-def test_rclpy_and_message_classes_are_met_in_nodes_and_in_one_file_of_the_bridge_only(module):
+def test_rclpy_and_message_classes_are_met_on_the_graph_and_in_one_file_of_the_bridge_only(module):
     path = sources()[module]
     if path.relative_to(PACKAGE).as_posix().startswith(ROS_FILES):
         return

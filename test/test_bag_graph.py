@@ -17,8 +17,8 @@ from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
 from semdepth_ros.data import open_data  # noqa: E402
 from semdepth_ros.data.sample import Sample  # noqa: E402
 from semdepth_ros.geometry.camera import Camera  # noqa: E402
-from semdepth_ros.nodes.player import BagPlayer  # noqa: E402
-from semdepth_ros.nodes.recorder import BagRecorder  # noqa: E402
+from semdepth_ros.live.player import BagPlayer  # noqa: E402
+from semdepth_ros.live.recorder import BagRecorder  # noqa: E402
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag  # noqa: E402
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)  # 230 kB an image
@@ -78,7 +78,7 @@ def test_the_player_publishes_every_message_as_it_was_recorded(bag, processes):
     with Graph('listener') as graph:
         graph.node.create_subscription(Image, '/image', images.append, 50)
         graph.node.create_subscription(CameraInfo, '/camera_info', infos.append, 50)
-        child = processes.python('-m', 'semdepth_ros.nodes.player', bag, '--wait', '20')
+        child = processes.python('-m', 'semdepth_ros.live.player', bag, '--wait', '20')
         assert child.wait() == 0, child.output
         wait_until(lambda: len(images) == len(infos) == COUNT)
     sequence, = open_data(bag)
@@ -159,7 +159,7 @@ def test_the_recorders_process_closes_its_bag_on_the_second_ctrl_c_too(tmp_path,
         publisher = graph.node.create_publisher(String, '/word', QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL))
         publisher.publish(String(data='hello'))
-        child = processes.python('-m', 'semdepth_ros.nodes.recorder', '/word', '--out', tmp_path / 'x.db3', '--wait', '20')
+        child = processes.python('-m', 'semdepth_ros.live.recorder', '/word', '--out', tmp_path / 'x.db3', '--wait', '20')
         wait_until(lambda: publisher.get_subscription_count())
         wait_until(lambda: any(tmp_path.glob('.x.db3.*.part')))
         time.sleep(0.3)
@@ -173,7 +173,7 @@ def test_the_recorders_process_closes_its_bag_on_the_second_ctrl_c_too(tmp_path,
 
 
 def test_the_recorder_says_what_nobody_publishes(tmp_path, processes):
-    child = processes.python('-m', 'semdepth_ros.nodes.recorder', '/silence', '--out', tmp_path / 'x.mcap', '--wait', '0.2')
+    child = processes.python('-m', 'semdepth_ros.live.recorder', '/silence', '--out', tmp_path / 'x.mcap', '--wait', '0.2')
     assert child.wait() == 2
     assert 'semdepth bag record: nobody publishes /silence (waited 0.2 s)' in child.output
     assert not list(tmp_path.glob('*.mcap')) and not list(tmp_path.glob('.*'))

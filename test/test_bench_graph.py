@@ -2,7 +2,7 @@
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-from semdepth_ros.nodes.graph_bench import Traffic, measure_graph
+from semdepth_ros.live.bench import Traffic, measure_graph
 from tiny_model import write_models
 
 

@@ -27,8 +27,8 @@ from semdepth_ros.cli.main import main  # noqa: E402
 from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
 from semdepth_ros.data.bag import BagSequence  # noqa: E402
 from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
-from semdepth_ros.nodes.demo import fitting_stride, room_for, summary  # noqa: E402
-from semdepth_ros.nodes.live_run import NEEDED, Arrivals, LiveRun  # noqa: E402
+from semdepth_ros.live.demo import fitting_stride, room_for, summary  # noqa: E402
+from semdepth_ros.live.run import NEEDED, Arrivals, LiveRun  # noqa: E402
 from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
 from semdepth_ros.recordings.excerpt import announce  # noqa: E402
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag  # noqa: E402
@@ -36,7 +36,7 @@ from semdepth_ros.world import find_preset  # noqa: E402
 
 LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))
 HERE = Path(__file__).resolve().parent
-HALF_BLIND = ('import sys, semdepth_ros.nodes.demo as demo\n'
+HALF_BLIND = ('import sys, semdepth_ros.live.demo as demo\n'
               'demo.PERCEPTION = "half_blind_node"\n'
               'from semdepth_ros.cli.main import main\n'
               'sys.exit(main(sys.argv[1:]))\n')

@@ -37,7 +37,7 @@ def add_parser(subparsers) -> None:
     for name, text in (('play', 'play a bag into the ROS 2 graph'), ('record', 'record topics of the ROS 2 graph')):
         node = actions.add_parser(name, help=text, add_help=False, prefix_chars='\0')
         node.add_argument('arguments', nargs='*')
-        node.set_defaults(run=run_node, node=f'semdepth_ros.nodes.{name}er')
+        node.set_defaults(run=run_node, node=f'semdepth_ros.live.{name}er')
 
 
 def run_make(args: argparse.Namespace) -> None:

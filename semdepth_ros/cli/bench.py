@@ -84,8 +84,8 @@ def measure_graphs(args: argparse.Namespace) -> list[dict]:
     """Return what the node does with every kind of traffic, on a ROS graph that nobody else sees."""
     os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
                       ROS_DOMAIN_ID=str(free_domain()))
-    from semdepth_ros.nodes.graph import on_graph
-    from semdepth_ros.nodes.graph_bench import TRAFFIC, measure_graph
+    from semdepth_ros.live.bench import TRAFFIC, measure_graph
+    from semdepth_ros.live.graph import on_graph
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the node is ended on the way out
     results = []
     try:

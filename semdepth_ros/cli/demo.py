@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
     expect_folder(args.out)
     os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
-    from semdepth_ros.nodes.demo import Demo, Stopped, run_demo
+    from semdepth_ros.live.demo import Demo, Stopped, run_demo
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -17,15 +17,14 @@ from rclpy.node import Node
 from semdepth_ros.bags.bag_reader import BagReader
 from semdepth_ros.bags.bag_topics import BagTopics
 from semdepth_ros.bags.bag_writer import BagWriter
-from semdepth_ros.bags.cdr import with_stamp
-from semdepth_ros.bags.cdr import stamp_of
+from semdepth_ros.bags.cdr import stamp_of, with_stamp
 from semdepth_ros.bags.qos import LATCHED
 from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.image_messages import view_message
-from semdepth_ros.nodes.player import BagPlayer
-from semdepth_ros.nodes.recorder import BagRecorder
+from semdepth_ros.live.player import BagPlayer
+from semdepth_ros.live.recorder import BagRecorder
 
 NEEDED = ('depth/image', 'semantic/image')  # a frame that has both counts as perceived
 LAST = list(TOPICS)[-1]  # to be sent, and sent for every frame

@@ -16,10 +16,10 @@ from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, LARGEST_MESSAGE, 
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation import Album, with_truth, write_report
 from semdepth_ros.evaluation.film import Film, write_preview
+from semdepth_ros.live.graph import on_graph
+from semdepth_ros.live.node_process import NodeProcess
+from semdepth_ros.live.run import USUAL_HZ, LiveRun, NoAnswer, Stopped, run_live
 from semdepth_ros.model_file import find_model, read_model
-from semdepth_ros.nodes.graph import on_graph
-from semdepth_ros.nodes.live_run import USUAL_HZ, LiveRun, NoAnswer, Stopped, run_live
-from semdepth_ros.nodes.node_process import NodeProcess
 from semdepth_ros.perception.device import choose_device
 from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive
 from semdepth_ros.recordings.evaluation import evaluate_bags

@@ -13,16 +13,15 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
-from semdepth_ros.bags.cdr import with_stamp
-from semdepth_ros.bags.cdr import stamp_of
+from semdepth_ros.bags.cdr import stamp_of, with_stamp
 from semdepth_ros.bags.qos import OUTPUT, Qos
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.nodes.live_run import Arrivals, spinning_node
-from semdepth_ros.nodes.node_process import NodeProcess
+from semdepth_ros.live.node_process import NodeProcess
+from semdepth_ros.live.run import Arrivals, spinning_node
 from semdepth_ros.perception.benchmark import Progress, percentiles
 
 PERCEPTION = 'semdepth_ros.nodes.perception'

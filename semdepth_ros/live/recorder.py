@@ -14,8 +14,7 @@ from rclpy.node import Node
 
 from semdepth_ros.bags.bag_reader import Topic
 from semdepth_ros.bags.bag_writer import BagWriter
-from semdepth_ros.bags.cdr import begins_with_header
-from semdepth_ros.bags.cdr import stamp_of
+from semdepth_ros.bags.cdr import begins_with_header, stamp_of
 from semdepth_ros.bags.qos import INPUT, LATCHED, OUTPUT, TRANSIENT_LOCAL, Qos, following
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_of, qos_profile
 from semdepth_ros.nodes.process import read_arguments, run_until_signal

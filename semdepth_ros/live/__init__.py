@@ -1,0 +1,1 @@
+"""Programs on a ROS 2 graph: the demonstration, the benchmark, playing and recording bags, nodes as processes."""
