@@ -24,7 +24,7 @@ JAZZY := 'ros-rclpy[fastrtps]~=7.1.6' ros-sensor-msgs~=5.3.6 ros-std-msgs~=5.3.6
          ros-nav-msgs~=5.3.6 ros-diagnostic-msgs~=5.3.6 ros-std-srvs~=5.3.6
 BUILD_INPUTS := setup.py setup.cfg pyproject.toml package.xml Makefile \
                 $(wildcard msg/*.msg config/*.* config/recipes/*.yaml launch/*.launch.py) \
-                semdepth_ros/message_generation.py semdepth_ros/message_compilation.py
+                semdepth_ros/message_build/generation.py semdepth_ros/message_build/compilation.py
 
 # An environment of the ROS wheels sets these for its own Python; another environment's Python fails with them.
 ifdef _ROS_WHEELS_BOOTSTRAP_COMPLETE

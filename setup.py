@@ -12,8 +12,8 @@ NAME = 'semdepth_ros'
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 from semdepth_ros import __version__  # noqa: E402
-from semdepth_ros.message_compilation import build_messages  # noqa: E402
-from semdepth_ros.message_generation import MessageBuildError, MessagePackage, has_ros  # noqa: E402
+from semdepth_ros.message_build.compilation import build_messages  # noqa: E402
+from semdepth_ros.message_build.generation import MessageBuildError, MessagePackage, has_ros  # noqa: E402
 
 MESSAGES = MessagePackage.found_in(HERE, NAME, ('std_msgs', 'builtin_interfaces'))
 NO_ROS = (f'{NAME}: no ROS 2 found, so nodes and messages are left out; install ROS 2 first '

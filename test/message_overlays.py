@@ -10,8 +10,8 @@ import sys
 import sysconfig
 import tempfile
 
-from semdepth_ros import message_compilation, message_generation
-from semdepth_ros.message_generation import MessagePackage, ros_prefixes
+from semdepth_ros.message_build import compilation, generation
+from semdepth_ros.message_build.generation import MessagePackage, ros_prefixes
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPENDENCIES = {'vision_msgs': ('std_msgs', 'builtin_interfaces'),
@@ -28,7 +28,7 @@ def built_overlay(name: str, cache: Path = ROOT / 'build' / 'test_overlays') -> 
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(dir=cache))
-        message_compilation.build_messages(package, scratch)
+        compilation.build_messages(package, scratch)
         try:
             scratch.rename(folder)
         except OSError:  # another run was quicker
@@ -48,7 +48,7 @@ def overlay_environment(names: tuple[str, ...] = tuple(DEPENDENCIES)) -> dict[st
 def _fingerprint(package: MessagePackage) -> str:
     """Name what a build depends on: definitions, generator, Python's binary interface, ROS."""
     files = [package.root / m for m in package.messages]
-    files += [Path(message_generation.__file__), Path(message_compilation.__file__)]
+    files += [Path(generation.__file__), Path(compilation.__file__)]
     parts = [f.read_bytes() for f in files]
     parts += [sysconfig.get_config_var('EXT_SUFFIX').encode(), sys.prefix.encode(), repr(ros_prefixes()).encode()]
     return hashlib.sha256(b'\0'.join(parts)).hexdigest()[:12]

@@ -16,8 +16,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
 
 from semdepth_ros import msg  # noqa: E402
-from semdepth_ros.message_compilation import LIBRARIES  # noqa: E402
-from semdepth_ros.message_generation import (  # noqa: E402
+from semdepth_ros.message_build.compilation import LIBRARIES  # noqa: E402
+from semdepth_ros.message_build.generation import (  # noqa: E402
     compilers, generate, has_ros, MessageBuildError, MessagePackage, MODULES, require_tools, ros_prefixes, snake_case)
 
 ROOT = Path(__file__).resolve().parent.parent

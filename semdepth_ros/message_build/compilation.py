@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sysconfig
 
-from semdepth_ros.message_generation import (
+from semdepth_ros.message_build.generation import (
     compilers, CPP_SUPPORTS, C_SUPPORTS, generate, MessageBuildError, MessagePackage, require_tools, ros_prefixes,
     snake_case)
 

@@ -1,0 +1,1 @@
+"""The types of msg/ generated and compiled; needed by setup.py alone."""
