@@ -1,9 +1,11 @@
 """What all tests share: a ROS graph of their own, child processes, real data, message overlays, and no silent skips."""
 from __future__ import annotations
 
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import random
+import re
 import signal
 import sys
 
@@ -12,6 +14,8 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 ALLOWED_SKIPS = HERE / 'ALLOWED_SKIPS'
+# what a file of tests may miss where there is no ROS 2
+ROS_PACKAGE = re.compile(r'rclpy|rcl_interfaces|\w+_(msgs|srvs)\b')
 ROS_WORDS = ('rclpy', 'semdepth_ros.msg', 'semdepth_ros.nodes', 'semdepth_ros.live')
 
 
@@ -40,6 +44,33 @@ def pytest_collection_modifyitems(items):
             speaks[item.path] = any(word in text for word in ROS_WORDS)
         if speaks[item.path]:
             item.add_marker(pytest.mark.ros)
+
+
+def has_ros() -> bool:
+    """Return whether there is a ROS 2 in this environment."""
+    try:
+        return find_spec('rclpy') is not None
+    except (ImportError, ValueError):  # hidden on purpose
+        return False
+
+
+class TestFile(pytest.Module):
+    """A file of tests; one that imports ROS 2 is skipped as a whole where there is none."""
+
+    def collect(self):
+        """Import the file and return its tests."""
+        try:
+            return super().collect()
+        except self.CollectError as error:
+            missing = getattr(error.__cause__, 'name', None) or ''
+            if ROS_PACKAGE.match(missing) and not has_ros():
+                pytest.skip('no ROS 2 in this environment', allow_module_level=True)
+            raise
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    """Collect test files as TestFile does."""
+    return TestFile.from_parent(parent, path=module_path)
 
 
 @pytest.fixture

@@ -5,21 +5,20 @@ import time
 
 import numpy as np
 import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import String
 
-rclpy = pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
-
-from semdepth_ros.bags.bag_reader import BagReader  # noqa: E402
-from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
-from semdepth_ros.data import open_data  # noqa: E402
-from semdepth_ros.data.sample import Sample  # noqa: E402
-from semdepth_ros.geometry.camera import Camera  # noqa: E402
-from semdepth_ros.live.player import BagPlayer  # noqa: E402
-from semdepth_ros.live.recorder import BagRecorder  # noqa: E402
-from semdepth_ros.recordings.sequence_bag import write_sequence_bag  # noqa: E402
+from semdepth_ros.bags.bag_reader import BagReader
+from semdepth_ros.bags.bag_writer import BagWriter
+from semdepth_ros.data import open_data
+from semdepth_ros.data.sample import Sample
+from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.live.player import BagPlayer
+from semdepth_ros.live.recorder import BagRecorder
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 CAMERA = Camera(320, 240, 300.0, 300.0, 159.5, 119.5)  # 230 kB an image
 PERIOD_NS = 50_000_000

@@ -6,16 +6,16 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from semdepth_ros.bags.qos import LATCHED  # noqa: E402
-from semdepth_ros.bags.rosbags_types import rosbags_types  # noqa: E402
-from semdepth_ros.bridge import (CloudMaker, camera_from_info, frame_from_message, make_camera_info,  # noqa: E402
-                                 make_header, make_image, make_label_info, stamp_ns)
-from semdepth_ros.bridge.diagnostics import OK, make_diagnostics, make_status  # noqa: E402
-from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view, qos_profile  # noqa: E402
-from semdepth_ros.classes import CITYSCAPES  # noqa: E402
-from semdepth_ros.frame_perception import Perception, Scale  # noqa: E402
-from semdepth_ros.geometry import Camera  # noqa: E402
+from semdepth_ros.bags.qos import LATCHED
+from semdepth_ros.bags.rosbags_types import rosbags_types
+from semdepth_ros.bridge import (CloudMaker, frame_from_message, make_camera_info, make_header, make_image,
+                                 make_label_info, stamp_ns)
+from semdepth_ros.bridge.diagnostics import OK, make_diagnostics, make_status
+from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view, qos_profile
+from semdepth_ros.classes import CITYSCAPES
+from semdepth_ros.frame_perception import Perception, Scale
+from semdepth_ros.geometry import Camera
+from semdepth_ros.geometry.camera_info import camera_from_info
 
 TYPES = RclpyTypes()
 CAMERA = Camera(6, 4, 5, 5, 2.5, 1.5, 'plumb_bob', (.1, .2, 0, 0, 0))

@@ -4,14 +4,12 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-
-from ros_graph import Graph, wait_until  # noqa: E402
-from semdepth_ros.bridge.diagnostics import Statistics  # noqa: E402
-from semdepth_ros.bridge.messages import make_header  # noqa: E402
-from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
-from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
-from semdepth_ros.nodes.throttled_log import ThrottledLog  # noqa: E402
+from ros_graph import Graph, wait_until
+from semdepth_ros.bridge.diagnostics import Statistics
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.rclpy_types import RclpyTypes
+from semdepth_ros.nodes.camera_input import CameraInput
+from semdepth_ros.nodes.throttled_log import ThrottledLog
 
 TYPES = RclpyTypes()
 IMAGE, COMPRESSED, INFO = (TYPES.message_class(f'sensor_msgs/msg/{name}')

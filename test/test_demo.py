@@ -7,32 +7,30 @@ import time
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-import psutil  # noqa: E402
-
-from plane_world import Corridor  # noqa: E402
-from random_model import write_random_model  # noqa: E402
-from semdepth_ros.bags.bag_reader import BagReader  # noqa: E402
-from semdepth_ros.bags.bag_writer import BagWriter  # noqa: E402
-from semdepth_ros.bags.cdr import stamp_of, with_stamp  # noqa: E402
-from semdepth_ros.bridge.camera_info import make_camera_info  # noqa: E402
-from semdepth_ros.bridge.images import make_image  # noqa: E402
-from semdepth_ros.bridge.messages import make_header  # noqa: E402
-from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes  # noqa: E402
-from semdepth_ros.bridge.shared_memory import lateness  # noqa: E402
-from semdepth_ros.cli.demo import free_domain, read_size  # noqa: E402
-from semdepth_ros.cli.main import main  # noqa: E402
-from semdepth_ros.data import open_data, write_folder_sequence  # noqa: E402
-from semdepth_ros.data.bag import BagSequence  # noqa: E402
-from semdepth_ros.data.camera_file import camera_to_dict  # noqa: E402
-from semdepth_ros.live.demo import fitting_stride, room_for, summary  # noqa: E402
-from semdepth_ros.live.run import NEEDED, Arrivals, LiveRun  # noqa: E402
-from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive  # noqa: E402
-from semdepth_ros.recordings.excerpt import announce  # noqa: E402
-from semdepth_ros.recordings.sequence_bag import write_sequence_bag  # noqa: E402
-from semdepth_ros.world import find_preset  # noqa: E402
+from plane_world import Corridor
+from random_model import write_random_model
+from semdepth_ros.bags.bag_reader import BagReader
+from semdepth_ros.bags.bag_writer import BagWriter
+from semdepth_ros.bags.cdr import stamp_of, with_stamp
+from semdepth_ros.bridge.camera_info import make_camera_info
+from semdepth_ros.bridge.images import make_image
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.outputs import TOPICS, OutputSettings, output_bytes
+from semdepth_ros.bridge.shared_memory import lateness
+from semdepth_ros.cli.demo import free_domain, read_size
+from semdepth_ros.cli.main import main
+from semdepth_ros.data import open_data, write_folder_sequence
+from semdepth_ros.data.bag import BagSequence
+from semdepth_ros.data.camera_file import camera_to_dict
+from semdepth_ros.live.demo import fitting_stride, room_for, summary
+from semdepth_ros.live.run import NEEDED, Arrivals, LiveRun
+from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive
+from semdepth_ros.recordings.excerpt import announce
+from semdepth_ros.recordings.sequence_bag import write_sequence_bag
+from semdepth_ros.world import find_preset
 
 LENS = replace(Corridor().camera, distortion_model='plumb_bob', distortion=(-0.1, 0.02, 0, 0, 0))
 HERE = Path(__file__).resolve().parent

@@ -9,15 +9,13 @@ import sys
 import time
 
 import pytest
+import rclpy
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message, serialize_message
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-import rclpy  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
-from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
-
-from semdepth_ros import msg  # noqa: E402
-from semdepth_ros.message_build.compilation import LIBRARIES  # noqa: E402
-from semdepth_ros.message_build.generation import (  # noqa: E402
+from semdepth_ros import msg
+from semdepth_ros.message_build.compilation import LIBRARIES
+from semdepth_ros.message_build.generation import (
     compilers, generate, has_ros, MessageBuildError, MessagePackage, MODULES, require_tools, ros_prefixes, snake_case)
 
 ROOT = Path(__file__).resolve().parent.parent

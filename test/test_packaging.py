@@ -198,6 +198,20 @@ def test_a_forbidden_skip_fails_a_run(tmp_path):
     assert outcomes == [(1, True), (0, False)]
 
 
+@pytest.mark.parametrize('missing, outcome', [('rclpy', '1 skipped'), ('numbers_of_somebody', '1 error')])
+def test_a_file_that_imports_ros_is_skipped_where_there_is_none_and_only_then(tmp_path, missing, outcome):
+    folder = tmp_path / 'test'
+    folder.mkdir()
+    for name in ('conftest.py', 'child_processes.py'):
+        (folder / name).write_text((ROOT / 'test' / name).read_text())
+    (folder / 'ALLOWED_SKIPS').write_text('test/test_node.py: stands for a machine without ROS\n')
+    (folder / 'test_node.py').write_text(f'import sys\nsys.modules[{missing!r}] = None\nimport {missing}\n\n\n'
+                                         'def test_nothing():\n    pass\n')
+    done = subprocess.run([sys.executable, '-m', 'pytest', '-q', '--rootdir', tmp_path, 'test'], cwd=tmp_path,
+                          capture_output=True, text=True, env={**os.environ, 'PYTHONPATH': str(ROOT)})
+    assert outcome in done.stdout.splitlines()[-1], done.stdout
+
+
 def test_listed_skips_are_files_that_exist():
     for name in conftest.allowed_skips():
         assert (ROOT / name.split('::')[0]).is_file(), name

@@ -5,26 +5,25 @@ import time
 import weakref
 
 import cv2
+from lifecycle_msgs.srv import ChangeState
 import numpy as np
 import pytest
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_srvs.srv import SetBool, Trigger
 import torch
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from lifecycle_msgs.srv import ChangeState  # noqa: E402
-from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
-from rclpy.parameter import Parameter  # noqa: E402
-from std_srvs.srv import SetBool, Trigger  # noqa: E402
-
-from perception_client import CAMERA, LATCHED, PIXELS, TYPES, Client  # noqa: E402
-from ros_graph import Graph, wait_until  # noqa: E402
-from tiny_model import write_models  # noqa: E402
-from semdepth_ros.bridge import POINT, camera_from_info, stamp_ns  # noqa: E402
-from semdepth_ros.bridge.diagnostics import ERROR  # noqa: E402
-from semdepth_ros.bridge.outputs import TOPICS  # noqa: E402
-from semdepth_ros.frame import Frame  # noqa: E402
-from semdepth_ros.nodes import perceiving  # noqa: E402
-from semdepth_ros.nodes.perception import PerceptionNode  # noqa: E402
-from semdepth_ros.perception import Perceptor  # noqa: E402
+from perception_client import CAMERA, LATCHED, PIXELS, TYPES, Client
+from ros_graph import Graph, wait_until
+from tiny_model import write_models
+from semdepth_ros.bridge import POINT, stamp_ns
+from semdepth_ros.bridge.diagnostics import ERROR
+from semdepth_ros.bridge.outputs import TOPICS
+from semdepth_ros.frame import Frame
+from semdepth_ros.geometry.camera_info import camera_from_info
+from semdepth_ros.nodes import perceiving
+from semdepth_ros.nodes.perception import PerceptionNode
+from semdepth_ros.perception import Perceptor
 
 MODEL_INFO, DIAGNOSTICS = 'semdepth_ros/msg/ModelInfo', 'diagnostic_msgs/msg/DiagnosticArray'
 

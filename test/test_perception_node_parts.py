@@ -5,31 +5,29 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from rclpy.node import Node  # noqa: E402
-from rclpy.parameter import Parameter as RosParameter  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
-
-from bridge_messages import Fields, camera_info, header  # noqa: E402
-from ros_graph import Graph, wait_until  # noqa: E402
-from semdepth_ros.bridge.diagnostics import OK, WARN, Statistics  # noqa: E402
-from semdepth_ros.bridge.info_matcher import InfoMatcher  # noqa: E402
-from semdepth_ros.bridge.messages import make_header  # noqa: E402
-from semdepth_ros.bridge.middleware import PROFILE_VARIABLES  # noqa: E402
-from semdepth_ros.bridge.perception_parameters import PERCEPTION  # noqa: E402
-from semdepth_ros.bridge.rclpy_types import RclpyTypes  # noqa: E402
-from semdepth_ros.nodes import mount_listener  # noqa: E402
-from semdepth_ros.nodes.camera_input import CameraInput  # noqa: E402
-from semdepth_ros.nodes.camera_scale import CameraScale  # noqa: E402
-from semdepth_ros.nodes.declared_parameters import DeclaredParameters  # noqa: E402
-from semdepth_ros.nodes.following_subscription import FollowingSubscription  # noqa: E402
-from semdepth_ros.nodes.perceiving import CameraChannel  # noqa: E402
-from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics  # noqa: E402
-from semdepth_ros.nodes.shared_memory_check import check_segment  # noqa: E402
-from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog  # noqa: E402
-from semdepth_ros.nodes.worker import NewestFirstWorker  # noqa: E402
-from semdepth_ros.share import shared_file  # noqa: E402
+from bridge_messages import Fields, camera_info, header
+from ros_graph import Graph, wait_until
+from semdepth_ros.bridge.diagnostics import OK, WARN, Statistics
+from semdepth_ros.bridge.info_matcher import InfoMatcher
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.middleware import PROFILE_VARIABLES
+from semdepth_ros.bridge.perception_parameters import PERCEPTION
+from semdepth_ros.bridge.rclpy_types import RclpyTypes
+from semdepth_ros.nodes import mount_listener
+from semdepth_ros.nodes.camera_input import CameraInput
+from semdepth_ros.nodes.camera_scale import CameraScale
+from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.following_subscription import FollowingSubscription
+from semdepth_ros.nodes.perceiving import CameraChannel
+from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics
+from semdepth_ros.nodes.shared_memory_check import check_segment
+from semdepth_ros.nodes.throttled_log import ForwardToRos, ThrottledLog
+from semdepth_ros.nodes.worker import NewestFirstWorker
+from semdepth_ros.share import shared_file
 
 TYPES = RclpyTypes()
 IMAGE = TYPES.message_class('sensor_msgs/msg/Image')

@@ -4,10 +4,9 @@ import time
 
 import pytest
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from perception_client import Client  # noqa: E402
-from ros_graph import Graph, wait_until  # noqa: E402
-from tiny_model import write_models  # noqa: E402
+from perception_client import Client
+from ros_graph import Graph, wait_until
+from tiny_model import write_models
 
 NODE = ('-m', 'semdepth_ros.nodes.perception', '--ros-args')
 

@@ -5,15 +5,15 @@ from types import SimpleNamespace as Fields
 import pytest
 import torch
 
-pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-from perception_client import CAMERA, PIXELS, TYPES  # noqa: E402
-from ros_graph import wait_until  # noqa: E402
-from tiny_model import write_models  # noqa: E402
-from semdepth_ros.bridge import make_header  # noqa: E402
-from semdepth_ros.frame import Frame  # noqa: E402
-from semdepth_ros.nodes.throttled_log import ThrottledLog  # noqa: E402
-from semdepth_ros.nodes.weights_channel import WeightsChannel  # noqa: E402
-from semdepth_ros.perception import Perceptor, Scale  # noqa: E402
+from perception_client import CAMERA, PIXELS, TYPES
+from ros_graph import wait_until
+from tiny_model import write_models
+from semdepth_ros.bridge import make_header
+from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Scale
+from semdepth_ros.nodes.throttled_log import ThrottledLog
+from semdepth_ros.nodes.weights_channel import WeightsChannel
+from semdepth_ros.perception import Perceptor
 
 FRAME = Frame(PIXELS, 'rgb', CAMERA)
 
