@@ -78,7 +78,7 @@ class ModelCard:
     card_version: int = CARD_VERSION
 
     def __post_init__(self):
-        check_card(self)
+        check_card(vars(self))
 
     def to_json(self) -> str:
         """Return the card as one line of JSON; raises ModelFileError where it holds what JSON has not."""

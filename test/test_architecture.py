@@ -97,6 +97,12 @@ def test_imports_point_downwards(module):
     assert upward_imports(sources()[module], set(sources())) == []
 
 
+def test_no_two_files_import_each_other():
+    modules = sources()
+    imports = {module: imported(path) & set(modules) - {module} for module, path in modules.items()}
+    assert not [(one, other) for one in imports for other in imports[one] if one in imports[other]]
+
+
 @pytest.mark.parametrize('module', sorted(sources()))
 def test_rclpy_and_message_classes_are_met_on_the_graph_and_in_one_file_of_the_bridge_only(module):
     path = sources()[module]
