@@ -1,7 +1,7 @@
 """Child processes of a test: started with their output kept, and ended whatever happens."""
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 import os
 from pathlib import Path
 import signal
@@ -13,7 +13,7 @@ import time
 class ChildProcess:
     """One process, leader of its own group, with stdout and stderr together in a file."""
 
-    def __init__(self, command: Sequence[str], log: Path, env: Mapping[str, str], cwd: Path | None = None):
+    def __init__(self, command: Collection[str], log: Path, env: Mapping[str, str], cwd: Path | None = None):
         self.log = log
         self.command = [str(c) for c in command]
         with open(log, 'wb') as file:

@@ -6,8 +6,9 @@ import pytest
 
 from bridge_messages import camera_info, header
 from semdepth_ros.bags.rosbags_types import rosbags_types
-from semdepth_ros.bridge import camera_from_info, make_camera_info
+from semdepth_ros.bridge import make_camera_info
 from semdepth_ros.geometry import Camera
+from semdepth_ros.geometry.camera_info import camera_from_info
 
 BARREL = (-0.3, 0.1, 0.001, -0.002, 0.0)
 

@@ -12,12 +12,12 @@ import torch
 
 from semdepth_ros.classes import CITYSCAPES, SKY, TRAIN_ID
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import input_geometry
 from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import Prediction, build_network, depth_to_disparity, disparity_to_depth
-from semdepth_ros.perception import Perceptor, Scale
-from semdepth_ros.perception import device as devices
+from semdepth_ros.perception import Perceptor, device as devices
 from semdepth_ros.perception.decoding import most_probable
 
 ROAD, CAR = TRAIN_ID['road'], TRAIN_ID['car']

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import build_network, load_network, save_network
-from semdepth_ros.perception import Perceptor, Scale
+from semdepth_ros.perception import Perceptor
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 CAMERA = Camera.from_field_of_view(1242, 375, 80)

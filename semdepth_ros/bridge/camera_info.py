@@ -1,4 +1,4 @@
-"""CameraInfo messages to cameras and back."""
+"""Cameras to CameraInfo messages; the way back is geometry/camera_info.py."""
 from __future__ import annotations
 
 from typing import Any
@@ -7,9 +7,6 @@ import numpy as np
 
 from semdepth_ros.bridge.messages import MessageTypes
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.geometry.camera_info import camera_from_info
-
-__all__ = ['camera_from_info', 'make_camera_info']
 
 
 def make_camera_info(types: MessageTypes, header: Any, camera: Camera) -> Any:

@@ -1,7 +1,7 @@
 """Everything that is sent for one perceived frame, by topic; each message is only made if it is wanted."""
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,7 +37,7 @@ class OutputSettings:
 class OutputMaker:
     """Makes the messages of one camera's frames, each with the header that came with the image."""
 
-    def __init__(self, types: MessageTypes, classes: Sequence[SemanticClass]):
+    def __init__(self, types: MessageTypes, classes: Collection[SemanticClass]):
         self._types, self._palette = types, palette(tuple(classes))
         self._cloud, self._colours, self._overlay = CloudMaker(), ColourSampler(), ColourSampler()
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +69,7 @@ class Parameter:
         return value
 
 
-def as_yaml(table: Sequence[Parameter], title: str) -> str:
+def as_yaml(table: Collection[Parameter], title: str) -> str:
     """Return the table as a parameter file with every default and what it means."""
     lines = [*_wrapped(title, '# '), '', '/**:', '  ros__parameters:']
     for p in table:
@@ -79,7 +79,7 @@ def as_yaml(table: Sequence[Parameter], title: str) -> str:
     return '\n'.join(lines) + '\n'
 
 
-def as_markdown(table: Sequence[Parameter]) -> str:
+def as_markdown(table: Collection[Parameter]) -> str:
     """Return the table as Markdown."""
     rows = [f'| `{p.name}` | `{_yaml_value(p.default)}` | {p.range_text} | {p.change} | {p.description} |'
             for p in table]

@@ -40,7 +40,8 @@ def run(args: argparse.Namespace) -> int:
     :raises ValueError: an argument or data that cannot be
     """
     from semdepth_ros.data import open_data
-    from semdepth_ros.perception import Perceptor, Scale
+    from semdepth_ros.frame_perception import Scale
+    from semdepth_ros.perception import Perceptor
     from semdepth_ros.scale import CameraHeight
     from semdepth_ros.scale.calibration import calibrate
     from semdepth_ros.scale.trial import ScaleTrial

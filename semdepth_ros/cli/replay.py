@@ -54,7 +54,8 @@ def run(args: argparse.Namespace) -> int:
     if not Path(args.recording).exists():
         raise ValueError(f'bag {args.recording} does not exist')
     expect_folder(Path(args.out).parent)
-    from semdepth_ros.perception import Perceptor, Scale
+    from semdepth_ros.frame_perception import Scale
+    from semdepth_ros.perception import Perceptor
     from semdepth_ros.scale import fixed_scale
     perceptor = Perceptor.from_file(args.model, device=args.device, precision=args.precision, output=args.output,
                                     max_range_m=args.max_range, input_pixels=args.input_pixels,

@@ -1,7 +1,7 @@
 """The procedural driving world as a sequence."""
 from __future__ import annotations
 
-from collections.abc import Sequence as Indices
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,7 +53,7 @@ class WorldSequence:
         """The camera-to-world poses of the frames [4, 4] m."""
         return [self.drive.pose(index) for index in range(len(self))]
 
-    def read(self, indices: Indices[int]) -> list[Sample]:
+    def read(self, indices: Collection[int]) -> list[Sample]:
         """Render several frames at once, which is quicker than one after the other."""
         return [self._sample(index, frame) for index, frame in zip(indices, self.drive.render(list(indices)))]
 

@@ -1,7 +1,7 @@
 """Pictures of what was perceived: depth, classes, errors and clouds, as rgb arrays."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import cv2
 import numpy as np
@@ -98,7 +98,7 @@ def cloud_picture(depth: np.ndarray, camera: Camera, colours: np.ndarray, size: 
     return picture
 
 
-def contact_sheet(pictures: Sequence[tuple[str, np.ndarray]], columns: int = 2, width: int = 640) -> np.ndarray:
+def contact_sheet(pictures: Collection[tuple[str, np.ndarray]], columns: int = 2, width: int = 640) -> np.ndarray:
     """Lay captioned pictures out in a grid, each scaled to the same width: uint8 [H, W, 3]."""
     tiles = [_captioned(caption, _scaled_to(picture, width)) for caption, picture in pictures]
     rows = [tiles[i:i + columns] for i in range(0, len(tiles), columns)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import os
 from pathlib import Path
 import tempfile
-import threading
 import time
 from typing import Any
 

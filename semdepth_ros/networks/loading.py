@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 from torch import Tensor
@@ -16,7 +16,7 @@ from semdepth_ros.networks.probes import make_probes
 
 
 def save_network(path: str | os.PathLike, network: JointNetwork, card: ModelCard,
-                 probe_images: Sequence[np.ndarray]) -> ModelCard:
+                 probe_images: Collection[np.ndarray]) -> ModelCard:
     """Write a network with two probe frames to a model file, and return the card as written.
 
     The probes' outputs are those of the weights as the file stores them. The network may be in training mode and on any

@@ -1,7 +1,7 @@
 """Probe frames: images in a model file with the outputs they gave, run again wherever the file is about to serve."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ _TYPES = [torch.uint8, torch.float16, torch.uint8]
 Predict = Callable[[Tensor], Prediction]
 
 
-def make_probes(predict: Predict, images: Sequence[np.ndarray | Tensor]) -> dict[str, Tensor]:
+def make_probes(predict: Predict, images: Collection[np.ndarray | Tensor]) -> dict[str, Tensor]:
     """Return two probe frames with their outputs, as tensors for a model file.
 
     `probe.0.image` uint8 [h, w, 3] rgb, `probe.0.disparity` float16 [h, w], `probe.0.labels` uint8 [h, w], and

@@ -1,7 +1,7 @@
 """What goes out for one camera."""
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 
 from rclpy.exceptions import ParameterException
@@ -35,7 +35,7 @@ class CameraOutput:
     :raises ValueError: an overridden quality of service that cannot be; no publisher is left behind
     """
 
-    def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Sequence[SemanticClass],
+    def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Collection[SemanticClass],
                  log: ThrottledLog):
         self._node, self._types, self._prefix, self._classes, self._log = node, types, prefix, classes, log
         self._maker = OutputMaker(types, classes)

@@ -1,7 +1,7 @@
 """A parameter table declared on a node, and its valid values."""
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, SetParametersResult
@@ -21,7 +21,7 @@ class DeclaredParameters:
     :raises ValueError: a value given at start is not valid
     """
 
-    def __init__(self, node: Node, table: Sequence[Parameter], is_configured: Callable[[], bool]):
+    def __init__(self, node: Node, table: Collection[Parameter], is_configured: Callable[[], bool]):
         self._node, self._table, self._is_configured = node, {p.name: p for p in table}, is_configured
         node.add_on_set_parameters_callback(self._check)
         for parameter in table:

@@ -10,14 +10,14 @@ from rclpy.node import Node
 
 from semdepth_ros.bags.qos import LATCHED
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.model_info import NAME as MODEL_INFO
-from semdepth_ros.bridge.model_info import Served, make_model_info, sha256_of
+from semdepth_ros.bridge.model_info import NAME as MODEL_INFO, Served, make_model_info, sha256_of
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.weights_update import accepted_file
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.model_file import ModelCard
 from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.throttled_log import ThrottledLog
-from semdepth_ros.perception import Perceptor, Scale
+from semdepth_ros.perception import Perceptor
 
 UPDATE = 'semdepth_ros/msg/WeightsUpdate'
 _NOISE = 0.01  # of the scale: a smaller change of one that is estimated in every image is no news

@@ -1,5 +1,4 @@
 """One frame in, one Perception out; the engines that run the network fast."""
-from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.perception.perceptor import Perceptor
 
-__all__ = ['Perception', 'Perceptor', 'Scale']
+__all__ = ['Perceptor']

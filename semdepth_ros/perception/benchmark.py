@@ -17,7 +17,7 @@ from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.device import bfloat16_flag
 from semdepth_ros.perception.engine import Engine
 from semdepth_ros.perception.intake import as_tensor, network_input
-from semdepth_ros.perception.packing import packed_size, tensor_views
+from semdepth_ros.perception.output_block import block_size, tensor_views
 from semdepth_ros.perception.perceptor import Perceptor
 
 _WARM_UPS = 10
@@ -111,7 +111,7 @@ def _stages(engine: Engine, decoder: Decoder, frame: Frame, settings: Tensor) ->
         times[name] = _timed(lambda: results.__setitem__(name, run()), device)
 
     def decode() -> Tensor:
-        block = torch.empty(packed_size(decoder.width, decoder.height), dtype=torch.uint8, device=device)
+        block = torch.empty(block_size(decoder.width, decoder.height), dtype=torch.uint8, device=device)
         decoder(results['network'], settings, tensor_views(block, decoder.width, decoder.height))
         return block
 

@@ -10,13 +10,13 @@ from semdepth_ros.perception.decoding import Decoded
 _BYTES_A_PIXEL = 4 + 4 + 1 + 1
 
 
-def packed_size(width: int, height: int) -> int:
+def block_size(width: int, height: int) -> int:
     """Return the bytes that one frame's outputs take."""
     return _BYTES_A_PIXEL * width * height
 
 
 def tensor_views(block: Tensor, width: int, height: int) -> Decoded:
-    """Return the parts [height, width] of a block, uint8 [packed_size], on any device, as views."""
+    """Return the parts [height, width] of a block, uint8 [block_size], on any device, as views."""
     n, shape = width * height, (height, width)
     return Decoded(block[:4 * n].view(torch.float32).view(shape), block[4 * n:8 * n].view(torch.float32).view(shape),
                    block[8 * n:9 * n].view(shape), block[9 * n:].view(shape))

@@ -18,7 +18,7 @@ from semdepth_ros.perception.candidate import Candidate, Weights, read_candidate
 from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.device import choose_device, choose_precision
 from semdepth_ros.perception.engine import Engine, FoldedEngine
-from semdepth_ros.perception.packing import array_views
+from semdepth_ros.perception.output_block import array_views
 from semdepth_ros.perception.pipeline import CpuPipeline, CudaPipeline, Pipeline
 
 OUTPUTS = ('input', 'network')

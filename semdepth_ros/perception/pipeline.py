@@ -13,7 +13,7 @@ from semdepth_ros.geometry.input_geometry import InputGeometry
 from semdepth_ros.perception.decoding import SETTINGS, Decoder
 from semdepth_ros.perception.engine import Engine
 from semdepth_ros.perception.intake import as_tensor, network_input
-from semdepth_ros.perception.packing import packed_size, tensor_views
+from semdepth_ros.perception.output_block import block_size, tensor_views
 
 _WARM_UPS = 3
 
@@ -40,7 +40,7 @@ class CpuPipeline:
         image = network_input(as_tensor(frame.image), self.layout, self.geometry)
         prediction = self.engine(image)
         width, height = self.decoder.width, self.decoder.height
-        block = torch.empty(packed_size(width, height), dtype=torch.uint8)
+        block = torch.empty(block_size(width, height), dtype=torch.uint8)
         self.decoder(prediction, torch.tensor(settings), tensor_views(block, width, height))
         return block
 
@@ -62,7 +62,7 @@ class CudaPipeline:
         with torch.cuda.device(engine.device):  # whose driver pins the memory
             self.staging = torch.zeros(total, dtype=torch.uint8, pin_memory=True)
         self.raw = torch.zeros(total, dtype=torch.uint8, device=engine.device)
-        self.block = torch.zeros(packed_size(decoder.width, decoder.height), dtype=torch.uint8, device=engine.device)
+        self.block = torch.zeros(block_size(decoder.width, decoder.height), dtype=torch.uint8, device=engine.device)
         self.staged_settings = self.staging[:header].view(torch.float32)
         self.staged_image = self.staging[header:].view(self.type).view(self.shape).numpy()
         self.staged_settings.copy_(torch.tensor([1.0, 0.05, 1.0, 0.0, 80.0]))

@@ -10,8 +10,8 @@ import numpy as np
 from semdepth_ros import image_encodings
 from semdepth_ros.bags.bag_reader import BagReader
 from semdepth_ros.bags.cdr import stamp_of
-from semdepth_ros.bridge.camera_info import camera_from_info
 from semdepth_ros.frame_perception import Perception, Scale
+from semdepth_ros.geometry.camera_info import camera_from_info
 
 PARTS = {'/depth/image': 'depth', '/depth/sigma': 'sigma', '/semantic/image': 'labels',
          '/semantic/confidence': 'confidence', '/depth/camera_info': 'info'}

@@ -1,7 +1,7 @@
 """A picture that shows at a glance what a drive holds: colour, depth and classes side by side."""
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from semdepth_ros.world.drive import WorldFrame
 NEAREST_M = 3.0
 
 
-def contact_sheet(frames: Sequence[WorldFrame], width: int = 480) -> np.ndarray:
+def contact_sheet(frames: Collection[WorldFrame], width: int = 480) -> np.ndarray:
     """Return one row per frame, uint8 [rows, 3 * width, 3] rgb: image, inverse depth, classes.
 
     :param width: of each picture [px]
