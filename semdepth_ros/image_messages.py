@@ -51,6 +51,27 @@ def view_message(message: Any, depth: BitDepth | None = None, fallback: View | N
                                 bool(message.is_bigendian), depth)
 
 
+def depth_of(message: Any) -> np.ndarray:
+    """Return a depth image's metres along Z, float32 [H, W]; NaN is no depth, of 32FC1 a view of the message's memory.
+
+    :raises ValueError: as semdepth_ros.image_encodings.depth_view
+    """
+    return image_encodings.depth_view(message.data, message.height, message.width, message.step, message.encoding,
+                                      bool(message.is_bigendian))
+
+
+def bytes_of(message: Any) -> np.ndarray:
+    """Return the classes or confidences of an image, uint8 [H, W], a view of the message's memory.
+
+    :raises ValueError: an encoding other than mono8, or a size, step or buffer that does not fit
+    """
+    array, layout = image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
+                                         bool(message.is_bigendian))
+    if layout != 'mono8':
+        raise ValueError(f'image encoding is {message.encoding!r}, expected mono8')
+    return array
+
+
 @cache
 def _warn_once(message: str) -> None:
     LOGGER.warning(message)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from semdepth_ros.data import Sample, open_data, rectified, relative_pose, with_camera
-from semdepth_ros.data.poses import PoseTrack, interpolated, pose_from_quaternion
+from semdepth_ros.data.poses import PoseTrack, interpolated
 from semdepth_ros.geometry.camera import Camera
 
 LENS = Camera(64, 48, 40.0, 40.0, 31.5, 23.5, 'plumb_bob', (-0.3, 0.1, 0.0, 0.0))
@@ -85,15 +85,6 @@ def test_the_relative_pose_takes_points_of_the_second_camera_to_the_first():
     np.testing.assert_allclose(first @ motion @ point, second @ point, atol=1e-12)
     assert np.linalg.norm(motion[:3, 3]) == pytest.approx(np.sqrt(9 + 9 + 16))
     assert relative_pose(Sample('a', image, pose=first), Sample('b', image)) is None
-
-
-def test_quaternions_become_rotations():
-    half = np.radians(35) / 2
-    pose = pose_from_quaternion((1, 2, 3), 2.0 * np.array([0, np.sin(half), 0, np.cos(half)]))
-    np.testing.assert_allclose(pose[:3, :3], cv2.Rodrigues(np.array([0, np.radians(35), 0]))[0], atol=1e-12)
-    np.testing.assert_array_equal(pose[:3, 3], [1, 2, 3])
-    with pytest.raises(ValueError, match='quaternion'):
-        pose_from_quaternion((0, 0, 0), (0, 0, 0, 0))
 
 
 def test_half_way_is_half_the_turn_and_half_the_distance():

@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from semdepth_ros import image_encodings
 from semdepth_ros.bags.bag_reader import BagReader
 from semdepth_ros.bags.bag_topics import BagTopics, is_rectified
 from semdepth_ros.bags.recorded_camera import bit_depth, camera_infos, recorded_topics
 from semdepth_ros.bags.recorded_frames import RecordedFrame, messages_of, recorded_frames
+from semdepth_ros.bags.recorded_transforms import static_transforms
 from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.classes import expect_train_ids
-from semdepth_ros.data.bag_motion import CameraMount, CameraTrack
+from semdepth_ros.data.bag_motion import CameraTrack
 from semdepth_ros.data.folder import PARTS
 from semdepth_ros.data.pictures import as_rgb
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.camera_infos import camera_of
-from semdepth_ros.image_messages import view_message
+from semdepth_ros.image_messages import bytes_of, depth_of, view_message
 
 _LOG = logging.getLogger(__name__)
 
@@ -160,15 +160,10 @@ class BagSequence:
             return None
         reader = self._opened()
         frame_id = self._messages_of(self._frames[0])[self.topics.image].header.frame_id
-        transforms = [t for topic, _, data in reader.messages(['/tf_static', 'tf_static'])
-                      for t in reader.deserialize(data, topic.type).transforms]
         odometry = [(time_ns, reader.deserialize(data, topic.type))
                     for topic, time_ns, data in reader.messages([self.topics.odometry])]
         base = odometry[0][1].child_frame_id
-        try:
-            mount = CameraMount(transforms).camera_in(base, frame_id)
-        except ValueError as error:
-            raise ValueError(f'{self.path}: a static transform is none: {error}') from None
+        mount = static_transforms(reader).lookup(base, frame_id)
         if mount is None:
             _LOG.warning('%s: no static transform leads from %r to %r, so its odometry gives no camera poses',
                          self.path, base, frame_id)
@@ -200,7 +195,7 @@ class BagSequence:
     def _part(self, part: str, message: Any, size: tuple[int, int]) -> np.ndarray:
         topic = self._truth[part]
         try:
-            array = _depth(message) if part == 'depth' else _bytes(message)
+            array = depth_of(message) if part == 'depth' else bytes_of(message)
             if part in ('labels', 'noisy_labels'):
                 expect_train_ids(array)
         except ValueError as error:
@@ -215,16 +210,3 @@ def _rate(stamps_ns: list[int]) -> float | None:
     steps = np.diff(stamps_ns)
     median_ns = float(np.median(steps)) if len(steps) else 0.0
     return 1e9 / median_ns if median_ns > 0 else None
-
-
-def _depth(message: Any) -> np.ndarray:
-    return image_encodings.depth_view(message.data, message.height, message.width, message.step, message.encoding,
-                                      bool(message.is_bigendian))
-
-
-def _bytes(message: Any) -> np.ndarray:
-    array, layout = image_encodings.view(message.data, message.height, message.width, message.step, message.encoding,
-                                         bool(message.is_bigendian))
-    if layout != 'mono8':
-        raise ValueError(f'image encoding is {message.encoding!r}, expected mono8')
-    return array

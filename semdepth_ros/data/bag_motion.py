@@ -1,4 +1,4 @@
-"""The camera's poses out of a bag: odometry of the vehicle, and where on it the camera sits."""
+"""The camera's poses out of a bag's odometry of the vehicle."""
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -7,33 +7,8 @@ from typing import Any
 import numpy as np
 
 from semdepth_ros.bags.recording_order import drives
-from semdepth_ros.data.poses import PoseTrack, pose_from_quaternion
-
-
-class CameraMount:
-    """The static transforms of a bag as a tree.
-
-    :param transforms: anything with the fields of geometry_msgs/TransformStamped
-    """
-
-    def __init__(self, transforms: Iterable[Any]):
-        self._parents = {_plain(t.child_frame_id): (_plain(t.header.frame_id), _matrix(t.transform))
-                         for t in transforms}
-
-    def camera_in(self, base: str, camera: str) -> np.ndarray | None:
-        """Return the pose [4, 4] of the camera's frame in the base's; None where no path joins them."""
-        if _plain(base) == _plain(camera):
-            return np.eye(4)
-        (base_root, base_pose), (camera_root, camera_pose) = self._to_root(base), self._to_root(camera)
-        return np.linalg.inv(base_pose) @ camera_pose if base_root == camera_root else None
-
-    def _to_root(self, frame: str) -> tuple[str, np.ndarray]:
-        frame, pose, seen = _plain(frame), np.eye(4), set()
-        while frame in self._parents and frame not in seen:
-            seen.add(frame)
-            frame, parent_from_child = self._parents[frame]
-            pose = parent_from_child @ pose
-        return frame, pose
+from semdepth_ros.data.poses import PoseTrack
+from semdepth_ros.geometry.transform_tree import pose_from
 
 
 class CameraTrack:
@@ -72,20 +47,6 @@ class CameraTrack:
 def _pose_of(message: Any) -> np.ndarray | None:
     """Return the pose of odometry, None where its quaternion is zero or a number is not finite."""
     try:
-        pose = _pose(message.pose.pose.position, message.pose.pose.orientation)
+        return pose_from(message.pose.pose.position, message.pose.pose.orientation)
     except ValueError:
         return None
-    return pose if np.isfinite(pose).all() else None
-
-
-def _matrix(transform: Any) -> np.ndarray:
-    return _pose(transform.translation, transform.rotation)
-
-
-def _pose(translation: Any, rotation: Any) -> np.ndarray:
-    return pose_from_quaternion((translation.x, translation.y, translation.z),
-                                (rotation.x, rotation.y, rotation.z, rotation.w))
-
-
-def _plain(frame: str) -> str:
-    return frame.removeprefix('/')

@@ -19,24 +19,6 @@ def relative_pose(first: Sample, second: Sample) -> np.ndarray | None:
     return np.linalg.inv(first.pose) @ second.pose
 
 
-def pose_from_quaternion(translation, quaternion) -> np.ndarray:
-    """Return the pose [4, 4] of a translation x, y, z and a quaternion x, y, z, w of any length but zero.
-
-    :raises ValueError: a zero quaternion
-    """
-    x, y, z, w = np.asarray(quaternion, dtype=np.float64)
-    length = np.sqrt(x * x + y * y + z * z + w * w)
-    if not length > 1e-6:
-        raise ValueError(f'quaternion is {(x, y, z, w)}, expected one of length 1')
-    x, y, z, w = x / length, y / length, z / length, w / length
-    pose = np.eye(4)
-    pose[:3, :3] = [[1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                    [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                    [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]]
-    pose[:3, 3] = translation
-    return pose
-
-
 class PoseTrack:
     """Poses at known times, and between them.
 

@@ -7,8 +7,9 @@ from typing import Any
 from rclpy.node import Node
 
 from semdepth_ros.bags.qos import Qos
+from semdepth_ros.bridge.camera_mount import camera_mount
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
-from semdepth_ros.bridge.transform_tree import TransformTree, camera_mount
+from semdepth_ros.geometry.transform_tree import TransformTree
 from semdepth_ros.scale import Mount
 
 TF_MESSAGE = 'tf2_msgs/msg/TFMessage'

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from semdepth_ros import image_encodings
 from semdepth_ros.bags.bag_reader import BagReader
 from semdepth_ros.bags.cdr import stamp_of
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera_info import camera_from_info
+from semdepth_ros.image_messages import bytes_of, depth_of
 
 PARTS = {'/depth/image': 'depth', '/depth/sigma': 'sigma', '/semantic/image': 'labels',
          '/semantic/confidence': 'confidence', '/depth/camera_info': 'info'}
@@ -46,19 +46,10 @@ def _whole(waiting: dict[int, dict[str, Any]], until_ns: int) -> Iterator[Percep
 
 
 def _perception(stamp_ns: int, parts: dict[str, Any]) -> Perception:
-    depth = _depth(parts['depth'])
-    labels = _image(parts['labels'])
+    depth = depth_of(parts['depth'])
+    labels = bytes_of(parts['labels'])
     height, width = depth.shape
-    sigma = _depth(parts['sigma']) if 'sigma' in parts else np.full(depth.shape, np.nan, np.float32)
-    confidence = _image(parts['confidence']) if 'confidence' in parts else np.full(labels.shape, 255, np.uint8)
+    sigma = depth_of(parts['sigma']) if 'sigma' in parts else np.full(depth.shape, np.nan, np.float32)
+    confidence = bytes_of(parts['confidence']) if 'confidence' in parts else np.full(labels.shape, 255, np.uint8)
     camera = camera_from_info(parts['info'], width, height, rectified=True) if 'info' in parts else None
     return Perception(depth, sigma, labels, confidence, Scale(), 0, camera, stamp_ns, parts['depth'].header.frame_id)
-
-
-def _depth(message: Any) -> np.ndarray:
-    return image_encodings.depth_view(message.data, message.height, message.width, message.step, message.encoding,
-                                      bool(message.is_bigendian))
-
-
-def _image(message: Any) -> np.ndarray:
-    return image_encodings.view(message.data, message.height, message.width, message.step, message.encoding)[0]

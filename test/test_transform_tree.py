@@ -4,7 +4,8 @@ from types import SimpleNamespace as Fields
 import numpy as np
 import pytest
 
-from semdepth_ros.bridge.transform_tree import TransformTree, camera_mount
+from semdepth_ros.bridge.camera_mount import camera_mount
+from semdepth_ros.geometry.transform_tree import TransformTree, pose_from
 
 
 def message(parent, child, translation, rotation=(0, 0, 0, 1)):
@@ -68,3 +69,12 @@ def test_a_chain_is_static_if_all_that_lies_between_is():
     assert not tree.is_static('base', 'elsewhere')
     tree.update(message('mast', 'camera', (0, 0, 0.5)), is_static=True)
     assert tree.is_static('base', 'camera') and not tree.is_static('odom', 'camera')
+
+
+def test_a_quaternion_of_any_length_becomes_a_rotation():
+    half = np.pi / 6
+    turned = pose_from(Fields(x=1, y=2, z=3), Fields(x=0, y=2 * np.sin(half), z=0, w=2 * np.cos(half)))
+    expected = [[0.5, 0, np.sqrt(0.75), 1], [0, 1, 0, 2], [-np.sqrt(0.75), 0, 0.5, 3], [0, 0, 0, 1]]
+    np.testing.assert_allclose(turned, expected, atol=1e-12)
+    with pytest.raises(ValueError, match='quaternion'):
+        pose_from(Fields(x=0, y=0, z=0), Fields(x=0, y=0, z=0, w=0))
