@@ -26,8 +26,8 @@ from semdepth_ros.bridge import make_camera_info, make_header, make_image
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.geometry import Camera
+from semdepth_ros.live.graph import spinning_node
 from semdepth_ros.live.node_process import NodeProcess
-from semdepth_ros.live.run import spinning_node
 
 WIDTH, HEIGHT, RATE_HZ = 1242, 375, 10.0
 SMALL_SHM_MB, FLAT = 64, 0.01

@@ -11,7 +11,7 @@ from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.recordings.inspection import inspect_bag
-from semdepth_ros.recordings.replay import replay
+from semdepth_ros.recordings.replay import ReplayedModel, replay
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 BYTES = {'rgb8': 3, 'bgra8': 4, 'mono8': 1, 'mono16': 2, '16UC1': 2, '32FC1': 4, 'bayer_rggb8': 1, 'yuyv': 2,
@@ -59,7 +59,7 @@ def test_the_camera_of_an_rgbd_driver_is_its_colours(tmp_path, cameras, chosen):
     assert (report['usable'], report['image']) == (True, chosen)
     seen = []
     with pytest.raises(ZeroDivisionError):
-        replay(path, tmp_path / 'out.mcap', lambda frame: (seen.append(frame), 1 / 0), CITYSCAPES)
+        replay(path, tmp_path / 'out.mcap', ReplayedModel(lambda frame: (seen.append(frame), 1 / 0), CITYSCAPES))
     assert len(seen) == 1
 
 

@@ -15,7 +15,7 @@ from semdepth_ros.cli.main import main
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.recordings.inspection import inspect_bag
-from semdepth_ros.recordings.replay import replay
+from semdepth_ros.recordings.replay import ReplayedModel, ReplayOptions, replay
 
 CAMERA = Camera(8, 6, 10.0, 11.0, 3.5, 2.5)
 TENTH = 100_000_000
@@ -119,7 +119,8 @@ def perceived(path, tmp_path):
         depth = np.ones(frame.image.shape[:2], np.float32)
         return Perception(depth, depth, depth.astype(np.uint8), depth.astype(np.uint8), Scale(), 0, frame.camera,
                           frame.stamp_ns, '')
-    return replay(path, tmp_path / 'replayed.mcap', flat, CITYSCAPES, wanted=['depth/image'], replace=True).perceived
+    options = ReplayOptions(['depth/image'], replace=True)
+    return replay(path, tmp_path / 'replayed.mcap', ReplayedModel(flat, CITYSCAPES), options).perceived
 
 
 EMPTY = {'width': 0, 'height': 0, 'step': 0, 'encoding': '', 'data': np.zeros(0, np.uint8)}

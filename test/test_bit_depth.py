@@ -13,7 +13,7 @@ from semdepth_ros.data import FolderSequence
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.image_encodings import decompress
 from semdepth_ros.image_messages import view_message
-from semdepth_ros.recordings.replay import replay
+from semdepth_ros.recordings.replay import ReplayedModel, ReplayOptions, replay
 
 RAMP = np.tile(np.linspace(0, 1, 64), (8, 1))
 
@@ -86,8 +86,8 @@ def test_a_recording_is_as_bright_in_its_first_frame_as_in_the_others_in_any_ord
     assert [int(sequence[i].image.max()) for i in (2, 0, 1)] == pytest.approx([white / 2, white / 10, white], abs=1.5)
     seen = []
     with pytest.raises(ZeroDivisionError):
-        replay(tmp_path / 'a.mcap', tmp_path / 'b.mcap', lambda f: (seen.append(int(f.image.max()) >> 8), 1 / 0),
-               CITYSCAPES, image_bits=given)
+        model = ReplayedModel(lambda f: (seen.append(int(f.image.max()) >> 8), 1 / 0), CITYSCAPES)
+        replay(tmp_path / 'a.mcap', tmp_path / 'b.mcap', model, ReplayOptions(image_bits=given))
     assert seen == pytest.approx([white / 10], abs=1.5)
 
 

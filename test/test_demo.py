@@ -25,8 +25,9 @@ from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data, write_folder_sequence
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.data.camera_file import camera_to_dict
+from semdepth_ros.live.arrivals import NEEDED, Arrivals
 from semdepth_ros.live.demo import fitting_stride, room_for, summary
-from semdepth_ros.live.run import NEEDED, Arrivals, LiveRun
+from semdepth_ros.live.run import LiveRun
 from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive
 from semdepth_ros.recordings.excerpt import announce
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag

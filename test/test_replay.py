@@ -26,7 +26,7 @@ from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.recordings.evaluation import evaluate_bags
 from semdepth_ros.recordings.excerpt import announce, copy_beginning
 from semdepth_ros.recordings.perceived_frames import perceived_frames
-from semdepth_ros.recordings.replay import replay
+from semdepth_ros.recordings.replay import ReplayedModel, ReplayOptions, replay
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 FRAMES = 4
@@ -53,6 +53,9 @@ def truth(frame: Frame) -> Perception:
                       Scale(), 0, frame.camera, frame.stamp_ns, frame.frame_id)
 
 
+TRUE_MODEL = ReplayedModel(truth, CITYSCAPES)
+
+
 def messages(path):
     with BagReader(path) as reader:
         return {(topic.name, stamp_ns): reader.deserialize(data, topic.type)
@@ -61,7 +64,7 @@ def messages(path):
 
 @pytest.mark.parametrize('name', ['out.mcap', 'out.db3', 'out'])
 def test_every_frame_has_every_output_with_the_images_own_header(drive, tmp_path, name):
-    done = replay(drive, tmp_path / name, truth, CITYSCAPES)
+    done = replay(drive, tmp_path / name, TRUE_MODEL)
     assert (done.images, done.perceived, done.reasons) == (FRAMES, FRAMES, {})
     images = {stamp: m for (topic, stamp), m in messages(drive).items() if topic == '/image'}
     found = messages(tmp_path / name)
@@ -71,7 +74,7 @@ def test_every_frame_has_every_output_with_the_images_own_header(drive, tmp_path
 
 
 def test_what_was_perceived_is_read_back_bit_for_bit(drive, tmp_path):
-    replay(drive, tmp_path / 'out.mcap', truth, CITYSCAPES)
+    replay(drive, tmp_path / 'out.mcap', TRUE_MODEL)
     frames = list(perceived_frames(tmp_path / 'out.mcap'))
     assert [p.stamp_ns - OFFSET_NS for p in frames] == sorted(TRUTH)
     for p in frames:
@@ -81,7 +84,7 @@ def test_what_was_perceived_is_read_back_bit_for_bit(drive, tmp_path):
 
 
 def test_a_perfect_replay_is_measured_as_perfect(drive, tmp_path):
-    replay(drive, tmp_path / 'out.mcap', truth, CITYSCAPES)
+    replay(drive, tmp_path / 'out.mcap', TRUE_MODEL)
     result = evaluate_bags(drive, tmp_path / 'out.mcap', 'truth')
     sequence, = result['sequences']
     assert (result['frames_in'], result['frames_perceived'], result['frames_dropped']) == (FRAMES, FRAMES, 0)
@@ -91,7 +94,7 @@ def test_a_perfect_replay_is_measured_as_perfect(drive, tmp_path):
 
 
 def test_frames_that_are_missing_are_counted_and_others_are_not_shifted(drive, tmp_path):
-    replay(drive, tmp_path / 'out.mcap', truth, CITYSCAPES)
+    replay(drive, tmp_path / 'out.mcap', TRUE_MODEL)
     with BagReader(tmp_path / 'out.mcap') as reader, BagWriter(tmp_path / 'less.mcap') as writer:
         for topic, stamp_ns, data in reader.messages():
             if stamp_ns != OFFSET_NS + sorted(TRUTH)[1]:
@@ -107,7 +110,7 @@ def test_frames_that_are_missing_are_counted_and_others_are_not_shifted(drive, t
 
 def test_settings_and_topics_are_the_nodes(drive, tmp_path):
     settings = OutputSettings(stride=2, depth_encoding='16UC1', min_confidence=0.9)
-    replay(drive, tmp_path / 'out.mcap', truth, CITYSCAPES, settings, ['depth/image', 'semantic/image', 'points'])
+    replay(drive, tmp_path / 'out.mcap', TRUE_MODEL, ReplayOptions(['depth/image', 'semantic/image', 'points'], settings))
     found = messages(tmp_path / 'out.mcap')
     assert {topic for topic, _ in found} == {'/depth/image', '/semantic/image', '/points'}
     depth, labels, points = (found['/depth/image', OFFSET_NS], found['/semantic/image', OFFSET_NS],
@@ -115,12 +118,12 @@ def test_settings_and_topics_are_the_nodes(drive, tmp_path):
     assert depth.encoding == '16UC1' and (labels.width, labels.height) == (48, 32) == (points.width, points.height)
     assert (labels.data == 255).all()
     with pytest.raises(ValueError, match="output 'cloud' is unknown"):
-        replay(drive, tmp_path / 'x.mcap', truth, CITYSCAPES, wanted=['cloud'])
+        replay(drive, tmp_path / 'x.mcap', TRUE_MODEL, ReplayOptions(['cloud']))
 
 
 def test_the_input_is_copied_when_asked_and_outputs_of_an_earlier_run_are_not(drive, tmp_path, caplog):
-    replay(drive, tmp_path / 'first.mcap', truth, CITYSCAPES, with_input=True)
-    replay(tmp_path / 'first.mcap', tmp_path / 'second.mcap', truth, CITYSCAPES, with_input=True)
+    replay(drive, tmp_path / 'first.mcap', TRUE_MODEL, ReplayOptions(with_input=True))
+    replay(tmp_path / 'first.mcap', tmp_path / 'second.mcap', TRUE_MODEL, ReplayOptions(with_input=True))
     first, second = messages(tmp_path / 'first.mcap'), messages(tmp_path / 'second.mcap')
     assert set(first) == set(second) >= set(messages(drive))
     lines = [r.getMessage() for r in caplog.records]
@@ -140,8 +143,7 @@ def test_a_topic_that_nobody_defines_is_left_out_by_name_and_the_rest_is_copied(
     with closing(sqlite3.connect(tmp_path / 'old.db3')) as database, database:  # as Humble records
         database.execute('DELETE FROM message_definitions')
         database.execute("UPDATE topics SET type_description_hash = ''")
-    done = replay(tmp_path / 'old.db3', tmp_path / 'out.mcap', truth, CITYSCAPES, wanted=['depth/image'],
-                  with_input=True)
+    done = replay(tmp_path / 'old.db3', tmp_path / 'out.mcap', TRUE_MODEL, ReplayOptions(['depth/image'], with_input=True))
     assert done.perceived == FRAMES and copy_beginning(tmp_path / 'old.db3', tmp_path / 'drive.mcap').images == FRAMES
     assert set(messages(tmp_path / 'drive.mcap')) == set(messages(drive))
     lines = [r.getMessage() for r in caplog.records]
@@ -175,7 +177,8 @@ def test_an_image_takes_the_camera_info_of_its_own_stamp_else_the_last_before(tm
     with BagReader(_bag(tmp_path, [(1, Corridor().camera), (3, wide)])) as reader:
         assert reader.topics['/camera_info'].count == 2
     seen = []
-    replay(tmp_path / 'in.mcap', tmp_path / 'out.mcap', lambda f: (seen.append(f.camera.fx), _flat(f))[1], CITYSCAPES)
+    model = ReplayedModel(lambda f: (seen.append(f.camera.fx), _flat(f))[1], CITYSCAPES)
+    replay(tmp_path / 'in.mcap', tmp_path / 'out.mcap', model)
     assert seen == [60.0, 60.0, 60.0, 77.0]
 
 
@@ -186,7 +189,7 @@ def test_a_damaged_image_is_left_out_counted_and_named(tmp_path):
             header = make_header(writer.types, (i + 1) * 10**9, 'lens')
             writer.write('/image/compressed', writer.types.make(
                 'sensor_msgs/msg/CompressedImage', header=header, format='jpeg', data=np.frombuffer(data, np.uint8)), i)
-    done = replay(tmp_path / 'in.mcap', tmp_path / 'out.mcap', _flat, CITYSCAPES)
+    done = replay(tmp_path / 'in.mcap', tmp_path / 'out.mcap', ReplayedModel(_flat, CITYSCAPES))
     assert (done.images, done.perceived) == (3, 2)
     assert done.reasons == {'left out: compressed image of 200 bytes is cut off: its end marker is missing': 1}
     assert {topic for topic, _ in messages(tmp_path / 'out.mcap')}.isdisjoint({'/points', '/depth/camera_info'})
@@ -194,16 +197,16 @@ def test_a_damaged_image_is_left_out_counted_and_named(tmp_path):
 
 def test_a_camera_info_of_another_size_costs_the_cloud_and_nothing_else(tmp_path):
     _bag(tmp_path, [(0, replace(Corridor().camera, width=48, height=32))])
-    done = replay(tmp_path / 'in.mcap', tmp_path / 'out.mcap', _flat, CITYSCAPES)
+    done = replay(tmp_path / 'in.mcap', tmp_path / 'out.mcap', ReplayedModel(_flat, CITYSCAPES))
     assert done.perceived == 4
     assert list(done.reasons) == ['without its camera: camera_info is for 48x32, but the image is 96x64']
 
 
 def test_a_recording_is_never_written_over_itself(drive, tmp_path):
     with pytest.raises(BagError, match='is the recording itself'):
-        replay(drive, drive, truth, CITYSCAPES, replace=True)
+        replay(drive, drive, TRUE_MODEL, ReplayOptions(replace=True))
     with pytest.raises(ZeroDivisionError):
-        replay(drive, tmp_path / 'out.mcap', lambda frame: 1 / 0, CITYSCAPES)
+        replay(drive, tmp_path / 'out.mcap', ReplayedModel(lambda frame: 1 / 0, CITYSCAPES))
     assert not list(tmp_path.iterdir())
 
 

@@ -51,14 +51,15 @@ def run(args: argparse.Namespace) -> int:
     world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
     expect_folder(args.out)
     os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
-    from semdepth_ros.live.demo import Demo, Stopped, run_demo
+    from semdepth_ros.live.control import RunControl, Stopped
+    from semdepth_ros.live.demo import Demo, run_demo
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits,
                 args.model, args.device)
     try:
-        return run_demo(demo, stop, lambda line: print(line, flush=True), Progress)
+        return run_demo(demo, RunControl(stop, lambda line: print(line, flush=True), Progress))
     except Stopped:
         return 130
     except RuntimeError as error:

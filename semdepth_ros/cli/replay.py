@@ -7,7 +7,7 @@ from pathlib import Path
 from semdepth_ros.bridge.outputs import TOPICS, OutputSettings
 from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.recordings.replay import Replayed, model_messages, replay
+from semdepth_ros.recordings.replay import Replayed, ReplayOptions, replay, replayed_model
 
 DEFAULT = OutputSettings()
 LIMITS = {'stride': (1, 16), 'min_confidence': (0, 1), 'overlay_alpha': (0, 1), 'cloud_max_range': (0, 1000)}
@@ -62,10 +62,9 @@ def run(args: argparse.Namespace) -> int:
                                     scale=Scale() if args.scale is None else fixed_scale(args.scale).scale)
     settings = OutputSettings(args.stride, args.depth_encoding, args.cloud_max_range, args.min_confidence,
                               args.overlay_alpha)
+    options = ReplayOptions(args.topics, settings, args.image_topic, args.image_bits, args.with_input, args.force)
     with Progress('frames') as progress:
-        done = replay(args.recording, args.out, perceptor.perceive, perceptor.card.classes, settings, args.topics,
-                      args.image_topic, args.with_input, args.force, args.image_bits,
-                      model_messages(perceptor, args.model, settings), progress)
+        done = replay(args.recording, args.out, replayed_model(perceptor, args.model, settings), options, progress)
     print(summary(done, args.out))
     return 0 if done.perceived else 1
 

@@ -19,8 +19,9 @@ from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.live.arrivals import Arrivals
+from semdepth_ros.live.graph import spinning_node
 from semdepth_ros.live.node_process import NodeProcess
-from semdepth_ros.live.run import Arrivals, spinning_node
 from semdepth_ros.perception.benchmark import Progress, percentiles
 
 PERCEPTION = 'semdepth_ros.nodes.perception'

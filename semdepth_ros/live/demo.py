@@ -1,13 +1,11 @@
 """The demonstration: a drive through the real node on a real ROS 2 graph, measured against the truth."""
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import itertools
 import json
 import os
 from pathlib import Path
-import threading
 
 from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.bridge.middleware import with_large_messages
@@ -16,9 +14,10 @@ from semdepth_ros.bridge.shared_memory import DEFAULT_SEGMENT, LARGEST_MESSAGE, 
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.evaluation import Album, with_truth, write_report
 from semdepth_ros.evaluation.film import Film, write_preview
+from semdepth_ros.live.control import RunControl
 from semdepth_ros.live.graph import on_graph
 from semdepth_ros.live.node_process import NodeProcess
-from semdepth_ros.live.run import USUAL_HZ, LiveRun, NoAnswer, Stopped, run_live
+from semdepth_ros.live.run import USUAL_HZ, LiveRun, NoAnswer, run_live
 from semdepth_ros.model_file import find_model, read_model
 from semdepth_ros.perception.device import choose_device
 from semdepth_ros.recordings.drive_source import WorldDrive, bring_drive, render_drive
@@ -29,7 +28,6 @@ PERCEPTION = 'semdepth_ros.nodes.perception'
 WRITTEN = ('drive.mcap', 'perceived.mcap', 'metrics.json', 'preview.png', 'preview.mp4', 'report.html', 'node.log')
 LEAST_COVERAGE = 0.5
 PREVIEW_FRAMES = 3
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -56,15 +54,13 @@ class Demo:
     device: str = 'auto'
 
 
-def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], progress: Callable[[str], Progress]) -> int:
+def run_demo(demo: Demo, control: RunControl) -> int:
     """Make the drive, let the node perceive it, measure and draw; return 0, or 1 if most frames were not perceived.
 
     The environment decides about the ROS graph, and is given a Fast DDS profile unless it has one; rclpy must not be
     running yet.
 
-    :param say: told every step in one line
-    :param progress: returns what is called with (done, total), given what is counted
-    :raises Stopped: stop was set
+    :raises Stopped: a signal came
     :raises ValueError: the drive or the model cannot be read
     :raises RuntimeError: the node ended or does not answer
     """
@@ -72,13 +68,13 @@ def run_demo(demo: Demo, stop: threading.Event, say: Callable[[str], None], prog
     choose_device(demo.device)
     _clear(demo)
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
-    image_topic = _make_drive(demo, drive, stop, say, progress)
+    image_topic = _make_drive(demo, drive, control)
     sequence = BagSequence(drive, image_topic, image_bits=demo.image_bits)
-    run = _perceive(demo, perceived, sequence, stop, say, progress('images played'))
-    say('comparing with the truth and drawing')
-    result = _measure_and_draw(demo, drive, perceived, sequence, run, stop, progress('frames drawn'))
+    run = _perceive(demo, perceived, sequence, control)
+    control.say('comparing with the truth and drawing')
+    result = _measure_and_draw(demo, sequence, perceived, run, control)
     for line in summary(result, run, demo.out):
-        say(line)
+        control.say(line)
     return 0 if result['frames_perceived'] >= LEAST_COVERAGE * result['frames_in'] else 1
 
 
@@ -145,44 +141,42 @@ def _clear(demo: Demo) -> None:
         (demo.out / name).unlink(missing_ok=True)
 
 
-def _make_drive(demo: Demo, drive: Path, stop: threading.Event, say: Callable[[str], None],
-                progress: Callable[[str], Progress]) -> str | None:
+def _make_drive(demo: Demo, drive: Path, control: RunControl) -> str | None:
     """Write the drive as a bag; return the camera's topic in it where that was a recording's."""
     image_topic = None
     if demo.source is None:
         world = demo.world
-        say(f'rendering {world.frames} frames of {world.preset} {world.seed} at {world.size[0]}x{world.size[1]}')
-        render_drive(drive, world, progress=_interruptible(progress('frames rendered'), stop))
+        control.say(f'rendering {world.frames} frames of {world.preset} {world.seed} at '
+                    f'{world.size[0]}x{world.size[1]}')
+        render_drive(drive, world, progress=control.counting('frames rendered'))
     else:
-        say(f'taking the drive from {demo.source}')
-        image_topic = bring_drive(drive, demo.source, demo.camera, demo.frames,
-                                  _interruptible(progress('images taken'), stop), demo.image_topic)
+        control.say(f'taking the drive from {demo.source}')
+        image_topic = bring_drive(drive, demo.source, demo.camera, demo.frames, control.counting('images taken'),
+                                  demo.image_topic)
     report = inspect_bag(drive, image_topic, demo.image_bits)
     for line in (*report['problems'], *report['warnings']):
-        say(f'{drive}: {line}')
+        control.say(f'{drive}: {line}')
     return image_topic
 
 
-def _perceive(demo: Demo, perceived: Path, sequence: BagSequence, stop: threading.Event, say: Callable[[str], None],
-              progress: Progress) -> LiveRun:
+def _perceive(demo: Demo, perceived: Path, sequence: BagSequence, control: RunControl) -> LiveRun:
     """Play the drive to a node of its own, in a graph with room for its images."""
     stride = fitting_stride(*sequence.size)
     if stride > 1:
-        say(f'the images are {sequence.size[0]}x{sequence.size[1]}, so mask, confidence and cloud are sent at stride '
-            f'{stride}')
+        control.say(f'the images are {sequence.size[0]}x{sequence.size[1]}, so mask, confidence and cloud are sent at '
+                    f'stride {stride}')
     os.environ.update(with_large_messages(os.environ, segment=room_for(*sequence.size)))
     log = demo.out / 'node.log'
-    say(f'starting the perception node (log: {log}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
+    control.say(f'starting the perception node (log: {log}) in ROS_DOMAIN_ID {os.environ["ROS_DOMAIN_ID"]}')
     with on_graph(), NodeProcess(PERCEPTION, node_arguments(demo, sequence), log, os.environ) as node:
         try:
-            return run_live(sequence, perceived, node.expect_alive, stop, say, progress)
+            return run_live(sequence, perceived, replace(control, check=node.expect_alive))
         except NoAnswer as error:
             raise RuntimeError(f'{error}; the node said: {node.last_words()}') from None
 
 
-def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSequence, run: LiveRun,
-                      stop: threading.Event, progress: Progress) -> dict:
-    album, pictures, advance = Album(), {}, _interruptible(progress, stop)
+def _measure_and_draw(demo: Demo, sequence: BagSequence, perceived: Path, run: LiveRun, control: RunControl) -> dict:
+    album, pictures, advance = Album(), {}, control.counting('frames drawn')
     chosen = {round((i + 0.5) * len(sequence) / PREVIEW_FRAMES) for i in range(PREVIEW_FRAMES)}
     with Film(demo.out / 'preview.mp4', sequence.rate_hz or USUAL_HZ) as film:
         def see(index, total, sample, perception):
@@ -192,7 +186,7 @@ def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSeq
             album.offer(sequence.name, index, total, sample, perception)
             advance(index + 1, total)
 
-        result = evaluate_bags(drive, perceived, demo.model, sequence.topics.image, run.latencies_ms, see,
+        result = evaluate_bags(sequence.path, perceived, demo.model, sequence.topics.image, run.latencies_ms, see,
                                demo.image_bits)
     if pictures:
         write_preview(demo.out / 'preview.png', [pictures[i] for i in sorted(pictures)][-PREVIEW_FRAMES:])
@@ -200,11 +194,3 @@ def _measure_and_draw(demo: Demo, drive: Path, perceived: Path, sequence: BagSeq
     (demo.out / 'metrics.json').write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
     write_report(demo.out / 'report.html', result, album.pages, 'A drive, as the node perceived it')
     return result
-
-
-def _interruptible(progress: Progress, stop: threading.Event) -> Progress:
-    def advance(done: int, total: int) -> None:
-        if stop.is_set():
-            raise Stopped('stopped by a signal')
-        progress(done, total)
-    return advance

@@ -3,8 +3,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import threading
 
 import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 
@@ -16,3 +19,18 @@ def on_graph() -> Iterator[None]:
         yield
     finally:
         rclpy.shutdown()
+
+
+@contextmanager
+def spinning_node(name: str) -> Iterator[Node]:
+    """Run a node whose callbacks have a thread of their own."""
+    node, executor = rclpy.create_node(name), SingleThreadedExecutor()
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, name=f'{name} callbacks')
+    thread.start()
+    try:
+        yield node
+    finally:
+        executor.shutdown()
+        thread.join()
+        node.destroy_node()

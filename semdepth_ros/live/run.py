@@ -1,18 +1,14 @@
 """A bag through a running perception node, and what it published, recorded; the drive waits for a slow machine."""
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 import itertools
 from pathlib import Path
-import threading
 import time
 
 import numpy as np
-import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 
 from semdepth_ros.bags.bag_reader import BagReader
 from semdepth_ros.bags.bag_topics import BagTopics
@@ -23,10 +19,12 @@ from semdepth_ros.bit_depth import BitDepth
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.data.bag import BagSequence
 from semdepth_ros.image_messages import view_message
+from semdepth_ros.live.arrivals import NEEDED, Arrivals
+from semdepth_ros.live.control import RunControl, Stopped
+from semdepth_ros.live.graph import spinning_node
 from semdepth_ros.live.player import BagPlayer
 from semdepth_ros.live.recorder import BagRecorder
 
-NEEDED = ('depth/image', 'semantic/image')  # a frame that has both counts as perceived
 LAST = list(TOPICS)[-1]  # to be sent, and sent for every frame
 CLOUDS_KEPT = 5     # one of so many
 USUAL_HZ = 10       # of a drive that does not say
@@ -53,138 +51,112 @@ class LiveRun:
     latencies_ms: dict[int, float] = field(default_factory=dict)
 
 
-class Stopped(RuntimeError):
-    """A signal came."""
-
-
 class NoAnswer(RuntimeError):
     """The node does not do what it should."""
 
 
-class Arrivals:
-    """When which output of which frame arrived."""
-
-    def __init__(self):
-        self._changed, self._times = threading.Condition(), {}
-
-    def note(self, topic: str, stamp_ns: int) -> None:
-        """Remember that this output has arrived now."""
-        with self._changed:
-            self._times.setdefault(stamp_ns, {}).setdefault(topic, time.monotonic())
-            self._changed.notify_all()
-
-    def wait_for(self, topics: Collection[str], stamp_ns: int, timeout_s: float) -> float | None:
-        """Return when the last of these outputs of a frame arrived, None if one did not within the time."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._has(topics, stamp_ns), timeout_s)
-            return max(self._times[stamp_ns][t] for t in topics) if self._has(topics, stamp_ns) else None
-
-    def wait_for_one(self, stamps_ns: Collection[int], timeout_s: float) -> None:
-        """Wait until the needed outputs of one of these frames have arrived."""
-        with self._changed:
-            self._changed.wait_for(lambda: any(self._has(NEEDED, s) for s in stamps_ns), timeout_s)
-
-    def complete(self, topics: Collection[str] = NEEDED) -> dict[int, float]:
-        """Return, by stamp, when the last of these outputs arrived."""
-        with self._changed:
-            return {stamp: max(times[t] for t in topics) for stamp, times in self._times.items()
-                    if self._has(topics, stamp)}
-
-    def _has(self, topics: Collection[str], stamp_ns: int) -> bool:
-        return set(topics) <= self._times.get(stamp_ns, {}).keys()
-
-
-def run_live(sequence: BagSequence, perceived: Path, check: Callable[[], None], stop: threading.Event,
-             say: Callable[[str], None], progress: Callable[[int, int], None]) -> LiveRun:
+def run_live(sequence: BagSequence, perceived: Path, control: RunControl) -> LiveRun:
     """Play a drive to the node that runs in this ROS graph and record what it publishes.
 
     :param sequence: the camera in the drive
     :param perceived: bag to write
-    :param check: raises if the node has ended
-    :raises Stopped: stop was set
+    :param control: its check raises if the node has ended
+    :raises Stopped: a signal came
     :raises NoAnswer: the node does not subscribe, or does not send anything back
     """
-    drive, topics, start_ns, arrivals = sequence.path, sequence.topics, min(sequence.stamps_ns), Arrivals()
+    arrivals = Arrivals()
     with spinning_node('demo') as node, BagWriter(perceived, replace=True) as bag:
-        recorder = BagRecorder(node, bag, by_stamp=True, since_ns=start_ns)
+        recorder = BagRecorder(node, bag, by_stamp=True, since_ns=min(sequence.stamps_ns))
         for name, type_name in TOPICS.items():
             recorder.record(f'/{name}', type_name, every=CLOUDS_KEPT if name == 'points' else 1,
                             arrived=lambda stamp_ns, name=name: arrivals.note(name, stamp_ns))
         recorder.record('/perception/model_info', 'semdepth_ros/msg/ModelInfo', LATCHED)
-        player = BagPlayer(node, str(drive))
+        player = BagPlayer(node, str(sequence.path))
         if player.left_out:
-            say(f'not played, since their messages are not installed: {", ".join(player.left_out)}')
-        wait_for_node(player, [t for t in (topics.image, topics.camera_info) if t], check, stop)
-        latency_s = warm_up(player, drive, topics, start_ns, arrivals, check, stop)
-        run = LiveRun(rate=min(1.0, 1 / (sequence.rate_hz or USUAL_HZ) / (HEADROOM * latency_s)))
-        if run.rate < 1:
-            say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {run.rate:.2f} of its rate')
-        play(player, drive, topics, run, arrivals, check, stop, progress)
+            control.say(f'not played, since their messages are not installed: {", ".join(player.left_out)}')
+        drive = _PlayedDrive(sequence, player, arrivals, control)
+        drive.wait_for_node()
+        latency_s = drive.warm_up()
+        rate = min(1.0, 1 / (sequence.rate_hz or USUAL_HZ) / (HEADROOM * latency_s))
+        if rate < 1:
+            control.say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {rate:.2f} of its '
+                        'rate')
+        run = drive.play(rate)
         recorder.stop()
     if run.held_s > NOTABLE_S:
-        say(f'the drive stood still for {run.held_s:.1f} s in all, for the machine to catch up')
+        control.say(f'the drive stood still for {run.held_s:.1f} s in all, for the machine to catch up')
     return run
 
 
-def wait_for_node(player: BagPlayer, topics: list[str], check: Callable[[], None], stop: threading.Event) -> None:
-    """Wait until the node listens to these topics."""
-    end = time.monotonic() + DISCOVERY_S
-    while lonely := player.wait_for_subscribers(topics, 0.5, stop):
-        _expect_going(check, stop)
-        if time.monotonic() > end:
-            raise NoAnswer(f'nobody subscribes to {lonely[0]} within {DISCOVERY_S:g} s')
+class _PlayedDrive:
+    """A drive on its way to the node."""
 
+    def __init__(self, sequence: BagSequence, player: BagPlayer, arrivals: Arrivals, control: RunControl):
+        self._path, self._topics, self._start_ns = sequence.path, sequence.topics, min(sequence.stamps_ns)
+        self._player, self._arrivals, self._control = player, arrivals, control
 
-def warm_up(player: BagPlayer, drive: Path, topics: BagTopics, start_ns: int, arrivals: Arrivals,
-            check: Callable[[], None], stop: threading.Event) -> float:
-    """Send the first images one by one, stamped before the earliest of the drive; return the time one takes [s].
-
-    An image is sent as soon as the needed outputs of the one before have come, so that what the node still does for
-    that one is part of the time.
-    """
-    taken = []
-    for i, messages in enumerate(itertools.islice(readable_images(drive, topics), WARM_UP)):
-        stamp_ns = start_ns - (WARM_UP - i) * 10_000_000
-        sent = time.monotonic()
-        for name, data in messages:
-            player.publishers[name].publish(with_stamp(data, stamp_ns))
-        arrived, end = None, sent + (FRAME_S if i else FIRST_FRAME_S)
-        while arrived is None:
-            _expect_going(check, stop)
+    def wait_for_node(self) -> None:
+        """Wait until the node listens to the camera."""
+        camera = [t for t in (self._topics.image, self._topics.camera_info) if t]
+        end = time.monotonic() + DISCOVERY_S
+        while lonely := self._player.wait_for_subscribers(camera, 0.5, self._control.stop):
+            self._control.expect_going()
             if time.monotonic() > end:
-                raise NoAnswer(f'no {" and ".join(NEEDED)} came back for an image within '
-                               f'{FRAME_S if i else FIRST_FRAME_S:g} s')
-            arrived = arrivals.wait_for(NEEDED, stamp_ns, 0.5)
-        taken.append(arrived - sent)
-    return float(np.percentile(taken[len(taken) // 2:], 90))
+                raise NoAnswer(f'nobody subscribes to {lonely[0]} within {DISCOVERY_S:g} s')
 
+    def warm_up(self) -> float:
+        """Send the first images one by one, stamped before the earliest of the drive; return the time one takes [s].
 
-def play(player: BagPlayer, drive: Path, topics: BagTopics, run: LiveRun, arrivals: Arrivals,
-         check: Callable[[], None], stop: threading.Event, progress: Callable[[int, int], None]) -> None:
-    """Play the drive and wait for the last outputs; fill in run.
+        An image is sent as soon as the needed outputs of the one before have come, so that what the node still does for
+        that one is part of the time.
+        """
+        taken = []
+        for i, messages in enumerate(itertools.islice(readable_images(self._path, self._topics), WARM_UP)):
+            stamp_ns = self._start_ns - (WARM_UP - i) * 10_000_000
+            sent = time.monotonic()
+            for name, data in messages:
+                self._player.publishers[name].publish(with_stamp(data, stamp_ns))
+            taken.append(self._answer(stamp_ns, sent, FRAME_S if i else FIRST_FRAME_S) - sent)
+        return float(np.percentile(taken[len(taken) // 2:], 90))
 
-    The node works on one image and keeps one waiting: while two are unanswered the drive stands still, HOLD_S at most.
-    """
-    sent, total = {}, count(drive, topics.image)
+    def play(self, rate: float) -> LiveRun:
+        """Play the drive, wait for the last outputs and return what came of it.
 
-    def sending(topic, recorded_ns: int, data: bytes) -> None:
-        if topic.name == topics.image:
-            check()
-            before = time.monotonic()
-            if len(sent) >= 2:
-                arrivals.wait_for_one(list(sent)[-2:], HOLD_S)
-            sent[stamp_of(data)] = time.monotonic()
-            run.held_s += time.monotonic() - before
-            progress(len(sent), total)
+        The node works on one image and keeps one waiting: while two are unanswered the drive stands still, HOLD_S at
+        most.
+        """
+        run, sent, total = LiveRun(rate), {}, count(self._path, self._topics.image)
+        progress = self._control.counting('images played')
 
-    began = time.monotonic()
-    if not player.play(run.rate, stop, sending):
-        raise Stopped('stopped by a signal')
-    played_s = time.monotonic() - began
-    arrivals.wait_for([LAST], list(sent)[-1], FRAME_S / 4)
-    run.images, run.rate = len(sent), run.rate * (1 - run.held_s / played_s) if played_s > 0 else run.rate
-    run.latencies_ms = {stamp: 1e3 * (arrived - sent[stamp]) for stamp, arrived in arrivals.complete().items()
-                        if stamp in sent}
+        def sending(topic, recorded_ns: int, data: bytes) -> None:
+            if topic.name == self._topics.image:
+                before = time.monotonic()
+                if len(sent) >= 2:
+                    self._arrivals.wait_for_one(list(sent)[-2:], HOLD_S)
+                sent[stamp_of(data)] = time.monotonic()
+                run.held_s += time.monotonic() - before
+                progress(len(sent), total)
+
+        began = time.monotonic()
+        if not self._player.play(rate, self._control.stop, sending):
+            raise Stopped('stopped by a signal')
+        played_s = time.monotonic() - began
+        self._arrivals.wait_for([LAST], list(sent)[-1], FRAME_S / 4)
+        run.images = len(sent)
+        run.rate *= 1 - run.held_s / played_s if played_s > 0 else 1
+        run.latencies_ms = {stamp: 1e3 * (arrived - sent[stamp])
+                            for stamp, arrived in self._arrivals.complete().items() if stamp in sent}
+        return run
+
+    def _answer(self, stamp_ns: int, sent: float, patience_s: float) -> float:
+        """Return when the needed outputs of an image had come."""
+        while True:
+            self._control.expect_going()
+            if time.monotonic() > sent + patience_s:
+                raise NoAnswer(f'no {" and ".join(NEEDED)} came back for an image within {patience_s:g} s')
+            arrived = self._arrivals.wait_for(NEEDED, stamp_ns, 0.5)
+            if arrived is not None:
+                return arrived
 
 
 def readable_images(drive: Path, topics: BagTopics) -> Iterator[list[tuple[str, bytes]]]:
@@ -202,24 +174,3 @@ def count(drive: Path, topic: str) -> int:
     """Return how many messages a bag has on a topic."""
     with BagReader(drive) as reader:
         return reader.topics[topic].count
-
-
-@contextmanager
-def spinning_node(name: str) -> Iterator[Node]:
-    """Run a node whose callbacks have a thread of their own."""
-    node, executor = rclpy.create_node(name), SingleThreadedExecutor()
-    executor.add_node(node)
-    thread = threading.Thread(target=executor.spin, name=f'{name} callbacks')
-    thread.start()
-    try:
-        yield node
-    finally:
-        executor.shutdown()
-        thread.join()
-        node.destroy_node()
-
-
-def _expect_going(check: Callable[[], None], stop: threading.Event) -> None:
-    if stop.is_set():
-        raise Stopped('stopped by a signal')
-    check()

@@ -29,8 +29,39 @@ if TYPE_CHECKING:
     from semdepth_ros.perception import Perceptor
 
 LOGGER = logging.getLogger(__name__)
-Perceive = Callable[[Frame], Perception]
 Latched = Callable[[MessageTypes, Any, Frame], list[tuple[str, Any]]]
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to perceive of a recording, and what to write of it.
+
+    :param wanted, settings: as the node's topics and parameters
+    :param image_topic: which camera; by default the one that BagSequence takes
+    :param image_bits: as the node's parameter
+    :param with_input: copy the recording's own messages too
+    :param replace: whether the target may be replaced
+    """
+
+    wanted: Collection[str] = tuple(TOPICS)
+    settings: OutputSettings = OutputSettings()
+    image_topic: str | None = None
+    image_bits: int = AUTOMATIC
+    with_input: bool = False
+    replace: bool = False
+
+
+@dataclass(frozen=True)
+class ReplayedModel:
+    """What perceives the frames.
+
+    :param classes: of its labels
+    :param latched: returns topic and message of what the node sends once, given message types, header and frame
+    """
+
+    perceive: Callable[[Frame], Perception]
+    classes: Collection[SemanticClass]
+    latched: Latched | None = None
 
 
 @dataclass(frozen=True)
@@ -42,37 +73,29 @@ class Replayed:
     reasons: dict[str, int]
 
 
-def replay(source: str | Path, target: str | Path, perceive: Perceive, classes: Collection[SemanticClass],
-           settings: OutputSettings = OutputSettings(), wanted: Collection[str] = tuple(TOPICS),
-           image_topic: str | None = None, with_input: bool = False, replace: bool = False, image_bits: int = AUTOMATIC,
-           latched: Latched | None = None, progress: Callable[[int, int], None] | None = None) -> Replayed:
+def replay(source: str | Path, target: str | Path, model: ReplayedModel, options: ReplayOptions = ReplayOptions(),
+           progress: Callable[[int, int], None] | None = None) -> Replayed:
     """Perceive every image of a bag and write the outputs as a bag; the same input gives the same bytes.
 
     :param source, target: .mcap, .db3 or a folder; a target without suffix is a folder
-    :param settings, wanted: as the node's parameters and topics
-    :param image_topic: which camera; by default the one that BagSequence takes
-    :param with_input: copy the recording's own messages too
-    :param replace: whether target may be replaced
-    :param image_bits: as the node's parameter
-    :param latched: returns topic and message of what the node sends once, given message types, header and frame
     :raises BagError: source cannot be read, target cannot be written
-    :raises ValueError: source has no such camera, or wanted names no output
+    :raises ValueError: source has no such camera, or an output is wanted that there is not
     """
-    unknown = sorted(set(wanted) - set(TOPICS))
+    unknown = sorted(set(options.wanted) - set(TOPICS))
     if unknown:
         raise ValueError(f'output {unknown[0]!r} is unknown, expected one of {", ".join(TOPICS)}')
     if Path(target).resolve() == Path(source).resolve():
         raise BagError(f'{target} is the recording itself, expected another name')
-    with BagReader(source) as reader, BagWriter(target, replace) as writer:
-        topics = recorded_topics(reader, image_topic)
-        run = _Run(reader, writer, topics, image_bits, perceive, OutputMaker(writer.types, classes), settings, wanted)
+    with BagReader(source) as reader, BagWriter(target, options.replace) as writer:
+        topics = recorded_topics(reader, options.image_topic)
+        run = _Run(reader, writer, topics, model, options)
         total = reader.topics[topics.image].count
-        copied = announce(reader, writer) if with_input else [topics.image]
+        copied = announce(reader, writer) if options.with_input else [topics.image]
         for topic, recorded_ns, data in reader.messages(copied):
-            if with_input:
+            if options.with_input:
                 writer.write_bytes(topic.name, data, recorded_ns)
             if topic.name == topics.image:
-                run.take(topic, recorded_ns, data, latched if not run.perceived else None)
+                run.take(topic, recorded_ns, data)
                 if progress:
                     progress(run.images, total)
     return Replayed(run.images, run.perceived, run.reasons)
@@ -81,15 +104,16 @@ def replay(source: str | Path, target: str | Path, perceive: Perceive, classes: 
 class _Run:
     """One replay on its way."""
 
-    def __init__(self, reader: BagReader, writer: BagWriter, topics: BagTopics, image_bits: int, perceive: Perceive,
-                 maker: OutputMaker, settings: OutputSettings, wanted: Collection[str]):
-        self._reader, self._writer, self._perceive = reader, writer, perceive
-        self._maker, self._settings, self._wanted = maker, settings, wanted
+    def __init__(self, reader: BagReader, writer: BagWriter, topics: BagTopics, model: ReplayedModel,
+                 options: ReplayOptions):
+        self._reader, self._writer, self._model, self._options = reader, writer, model, options
+        self._maker = OutputMaker(writer.types, model.classes)
         self._infos = camera_infos(reader, topics, is_rectified(topics.image))
-        self._depth = bit_depth(reader, reader.topics[topics.image], image_bits)
-        self.images, self.perceived, self.reasons = 0, 0, {}
+        self._depth = bit_depth(reader, reader.topics[topics.image], options.image_bits)
+        self.images = self.perceived = 0
+        self.reasons: dict[str, int] = {}
 
-    def take(self, topic: Topic, recorded_ns: int, data: bytes, latched: Latched | None) -> None:
+    def take(self, topic: Topic, recorded_ns: int, data: bytes) -> None:
         """Perceive one image message and write what comes of it."""
         self.images += 1
         try:
@@ -97,11 +121,12 @@ class _Run:
         except ValueError as error:
             self._note(f'left out: {error}')
             return
-        for name, message in latched(self._writer.types, header, frame) if latched else ():
-            self._writer.write(name, message, recorded_ns, latched=True)
-        perception = self._perceive(frame)
+        if self._model.latched and not self.perceived:
+            for name, message in self._model.latched(self._writer.types, header, frame):
+                self._writer.write(name, message, recorded_ns, latched=True)
+        perception = self._model.perceive(frame)
         self.perceived += 1
-        for name, message in self._maker.make(self._wanted, header, frame, perception, self._settings):
+        for name, message in self._maker.make(self._options.wanted, header, frame, perception, self._options.settings):
             self._writer.write(f'/{name}', message, recorded_ns)
 
     def _frame(self, topic: Topic, recorded_ns: int, data: bytes) -> tuple[Any, Frame]:
@@ -120,11 +145,14 @@ class _Run:
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
 
-def model_messages(perceptor: Perceptor, model: str | Path, settings: OutputSettings) -> Latched:
-    """Return a function that makes what the node sends once: model_info, stamped as the first image, and label_info."""
-    path = find_model(model)
+def replayed_model(perceptor: Perceptor, file: str | Path, settings: OutputSettings) -> ReplayedModel:
+    """Return a Perceptor as a replay takes it; what it sends once is model_info, as of the first image, and label_info.
 
-    def make(types: MessageTypes, header: Any, frame: Frame) -> list[tuple[str, Any]]:
+    :param file: the Perceptor's model file
+    """
+    path = find_model(file)
+
+    def latched(types: MessageTypes, header: Any, frame: Frame) -> list[tuple[str, Any]]:
         served = Served(perceptor.card, path.name, sha256_of(path), str(perceptor.device), perceptor.precision)
         geometry, scale = perceptor.geometry(frame), perceptor.scale
         info = make_model_info(types, header, served, scale.on(geometry.source), 'fixed' if scale.metric else 'none',
@@ -132,4 +160,4 @@ def model_messages(perceptor: Perceptor, model: str | Path, settings: OutputSett
         labels = make_label_info(types, make_header(types, 0, ''), perceptor.card.classes, settings.min_confidence)
         return [('/perception/model_info', info), ('/semantic/label_info', labels)]
 
-    return make
+    return ReplayedModel(perceptor.perceive, perceptor.card.classes, latched)
