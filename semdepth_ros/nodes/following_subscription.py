@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Any
 
 from rclpy.node import Node
@@ -20,8 +21,16 @@ _LOOKS_AHEAD = 2  # looks during which messages wait for a subscription that may
 _LOOKS_BACK = 5  # looks during which the new subscription may still repeat what the old one has delivered
 
 
+class State(Enum):
+    """How far a change-over from one quality of service to another has come."""
+
+    STEADY = 'steady'
+    CHANGING = 'changing'
+    SETTLING = 'settling'
+
+
 @dataclass(eq=False)
-class _Stage:
+class _Asking:
     """A subscription and what it asks for."""
 
     qos: Qos
@@ -31,10 +40,21 @@ class _Stage:
 class FollowingSubscription:
     """Calls back with every message of a topic; call follow() a few times a second.
 
-    When what they offer changes, the new subscription's messages wait until the old one has delivered one of them, or
-    has been silent for a while; what the old one has delivered is dropped when the new one repeats it. So none is lost
-    or seen twice, whichever of the two is behind. The parameters qos_overrides.<topic>.subscription.{reliability,
-    durability, depth} come first.
+    When what they offer changes, a new subscription takes over from the old one, and none is lost or seen twice,
+    whichever of the two is behind:
+
+    ========  ======================================  ============================================================
+    state     called back are messages of             until
+    ========  ======================================  ============================================================
+    STEADY    the only subscription                   the publishers offer something else: CHANGING
+    CHANGING  the old one; those of the new one wait  both have brought the same message, or some looks have gone
+                                                      by while messages waited: SETTLING, and what waited is called
+                                                      back. Or the publishers offer the old again: STEADY
+    SETTLING  the new one, unless the old one has     some looks have gone by: STEADY
+              brought them before it was ended
+    ========  ======================================  ============================================================
+
+    The parameters qos_overrides.<topic>.subscription.{reliability, durability, depth} come first.
 
     :param qos: the wish, with FOLLOW for the policies that are to follow
     :param lost: called with the number of messages the middleware says were lost, where it says so
@@ -46,9 +66,11 @@ class FollowingSubscription:
         self._node, self._class, self._topic, self._callback = node, message_class, topic, callback
         self._lost, self._incompatible = lost, incompatible
         self._wish = overridden(node, topic, qos)
-        self._current, self._coming = None, None
-        self._overlap, self._looks = None, 0  # both while two subscriptions run, and for a while after
-        self._current = self._subscribe(self._wanted())
+        self.state = State.STEADY
+        self._overlap, self._looks = Overlap(), 0  # of the change-over under way
+        self._coming: _Asking | None = None  # while CHANGING
+        self._current: _Asking | None = None
+        self._current = self._subscribe(following(self._wish, self._offered()))
 
     @property
     def qos(self) -> Qos:
@@ -65,37 +87,35 @@ class FollowingSubscription:
         if FOLLOW not in (self._wish.reliability, self._wish.durability):
             return
         self._let_time_pass()
-        wanted = self._wanted()
-        if wanted == self.qos or (self._overlap and not self._coming):
+        wanted = following(self._wish, self._offered(), self._current.qos)
+        if wanted == self.qos or self.state is State.SETTLING:
             return
         self._drop_coming()
         if wanted != self._current.qos:
             self._overlap, self._looks = Overlap(), 0
             self._coming = self._subscribe(wanted)
+            self.state = State.CHANGING
 
     def close(self) -> None:
         """End the subscription."""
         self._drop_coming()
         self._node.destroy_subscription(self._current.subscription)
 
-    def _wanted(self) -> Qos:
-        return following(self._wish, self._offered(), self._current.qos if self._current else None)
-
     def _offered(self) -> list[Qos]:
         return [qos_of(p.qos_profile) for p in self._node.get_publishers_info_by_topic(self._topic)]
 
-    def _subscribe(self, qos: Qos) -> _Stage:
+    def _subscribe(self, qos: Qos) -> _Asking:
         """Return a subscription; without loss events where the middleware has none."""
-        stage = _Stage(qos)
+        asking = _Asking(qos)
 
         def receive(message: Any) -> None:
-            self._receive(stage, message)
+            self._receive(asking, message)
 
         for events in (self._events(), self._events(lost=False), None):
             try:
-                stage.subscription = self._node.create_subscription(self._class, self._topic, receive, qos_profile(qos),
-                                                                    event_callbacks=events)
-                return stage
+                asking.subscription = self._node.create_subscription(
+                    self._class, self._topic, receive, qos_profile(qos), event_callbacks=events)
+                return asking
             except UnsupportedEventTypeError:
                 continue
         raise RuntimeError(f'no subscription to {self._topic} could be made')
@@ -112,40 +132,42 @@ class FollowingSubscription:
         return SubscriptionEventCallbacks(message_lost=messages_lost if lost and self._lost else None,
                                           incompatible_qos=incompatible)
 
-    def _receive(self, stage: _Stage, message: Any) -> None:
-        if stage is self._coming:
+    def _receive(self, asking: _Asking, message: Any) -> None:
+        if asking is self._coming:
             self._overlap.second(message)
-        elif stage is not self._current:
+        elif asking is not self._current:
             return
-        elif self._coming:
+        elif self.state is State.CHANGING:
             self._overlap.first(message)
             self._callback(message)
-        elif not (self._overlap and self._overlap.is_double(message)):
+        elif self.state is State.STEADY or not self._overlap.is_double(message):
             self._callback(message)
-        if self._coming and self._overlap.meet():
+        if self.state is State.CHANGING and self._overlap.meet():
             self._change_over()
 
     def _let_time_pass(self) -> None:
         """Count the looks at a change-over, and end what has taken enough of them."""
-        if self._coming:
+        if self.state is State.CHANGING:
             self._looks += bool(self._overlap.waiting)
             if self._looks >= _LOOKS_AHEAD:
                 self._change_over()
-        elif self._overlap:
+        elif self.state is State.SETTLING:
             self._looks += 1
             if self._looks >= _LOOKS_BACK:
-                self._overlap = None
+                self.state = State.STEADY
 
     def _change_over(self) -> None:
         self._node.destroy_subscription(self._current.subscription)
         self._current, self._coming, self._looks = self._coming, None, 0
+        self.state = State.SETTLING
         for message in self._overlap.waiting:
             self._callback(message)
 
     def _drop_coming(self) -> None:
         if self._coming is not None:
             self._node.destroy_subscription(self._coming.subscription)
-            self._coming, self._overlap = None, None
+            self._coming = None
+            self.state = State.STEADY
 
 
 def overridden(node: Node, topic: str, qos: Qos) -> Qos:
