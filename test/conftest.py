@@ -82,6 +82,15 @@ def processes(tmp_path):
     children.end()
 
 
+@pytest.fixture(scope='module')
+def graph():
+    """Return a ROS graph in the test's own process."""
+    from ros_graph import Graph
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
 @pytest.fixture(scope='session')
 def shared_data() -> Path:
     """Return the folder of real driving sequences beside the repository, or skip."""

@@ -3,17 +3,16 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from node_parts import IMAGE, TYPES, Listener, black, publisher
 from ros_graph import Graph, wait_until
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.nodes.camera_input import CameraInput
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
-TYPES = RclpyTypes()
-IMAGE, COMPRESSED, INFO = (TYPES.message_class(f'sensor_msgs/msg/{name}')
-                           for name in ('Image', 'CompressedImage', 'CameraInfo'))
+COMPRESSED, INFO = (TYPES.message_class(f'sensor_msgs/msg/{name}') for name in ('CompressedImage', 'CameraInfo'))
 
 
 class Lines(list):
@@ -21,13 +20,6 @@ class Lines(list):
 
     def warning(self, text):
         self.append(text)
-
-
-@pytest.fixture(scope='module')
-def graph():
-    graph = Graph()
-    yield graph
-    graph.close()
 
 
 class Rig:
@@ -110,7 +102,11 @@ def test_a_topic_of_another_type_is_named_in_the_log_with_what_helps(graph):
 
 def test_intrinsics_that_cannot_be_leave_images_without_a_camera_and_are_told_once(graph):
     rig = Rig(graph, 'normalised')
-    rig.input._on_info(calibration(1, focal=0.1))
+    infos, images = rig.node.create_publisher(INFO, 'camera_info', 5), rig.node.create_publisher(IMAGE, 'image', 5)
+    wait_until(lambda: infos.get_subscription_count() and images.get_subscription_count())
+    infos.publish(calibration(1, focal=0.1))
+    images.publish(picture(1))
+    wait_until(lambda: rig.arrivals, what='the image, which waits for a camera_info')
     frames = [rig.input.frame(picture(stamp)) for stamp in (1, 2, 3)]
     assert [frame.camera for frame in frames] == [None] * 3
     line, = rig.lines
@@ -130,3 +126,77 @@ def test_words_are_scaled_by_the_bits_they_use_or_by_the_parameter(graph, bits, 
         with pytest.raises(ValueError, match='16UC1.*which depth images have.*image_bits'):
             rig.input.frame(picture(2, words, '16UC1'))
     rig.close()
+
+
+def test_a_camera_info_that_was_sent_once_and_latched_is_heard_by_whoever_opens_later(graph):
+    node, arrivals = graph.node('late', namespace='late'), []
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', Statistics(), ThrottledLog(Listener()), arrivals.append)
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    infos = node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', latched)
+    infos.publish(TYPES.make('sensor_msgs/msg/CameraInfo', width=4, height=2,
+                             k=np.array([5., 0, 2, 0, 5, 1, 0, 0, 1])))
+    camera_input.open()
+    images = publisher(node, 'image', True)
+    timer = node.create_timer(0.05, camera_input.follow)
+    wait_until(images.get_subscription_count)
+
+    def camera():
+        images.publish(black())
+        return wait_until(lambda: arrivals and camera_input.frame(arrivals.pop().message)).camera
+    assert wait_until(camera, what='the camera_info sent before').fx == 5
+    node.destroy_timer(timer)
+    graph.call(camera_input.close)
+
+
+@pytest.mark.parametrize('topic, kind, rectified', [
+    ('image_raw', 'auto', False), ('image_rect_color', 'auto', True), ('image_rect', 'raw', False),
+    ('view', 'rectified', True)])
+def test_rectified_images_are_known_by_their_topic_or_by_parameter_and_use_p(graph, topic, kind, rectified):
+    name = f'input_{topic}_{kind}'
+    node, arrivals = graph.node(name, namespace=name, cli_args=['--ros-args', '-r', f'image:={topic}']), []
+    camera_input = CameraInput(node, TYPES, '', False, kind, Statistics(), ThrottledLog(Listener()), arrivals.append)
+    camera_input.open()
+    images = node.create_publisher(IMAGE, topic, 5)
+    infos = node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', 5)
+    wait_until(lambda: images.get_subscription_count() and infos.get_subscription_count())
+    info = TYPES.make('sensor_msgs/msg/CameraInfo', width=4, height=2, distortion_model='plumb_bob', d=np.full(5, 0.1),
+                      k=np.array([5., 0, 2, 0, 5, 1, 0, 0, 1]), p=np.array([4., 0, 2, 0, 0, 4, 1, 0, 0, 0, 1, 0]))
+    infos.publish(info)
+    images.publish(black())
+    arrival = wait_until(lambda: arrivals, what='the image, which waits for its camera_info')[0]
+    camera = camera_input.frame(arrival.message).camera
+    assert (camera.fx, camera.is_distorted) == ((4, False) if rectified else (5, True))
+    graph.call(camera_input.close)
+
+
+def test_gaps_never_become_fewer_whoever_knows_of_them(graph):
+    node, statistics, arrivals = graph.node('gaps', namespace='gaps'), Statistics(), []
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', statistics, ThrottledLog(Listener()), arrivals.append)
+    graph.call(camera_input.open)
+    images, counts = publisher(node, 'image', True), []
+    wait_until(images.get_subscription_count)
+    graph.call(camera_input.follow)
+    for number, stamp in enumerate((0, 1, 2, 3, 4, 5, 26, 27)):
+        images.publish(black(header=make_header(TYPES, stamp * 100_000_000, '')))
+        wait_until(lambda: len(arrivals) > number)
+    for lost in (0, 1, 30):
+        statistics.count('lost', times=lost)
+        counts.append(camera_input.gaps)
+    assert counts == [20, 20, 31]
+    graph.call(camera_input.close)
+
+
+def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not_for_ever(graph):
+    node, arrivals = graph.node('patient', namespace='patient'), []
+    camera_input = CameraInput(node, TYPES, '', False, 'auto', Statistics(), ThrottledLog(Listener()), arrivals.append)
+    camera_input.open()
+    images = node.create_publisher(IMAGE, 'image', 5)
+    node.create_publisher(TYPES.message_class('sensor_msgs/msg/CameraInfo'), 'camera_info', 5)
+    wait_until(images.get_subscription_count)
+    start = time.monotonic()
+    images.publish(black())
+    timer = node.create_timer(0.05, camera_input.follow)
+    wait_until(lambda: arrivals)
+    assert time.monotonic() - start > 0.3
+    node.destroy_timer(timer)
+    graph.call(camera_input.close)

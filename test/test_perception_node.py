@@ -14,7 +14,7 @@ from std_srvs.srv import SetBool, Trigger
 import torch
 
 from perception_client import CAMERA, LATCHED, PIXELS, TYPES, Client
-from ros_graph import Graph, wait_until
+from ros_graph import wait_until
 from tiny_model import write_models
 from semdepth_ros.bridge import POINT, stamp_ns
 from semdepth_ros.bridge.diagnostics import ERROR
@@ -31,13 +31,6 @@ MODEL_INFO, DIAGNOSTICS = 'semdepth_ros/msg/ModelInfo', 'diagnostic_msgs/msg/Dia
 @pytest.fixture(scope='module')
 def models(tmp_path_factory):
     return write_models(tmp_path_factory.mktemp('models'))
-
-
-@pytest.fixture(scope='module')
-def graph():
-    graph = Graph()
-    yield graph
-    graph.close()
 
 
 def start(graph, name, **parameters):

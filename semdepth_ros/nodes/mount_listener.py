@@ -1,6 +1,7 @@
 """Where a camera is mounted above the vehicle's base frame, from TF."""
 from __future__ import annotations
 
+from dataclasses import dataclass
 import time
 from typing import Any
 
@@ -14,8 +15,19 @@ from semdepth_ros.scale import Mount
 
 TF_MESSAGE = 'tf2_msgs/msg/TFMessage'
 _TOPICS = {'/tf_static': Qos(durability='transient_local', depth=100), '/tf': Qos(depth=100)}
-_WANTED_S = 5.0  # how long a mount that was asked for is listened for
-_AGAIN_S, _LOOK_S = 10.0, 1.0  # how often, and for how long, a mount that moves is looked up again
+
+
+@dataclass(frozen=True)
+class Patience:
+    """For how long transforms are listened to.
+
+    :param wanted_s: after a mount was asked for
+    :param again_s, look_s: how often, and for how long, a mount that moves is looked up again
+    """
+
+    wanted_s: float = 5.0
+    again_s: float = 10.0
+    look_s: float = 1.0
 
 
 class MountListener:
@@ -25,8 +37,8 @@ class MountListener:
     where the camera's chain of transforms is static, and is otherwise listened to for a second in ten.
     """
 
-    def __init__(self, node: Node, types: RclpyTypes):
-        self._node, self.is_available = node, types.has(TF_MESSAGE)
+    def __init__(self, node: Node, types: RclpyTypes, patience: Patience = Patience()):
+        self._node, self._patience, self.is_available = node, patience, types.has(TF_MESSAGE)
         self._class = types.message_class(TF_MESSAGE) if self.is_available else None
         self._tree, self._subscriptions = TransformTree(), {}
         self._wanted: dict[tuple[str, str], float] = {}
@@ -45,12 +57,13 @@ class MountListener:
         """Subscribe or unsubscribe as needed; call it now and then from the executor."""
         now_s = time.monotonic()
         for key, asked_s in tuple(self._wanted.items()):
-            if now_s - asked_s > _WANTED_S:
+            if now_s - asked_s > self._patience.wanted_s:
                 del self._wanted[key]
         self._listen('/tf_static', bool(self._wanted))
         moving = [key for key in tuple(self._wanted) if not self._tree.is_static(*key)]
         unknown = any(key not in self._mounts for key in moving)
-        self._listen('/tf', unknown or bool(moving) and now_s % _AGAIN_S < _LOOK_S)
+        is_time = now_s % self._patience.again_s < self._patience.look_s
+        self._listen('/tf', unknown or bool(moving) and is_time)
 
     def close(self) -> None:
         """Stop listening; mounts that are known stay."""

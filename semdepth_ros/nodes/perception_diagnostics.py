@@ -42,7 +42,7 @@ class PerceptionDiagnostics:
             return
         self._due_s = now_s + period_s - 0.05
         statuses = [self._model(state, enabled, perceiving, failure)]
-        statuses += [self._camera(camera, now_s) for camera in (perceiving.cameras.values() if perceiving else ())]
+        statuses += [self.camera_status(camera, now_s) for camera in (perceiving.cameras.values() if perceiving else ())]
         now_ns = self._node.get_clock().now().nanoseconds
         self._publisher.publish(make_diagnostics(self._types, make_header(self._types, now_ns, ''), statuses))
 
@@ -63,7 +63,8 @@ class PerceptionDiagnostics:
         message = f'{perceptor.card.name} version {perceptor.version} on {perceptor.device}'
         return self._status('model', WARN if recent else OK, trouble if recent else message, values)
 
-    def _camera(self, camera: CameraChannel, now_s: float) -> Any:
+    def camera_status(self, camera: CameraChannel, now_s: float) -> Any:
+        """Return what there is to say of a camera at a time of the steady clock [s]; gaps are told of once."""
         statistics, gaps = camera.statistics, camera.input.gaps
         new_gaps, self._gaps[camera.input] = gaps - self._gaps.get(camera.input, 0), gaps
         values = {'topic': camera.input.image_topic, 'reliability': camera.input.reliability or 'not subscribed',

@@ -1,0 +1,117 @@
+"""Where a camera is mounted: listened for on TF, told to the scale source, and told to people."""
+import time
+
+import pytest
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
+from bridge_messages import Fields
+from node_parts import Listener
+from ros_graph import wait_until
+from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.perception_parameters import PERCEPTION
+from semdepth_ros.bridge.rclpy_types import RclpyTypes
+from semdepth_ros.nodes.camera_scale import CameraScale
+from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.mount_listener import MountListener, Patience
+from semdepth_ros.nodes.throttled_log import ThrottledLog
+
+
+def parameters(graph, **overrides):
+    node = Node(f'parameters_{time.monotonic_ns()}', context=graph.context,
+                parameter_overrides=[RosParameter(k, value=v) for k, v in overrides.items()])
+    graph.nodes.append(node)
+    return DeclaredParameters(node, PERCEPTION, lambda: False)
+
+
+@pytest.fixture
+def transforms(overlays, graph):
+    """Return a MountListener that is in a hurry, and a function that sends transforms as /tf or /tf_static."""
+    node, types = graph.node(f'mounts_{time.monotonic_ns()}'), RclpyTypes()
+    listener, publishers = MountListener(node, types, Patience(wanted_s=1.0, again_s=1.0, look_s=0.3)), {}
+    node.create_timer(0.05, listener.update)
+
+    def send(topic, parent, child, z, rotation=(-0.5, 0.5, -0.5, 0.5)):
+        if topic not in publishers:
+            qos = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL) if topic == '/tf_static' else 10
+            publishers[topic] = node.create_publisher(types.message_class('tf2_msgs/msg/TFMessage'), topic, qos)
+        transform = types.make('geometry_msgs/msg/Transform')
+        transform.translation.z = z
+        for axis, value in zip('xyzw', rotation):
+            setattr(transform.rotation, axis, value)
+        part = types.make('geometry_msgs/msg/TransformStamped', header=make_header(types, 0, parent),
+                          child_frame_id=child, transform=transform)
+        publishers[topic].publish(types.message_class('tf2_msgs/msg/TFMessage')(transforms=[part]))
+    yield node, listener, send
+    graph.call(listener.close)
+    for publisher in publishers.values():
+        node.destroy_publisher(publisher)
+
+
+def test_transforms_are_listened_to_only_while_somebody_asks_for_a_mount(transforms):
+    node, listener, _ = transforms
+    for _ in range(2):
+        assert listener.mount('base', 'camera') is None
+        wait_until(lambda: node.count_subscribers('/tf') and node.count_subscribers('/tf_static'), what='subscriptions')
+        wait_until(lambda: not (node.count_subscribers('/tf') or node.count_subscribers('/tf_static')), what='none')
+
+
+def test_a_static_mount_leaves_tf_alone_and_is_looked_up_again_when_it_is_sent_anew(transforms):
+    node, listener, send = transforms
+    send('/tf_static', 'base', 'static_camera', 1.2)
+
+    def height():
+        mount = listener.mount('base', 'static_camera')
+        return mount and mount.height_m
+    assert wait_until(height) == 1.2
+    wait_until(lambda: height() and not node.count_subscribers('/tf'), what='/tf left alone')
+    send('/tf_static', 'base', 'static_camera', 1.5)
+    wait_until(lambda: height() == 1.5, what='the new height')
+
+
+def test_a_mount_that_moves_is_looked_up_again_and_again(transforms):
+    _, listener, send = transforms
+
+    def height(sent):
+        send('/tf', 'base', 'moving_camera', sent)
+        mount = listener.mount('base', 'moving_camera')
+        return mount is not None and mount.height_m == sent
+    for sent in (1.2, 1.4, 0.9):
+        wait_until(lambda: height(sent), what=f'a height of {sent}')
+
+
+def test_what_tf_says_of_a_mount_is_told_when_found_and_when_it_has_changed(transforms, graph):
+    """What was learned of the network stays: the source is told where the camera is now."""
+    _, listener, send = transforms
+    said, perceptor = Listener(), Fields(card=Fields(classes=()), version=0)
+    values = parameters(graph, scale_source='camera_height', base_frame='base')
+    scale = CameraScale(values, listener, None, ThrottledLog(said))
+
+    def source():
+        return scale.source('told_camera', perceptor)
+    assert source().scale.value == 1 and 'no transform from base' in said.lines[-1][1]
+    send('/tf_static', 'base', 'told_camera', 1.2)
+    wait_until(lambda: hasattr(source(), 'mount'), what='a mount')
+    assert said.lines[-1] == ('info', "found: 'told_camera' is 1.20 m above base and looks down by 0.0 degrees")
+    first, lines = source(), len(said.lines)
+    send('/tf_static', 'base', 'told_camera', 1.5)
+    wait_until(lambda: source().mount.height_m == 1.5, what='the new height')
+    assert source() is first and [text for _, text in said.lines[lines:]] == [
+        "found: 'told_camera' is 1.50 m above base and looks down by 0.0 degrees"]
+    send('/tf_static', 'base', 'told_camera', 1.5, (0.0, 0.0, 0.0, 1.0))
+    wait_until(lambda: source().mount.tilt is None, what='no tilt')
+    assert said.lines[-1][0] == 'warning' and 'as an optical frame' in said.lines[-1][1]
+
+
+def test_a_height_that_is_given_comes_before_that_of_tf_and_takes_its_tilt(transforms, graph):
+    _, listener, send = transforms
+    values = parameters(graph, scale_source='camera_height', base_frame='base', camera_height_m=0.8)
+    scale = CameraScale(values, listener, None, ThrottledLog(Listener()))
+
+    def source():
+        return scale.source('given_camera', Fields(card=Fields(classes=()), version=0))
+    assert source().mount.height_m == 0.8 and source().mount.tilt is None
+    send('/tf_static', 'base', 'given_camera', 1.2)
+    wait_until(lambda: source().mount.tilt, what='a tilt')
+    assert source().mount.height_m == 0.8

@@ -1,0 +1,48 @@
+"""The thread that works on the newest of every source."""
+import threading
+import time
+
+from ros_graph import wait_until
+from semdepth_ros.nodes.worker import NewestFirstWorker
+
+
+def test_the_worker_takes_the_newest_of_each_source_in_turn():
+    gate, started, done = threading.Event(), threading.Event(), []
+
+    def work(source, item):
+        started.set()
+        gate.wait(5)
+        done.append((source, item))
+    worker = NewestFirstWorker(work, print)
+    worker.put('front', 0)
+    assert started.wait(5)
+    replaced = [worker.put(s, i) for s, i in (('front', 1), ('left', 1), ('front', 2), ('left', 2), ('front', 3))]
+    gate.set()
+    wait_until(lambda: len(done) == 3)
+    assert replaced == [False, False, True, True, True]
+    assert done == [('front', 0), ('front', 3), ('left', 2)]
+    worker.stop()
+
+
+def test_clearing_the_worker_drops_what_waits_and_waits_for_what_runs():
+    started, done = threading.Event(), []
+
+    def work(source, item):
+        started.set()
+        time.sleep(0.1)
+        done.append(item)
+    worker = NewestFirstWorker(work, print)
+    worker.put('a', 1)
+    assert started.wait(5)
+    worker.put('a', 2)
+    assert worker.clear() == ['a'] and done == [1]
+    worker.stop()
+
+
+def test_a_worker_that_fails_says_so():
+    failures = []
+    worker = NewestFirstWorker(lambda source, item: 1 / 0, failures.append)
+    worker.put('a', 1)
+    wait_until(lambda: failures)
+    assert isinstance(failures[0], ZeroDivisionError)
+    assert worker.clear() == []
