@@ -1,6 +1,8 @@
 """The perception node on a live graph: everything it is asked for, and everything that can be wrong with its input."""
+from concurrent.futures import ThreadPoolExecutor
 import hashlib
 import shutil
+import threading
 import time
 import weakref
 
@@ -337,9 +339,18 @@ def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client
     client.listen('perception/model_info', name=MODEL_INFO, qos=LATCHED)
     client.listen('depth/image')
     assert version_of(client) == 2
-    with monkeypatch.context() as patched:
-        patched.setattr(node._perceiving.perceptor.engine, 'twin', no_room, raising=False)
-        response = client.call('rollback', Trigger)
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(*arguments):
+        asked.set()
+        assert go_on.wait(20.0)
+        no_room()
+    with monkeypatch.context() as patched, ThreadPoolExecutor() as pool:
+        patched.setattr(node._perceiving.perceptor.engine, 'twin', slow, raising=False)
+        rolling_back = pool.submit(client.call, 'rollback', Trigger)
+        assert asked.wait(20.0) and client.call('enable', SetBool, data=True).success  # the executor goes on
+        go_on.set()
+        response = rolling_back.result()
     assert not response.success and response.message == 'OutOfMemoryError: no room'
     assert version_of(client) == 2
     response = client.call('rollback', Trigger)

@@ -120,7 +120,7 @@ def test_a_refused_file_leaves_what_is_known_of_the_version_it_claims_to_be(chan
     node.told('serving version 2')
     node.listener(update(perceptor, models[0], 1, action=2))
     node.told('refused', 'model card has version 0, expected 1')
-    assert channel.rollback() == 'serving version 1 again instead of 2'
+    assert channel.rollback().result(30.0) == 'serving version 1 again instead of 2'
     assert announced(channel, node, perceptor.perceive(FRAME)) == [(1, 'v1.safetensors')]
 
 

@@ -1,4 +1,12 @@
-"""What the perception node has between configure and cleanup: Perceptor, cameras, and a frame's way through."""
+"""What the perception node has between configure and cleanup: Perceptor, cameras, and a frame's way through.
+
+Three threads meet here. The executor's runs every callback: transitions, services, timers, images and camera_infos as
+they come in; it makes and ends subscriptions, and waits for a frame in work in transitions only. The worker's has a
+frame from the moment it is taken until its outputs are sent: it alone perceives, changes a camera's scale, size, stamp
+and what was published last, and publishes outputs and ~/model_info. The one that changes weights alone reads announced
+files and has the Perceptor serve other weights, between two frames. What two of them touch has a lock of its own
+(statistics, camera_infos, the worker's places, the Perceptor) or is replaced whole.
+"""
 from __future__ import annotations
 
 import gc

@@ -8,6 +8,7 @@ import threading
 import traceback
 from typing import Any
 
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
@@ -16,6 +17,7 @@ from std_srvs.srv import SetBool, Trigger
 from semdepth_ros.bridge.middleware import with_large_messages
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
+from semdepth_ros.nodes.awaited import finished
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.memory_keeping import keep_freed_memory
 from semdepth_ros.nodes.one_line import one_line
@@ -46,7 +48,8 @@ class PerceptionNode(LifecycleNode):
         self._declared = DeclaredParameters(self, PERCEPTION, lambda: self._perceiving is not None)
         self._diagnostics = PerceptionDiagnostics(self, self._types, self._log)
         self.create_service(SetBool, '~/enable', self._enable)
-        self.create_service(Trigger, '~/rollback', self._rollback)
+        # awaits in a group of its own: while it does, no other callback of its group is run
+        self.create_service(Trigger, '~/rollback', self._rollback, callback_group=MutuallyExclusiveCallbackGroup())
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._poll_timer = self.create_timer(_POLL_S, self._poll, clock=steady)
         self._start_timer = self.create_timer(0.0, self._start, clock=steady) if self._declared['autostart'] else None
@@ -130,11 +133,12 @@ class PerceptionNode(LifecycleNode):
         response.message = 'enabled' if self._enabled else 'disabled: no images are subscribed to'
         return response
 
-    def _rollback(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    async def _rollback(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         try:
             if self._perceiving is None:
                 raise ValueError('the node is not configured')
-            response.success, response.message = True, self._perceiving.weights.rollback()
+            response.message = await finished(self._perceiving.weights.rollback(), self.executor)
+            response.success = True
             self.get_logger().info(response.message)
         except Exception as error:  # the device may have no room for the weights to go back to
             response.success, response.message = False, one_line(error)

@@ -1,6 +1,7 @@
 """Weights that change while the node runs: announcements, the way back, and what is said about what is served."""
 from __future__ import annotations
 
+from concurrent.futures import Future
 import queue
 import threading
 from pathlib import Path
@@ -26,7 +27,8 @@ _NOISE = 0.01  # of the scale: a smaller change of one that is estimated in ever
 class WeightsChannel:
     """Loads announced weights beside the running ones, and says on ~/model_info what answers which images.
 
-    Loading and checking happen on a thread of its own; the Perceptor changes over between two frames.
+    Loading, checking and going back happen on a thread of its own, one after the other; the Perceptor changes over
+    between two frames.
 
     :param file: what was loaded at first
     :param folder: where announced files lie
@@ -38,19 +40,17 @@ class WeightsChannel:
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._versions = {perceptor.version: self._served(perceptor.card, file.name, sha256_of(file))}
         self._withdrawn, self._announced = withdrawn, {}
-        self._changing = threading.Lock()
         self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
         self._subscription = None
-        self._updates: queue.SimpleQueue = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._load_all, name='load weights', daemon=True)
+        self._asked: queue.SimpleQueue = queue.SimpleQueue()  # announcements, Futures of rollbacks, None for the end
+        self._thread = threading.Thread(target=self._change_weights, name='change weights', daemon=True)
         self._publish(make_header(types, 0, ''), perceptor.version, Scale(), 'none', (0, 0))
         self._thread.start()
 
     def open(self) -> None:
         """Listen to announcements; the newest one comes at once."""
         self._subscription = self._node.create_subscription(self._types.message_class(UPDATE), 'weights',
-                                                            self._updates.put,
-                                                            qos_profile(LATCHED))
+                                                            self._asked.put, qos_profile(LATCHED))
 
     def close(self) -> None:
         """Listen no longer."""
@@ -61,7 +61,7 @@ class WeightsChannel:
     def end(self) -> None:
         """Close, finish what is being loaded, and take ~/model_info back."""
         self.close()
-        self._updates.put(None)
+        self._asked.put(None)
         self._thread.join(timeout=60.0)
         self._node.destroy_publisher(self._publisher)
 
@@ -77,27 +77,34 @@ class WeightsChannel:
             self._announced[camera] = news, scale
             self._publish(header, version, scale, scale_source, input_size)
 
-    def rollback(self) -> str:
-        """Go back to the weights served before, and refuse those served now from here on; return what is served.
+    def rollback(self) -> Future[str]:
+        """Go back to the weights served before, and refuse those left from here on.
 
-        :raises ValueError: there are no earlier ones
+        :return: says in one line what is served then; a ValueError where there are no earlier weights, another error
+            where the device has no room for them
         """
-        with self._changing:
-            left = self._versions[self._perceptor.version]
-            card = self._perceptor.rollback()
-            self._withdrawn.add(left.sha256)
-        return f'serving version {card.version} again instead of {left.card.version}'
+        done: Future[str] = Future()
+        self._asked.put(done)
+        return done
 
-    def _load_all(self) -> None:
-        while True:
-            update = self._updates.get()
-            if update is None:
-                return
+    def _change_weights(self) -> None:
+        while (asked := self._asked.get()) is not None:
             try:
-                with self._changing:
-                    self._take(update)
+                if isinstance(asked, Future):
+                    asked.set_result(self._roll_back())
+                else:
+                    self._take(asked)
             except Exception as error:  # whatever one file does, the next announcement must be heard
-                self._log.warn(one_line(error))
+                if isinstance(asked, Future):
+                    asked.set_exception(error)
+                else:
+                    self._log.warn(one_line(error))
+
+    def _roll_back(self) -> str:
+        left = self._versions[self._perceptor.version]
+        card = self._perceptor.rollback()
+        self._withdrawn.add(left.sha256)
+        return f'serving version {card.version} again instead of {left.card.version}'
 
     def _take(self, update: Any) -> None:
         before = self._perceptor.version
