@@ -97,7 +97,7 @@ def test_every_output_comes_with_the_header_of_its_image_and_what_the_perceptor_
 def test_what_is_sent_for_a_frame_is_held_against_the_segment_again_only_when_it_is_more(client, node, monkeypatch):
     checked = []
     monkeypatch.setattr(perceiving, 'check_segment', lambda logger, outputs: checked.append(outputs))
-    monkeypatch.setattr(node._perceiving, '_bytes_checked', 0)
+    monkeypatch.setattr(node.work, '_bytes_checked', 0)
     client.listen('semantic/image')
     for _ in range(2):
         client.answers(client.send(), 'semantic/image')
@@ -108,7 +108,7 @@ def test_what_is_sent_for_a_frame_is_held_against_the_segment_again_only_when_it
 
 
 def test_without_a_subscriber_there_is_no_subscription_and_no_work(client, node):
-    camera = node._perceiving.cameras['']
+    camera = node.work.cameras['']
     wait_until(lambda: not client.images.get_subscription_count(), what='no subscription')
     before = camera.statistics.total('received')
     client.send()
@@ -122,12 +122,12 @@ def test_a_best_effort_publisher_is_heard_as_well(client, graph, node):
     other._now = client._now + 10**9
     client.listen('depth/image')
     other.listen('depth/image')
-    wait_until(lambda: node._perceiving.cameras[''].input.reliability == 'best_effort', what='best effort')
+    wait_until(lambda: node.work.cameras[''].input.reliability == 'best_effort', what='best effort')
     other.answers(other.send(), 'depth/image')
     client._now = other._now
     for publisher in (other.images, other.infos):
         other.node.destroy_publisher(publisher)
-    wait_until(lambda: node._perceiving.cameras[''].input.reliability == 'reliable', what='reliable again')
+    wait_until(lambda: node.work.cameras[''].input.reliability == 'reliable', what='reliable again')
     other.unlisten()
 
 
@@ -180,11 +180,11 @@ def test_a_camera_info_that_contradicts_the_image_leaves_images_but_no_cloud(cli
 def test_time_that_goes_backwards_starts_anew(client, node):
     client.listen('depth/image')
     client.answers(client.send(), 'depth/image')
-    before = node._perceiving.cameras[''].statistics.total('time jumps')
+    before = node.work.cameras[''].statistics.total('time jumps')
     client.back_in_time()
     client.answers(client.send(), 'depth/image')
     client.warned('time went backwards', '0.600 s')
-    assert node._perceiving.cameras[''].statistics.total('time jumps') == before + 1
+    assert node.work.cameras[''].statistics.total('time jumps') == before + 1
 
 
 def test_a_subscriber_that_asks_for_what_is_not_offered_is_told_of(client):
@@ -260,13 +260,13 @@ def test_frames_that_all_fail_are_an_error_until_one_is_perceived(client, node, 
     client.listen('/diagnostics', name=DIAGNOSTICS)
     client.listen('depth/image')
     client.answers(client.send(), 'depth/image')
-    statistics = node._perceiving.cameras[''].statistics
+    statistics = node.work.cameras[''].statistics
 
     def status():
         found = [s for m in tuple(client.heard['/diagnostics']) for s in m.status if s.name == 'perception: camera']
         return (found[-1].level, found[-1].message) if found else None
     with monkeypatch.context() as patched:
-        patched.setattr(node._perceiving.perceptor, 'perceive', no_room)
+        patched.setattr(node.work.perceptor, 'perceive', no_room)
         for _ in range(10):
             failed = statistics.total('failed')
             client.send()
@@ -346,7 +346,7 @@ def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client
         assert go_on.wait(20.0)
         no_room()
     with monkeypatch.context() as patched, ThreadPoolExecutor() as pool:
-        patched.setattr(node._perceiving.perceptor.engine, 'twin', slow, raising=False)
+        patched.setattr(node.work.perceptor.engine, 'twin', slow, raising=False)
         rolling_back = pool.submit(client.call, 'rollback', Trigger)
         assert asked.wait(20.0) and client.call('enable', SetBool, data=True).success  # the executor goes on
         go_on.set()
@@ -375,10 +375,10 @@ def test_what_was_rolled_back_from_is_refused_after_a_cleanup_too(client, node):
     assert transition(client, 'activate')
 
     def last_trouble():  # the log itself says it once in five seconds only
-        text, ago_s = node._log.last()
+        text, ago_s = node.log.last()
         return text if ago_s < time.monotonic() - start_s else ''
     assert 'rolled back from' in wait_until(last_trouble, 20.0, 'the latched update to be refused')
-    assert node._perceiving.perceptor.version == 0
+    assert node.work.perceptor.version == 0
     client.node.destroy_publisher(client.updates)
 
 
@@ -388,7 +388,7 @@ def test_a_manager_may_take_it_through_all_its_states_and_a_bad_model_is_a_failu
     assert not set_parameter(node, 'model', 'other').successful
     assert transition(client, 'deactivate') and node.state == 'inactive'
     wait_until(lambda: not client.images.get_subscription_count(), what='inactive')
-    model, left = weakref.ref(node._perceiving.perceptor), []
+    model, left = weakref.ref(node.work.perceptor), []
     with monkeypatch.context() as patched:  # the device's memory is given back where there is such a device
         patched.setattr(torch.cuda, 'is_available', lambda: left.append(model()) or False)
         assert transition(client, 'cleanup') and node.state == 'unconfigured'
@@ -418,9 +418,9 @@ def test_an_impossible_quality_of_an_output_is_a_failure_in_one_line_that_leaves
     for _ in range(2):
         assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
         assert {publisher.topic for publisher in node.publishers} == before
-    assert node._failure.startswith('semantic/image cannot be published: ') and '\n' not in node._failure
-    assert words in node._failure
-    assert 'qos_overrides./semantic/image.publisher takes reliability (reliable, best_effort)' in node._failure
+    assert node.failure.startswith('semantic/image cannot be published: ') and '\n' not in node.failure
+    assert words in node.failure
+    assert 'qos_overrides./semantic/image.publisher takes reliability (reliable, best_effort)' in node.failure
 
 
 def test_threads_are_given_back_to_torch(graph, models):
@@ -495,7 +495,7 @@ def test_label_names_are_latched_and_tf_gives_the_camera_s_height(overlays, grap
 
     def height():
         client.answers(client.send(), 'depth/image')
-        mount = getattr(node._perceiving.cameras['rear'].scale._source, 'mount', None)
+        mount = getattr(node.work.cameras['rear'].scale._source, 'mount', None)
         return mount and mount.height_m
     assert wait_until(height, what='a height') == 1.75
     client.unlisten()
