@@ -105,5 +105,6 @@ setup(
     entry_points={'console_scripts': [
         'semdepth = semdepth_ros.cli.main:main',
         'perception = semdepth_ros.nodes.perception:main',
+        'evaluation = semdepth_ros.nodes.evaluation:main',
     ]},
 )

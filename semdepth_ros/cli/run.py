@@ -8,7 +8,7 @@ import sys
 
 from semdepth_ros.bridge.middleware import with_large_messages
 
-NODES = {'perception': 'semdepth_ros.nodes.perception'}
+NODES = {'perception': 'semdepth_ros.nodes.perception', 'evaluation': 'semdepth_ros.nodes.evaluation'}
 
 
 def add_parser(subparsers) -> None:

@@ -31,14 +31,22 @@ class Album:
         first_truth = has_truth and sequence not in self._extra
         if not self.frames or not (wanted or first_truth):
             return
-        page, caption = self.pages.setdefault(sequence, {}), f'frame {sample.name}'
         if has_truth:
-            page.pop(self._extra.get(sequence), None)
-            self._extra[sequence] = None if wanted else caption
-        page[caption] = frame_sheet(sample, perception)
+            self.pages.get(sequence, {}).pop(self._extra.get(sequence), None)
+            self._extra[sequence] = None if wanted else _caption(sample)
+        self.draw(sequence, sample, perception)
+
+    def draw(self, sequence: str, sample: Sample, perception: Perceived) -> None:
+        """Draw a frame, and the sequence's cloud if that could not be drawn so far."""
+        page = self.pages.setdefault(sequence, {})
+        page[_caption(sample)] = frame_sheet(sample, perception)
         cloud = page.pop('cloud', None) if 'cloud' in page else cloud_of(sample, perception)
         if cloud is not None:
             page['cloud'] = cloud
+
+
+def _caption(sample: Sample) -> str:
+    return f'frame {sample.name}'
 
 
 def frame_sheet(sample: Sample, perception: Perceived) -> np.ndarray:

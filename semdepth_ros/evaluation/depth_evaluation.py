@@ -11,6 +11,7 @@ from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.evaluation.depth_metrics import MAX_DEPTH_M, clamped, depth_errors, evaluated_pixels, mean_errors
 
 RANGES_M = ((0, 10), (10, 20), (20, 40), (40, 80))
+SCALINGS = ('median_scaled', 'one_scale', 'unscaled')
 
 
 class DepthEvaluation:
@@ -57,6 +58,37 @@ class DepthEvaluation:
             if labels is not None:
                 self._by_class[name].add(labels[covered], errors)
 
+    @property
+    def frames(self) -> int:
+        """How many frames had true depth."""
+        return self._frames
+
+    @property
+    def pixels(self) -> int:
+        """How many pixels of true depth were evaluated."""
+        return self._evaluated
+
+    @property
+    def scale_ratio(self) -> dict[str, float] | None:
+        """The median of median(truth) / median(prediction) over frames, and their deviation; None without any."""
+        if not self._ratios:
+            return None
+        ratios = np.array(self._ratios)
+        return {'median': float(np.median(ratios)), 'std_over_mean': float(ratios.std() / ratios.mean())}
+
+    def errors(self, scaling: str) -> dict[str, float]:
+        """Return the seven figures so far; `one_scale` goes through all frames again, the others cost nothing.
+
+        :param scaling: median_scaled, one_scale or unscaled
+        :raises ValueError: not one evaluated pixel was predicted
+        """
+        if not self._ratios:
+            raise ValueError('no pixel of true depth was predicted')
+        if scaling == 'one_scale':
+            factor = float(np.median(self._ratios))
+            return mean_errors([depth_errors(clamped(p * factor), t) for p, t in self._kept()])
+        return mean_errors({'median_scaled': self._median_scaled, 'unscaled': self._unscaled}[scaling])
+
     def result(self) -> dict:
         """Return the sequence's `depth`, and `depth_by_class` and `depth_by_range` where there are any.
 
@@ -67,15 +99,7 @@ class DepthEvaluation:
         depth = {'coverage': self._covered / self._evaluated, 'frames': self._frames}
         if not self._ratios:
             return {'depth': depth}
-        ratios = np.array(self._ratios)
-        one_scale = float(np.median(ratios))
-        depth = {
-            'median_scaled': mean_errors(self._median_scaled),
-            'one_scale': mean_errors([depth_errors(clamped(p * one_scale), t) for p, t in self._kept()]),
-            'unscaled': mean_errors(self._unscaled),
-            'scale_ratio': {'median': one_scale, 'std_over_mean': float(ratios.std() / ratios.mean())},
-            **depth,
-        }
+        depth = {**{scaling: self.errors(scaling) for scaling in SCALINGS}, 'scale_ratio': self.scale_ratio, **depth}
         ranges = [f'{low}-{high} m' for low, high in RANGES_M]
         tables = {'depth_by_class': {n: g.table([c.name for c in CITYSCAPES]) for n, g in self._by_class.items()},
                   'depth_by_range': {n: g.table(ranges) for n, g in self._by_range.items()}}

@@ -60,7 +60,7 @@ class SequenceEvaluation:
     def __init__(self, name: str):
         self.name = name
         self._frames, self._latencies_ms, self._class_source = 0, [], set()
-        self._depth = DepthEvaluation()
+        self.depth = DepthEvaluation()
         self._confusion, self._labelled = {'labels': 0, 'noisy_labels': 0}, {'labels': 0, 'noisy_labels': 0}
         self._predicted_any, self._left_out = False, Counter()
 
@@ -73,7 +73,7 @@ class SequenceEvaluation:
             classes = sample.noisy_labels if sample.labels is None else sample.labels
             if classes is not None:
                 self._class_source.add('noisy labels' if sample.labels is None else 'true labels')
-            self._depth.add(perception.depth, sample.depth, classes)
+            self.depth.add(perception.depth, sample.depth, classes)
         for part in self._confusion:
             truth = getattr(sample, part)
             if truth is not None:
@@ -92,20 +92,30 @@ class SequenceEvaluation:
 
     def result(self) -> dict:
         """Return the sequence's part of the JSON contract; parts without truth are left out."""
-        result = {'name': self.name, 'frames': self._frames, **self._depth.result()}
+        result = {'name': self.name, 'frames': self._frames, **self.depth.result()}
         if self._left_out:
             result['left_out'] = dict(self._left_out)
         if 'depth_by_class' in result:
             source = ' and '.join(sorted(self._class_source))
             result['depth_by_class'] = {'classes_from': source, **result['depth_by_class']}
-        if self._predicted_any:
-            for part, key in (('labels', 'semantics'), ('noisy_labels', 'agreement_with_noisy_labels')):
-                if np.any(self._confusion[part]):
-                    result[key] = {**semantic_scores(self._confusion[part]), 'frames': self._labelled[part]}
+        for part, key in (('labels', 'semantics'), ('noisy_labels', 'agreement_with_noisy_labels')):
+            scores = self.semantics(part)
+            if scores:
+                result[key] = scores
         if self._latencies_ms:
-            p50, p95, p99 = np.percentile(self._latencies_ms, (50, 95, 99))
-            result['latency_ms'] = {'p50': float(p50), 'p95': float(p95), 'p99': float(p99)}
+            result['latency_ms'] = self.latency_ms()
         return result
+
+    def semantics(self, part: str = 'labels') -> dict | None:
+        """Return the scores so far against true labels, or against `noisy_labels`; None where there is no such truth."""
+        if not self._predicted_any or not np.any(self._confusion[part]):
+            return None
+        return {**semantic_scores(self._confusion[part]), 'frames': self._labelled[part]}
+
+    def latency_ms(self) -> dict[str, float]:
+        """Return the percentiles p50, p95 and p99 of the frames' latencies, NaN without any."""
+        values = np.percentile(self._latencies_ms, (50, 95, 99)) if self._latencies_ms else (np.nan,) * 3
+        return {name: float(value) for name, value in zip(('p50', 'p95', 'p99'), values)}
 
 
 def evaluate(perceptor: FramePerceptor, sequences: Iterable[Sequence], model: str = '', max_frames: int | None = None,

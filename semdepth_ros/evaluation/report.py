@@ -15,7 +15,7 @@ from semdepth_ros.data.pictures import write_picture
 from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.evaluation.report_style import STYLE
 
-SCALINGS = ('unscaled', 'one_scale', 'median_scaled')
+SCALINGS = ('unscaled', 'one_scale', 'median_scaled')  # in the order of the tables
 HEADINGS = {'abs_rel': 'Abs Rel', 'sq_rel': 'Sq Rel [m]', 'rmse': 'RMSE [m]', 'rmse_log': 'RMSE log',
             'd1': 'δ &lt; 1.25', 'd2': 'δ &lt; 1.25²', 'd3': 'δ &lt; 1.25³'}
 WORDS = {'unscaled': 'unscaled', 'one_scale': 'one scale a sequence', 'median_scaled': 'every frame median-scaled'}

@@ -1,7 +1,7 @@
 """Rigid transforms between frames, as /tf and /tf_static tell them, and the newest one between any two."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -61,11 +61,16 @@ class TransformTree:
 
 
 def pose_from(translation: Any, rotation: Any) -> np.ndarray:
-    """Return the pose [4, 4] of anything with x, y, z [m] and a quaternion of any length but zero.
+    """Return the pose [4, 4] of messages with fields x, y, z [m] and x, y, z, w, as pose_of does."""
+    return pose_of((translation.x, translation.y, translation.z), (rotation.x, rotation.y, rotation.z, rotation.w))
+
+
+def pose_of(translation: Iterable[float], quaternion: Iterable[float]) -> np.ndarray:
+    """Return the pose [4, 4] of a translation x, y, z [m] and a quaternion x, y, z, w of any length but zero.
 
     :raises ValueError: a zero quaternion, or a number that is not finite
     """
-    t, q = (translation.x, translation.y, translation.z), (rotation.x, rotation.y, rotation.z, rotation.w)
+    t, q = tuple(translation), tuple(quaternion)
     x, y, z, w = np.asarray(q, dtype=np.float64)
     length = np.sqrt(x * x + y * y + z * z + w * w)
     if not (length > 1e-6 and np.isfinite(length)):

@@ -31,10 +31,15 @@ _PATIENCE_S = 0.5  # for how long the first images wait, each for a frame's time
 
 @dataclass(frozen=True)
 class Arrival:
-    """An image message and when it came, by the steady clock [s]."""
+    """A message and when it came, by the steady clock [s]."""
 
     message: Any
     at_s: float
+
+    @property
+    def header(self) -> Any:
+        """The message's header."""
+        return self.message.header
 
 
 class CameraInput:

@@ -5,16 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from semdepth_ros.bags.bag_reader import BagReader
 from semdepth_ros.bags.cdr import stamp_of
-from semdepth_ros.frame_perception import Perception, Scale
-from semdepth_ros.geometry.camera_info import camera_from_info
-from semdepth_ros.image_messages import bytes_of, depth_of
+from semdepth_ros.bridge.perceived import TOPICS, perception_of
+from semdepth_ros.frame_perception import Perception
 
-PARTS = {'/depth/image': 'depth', '/depth/sigma': 'sigma', '/semantic/image': 'labels',
-         '/semantic/confidence': 'confidence', '/depth/camera_info': 'info'}
+PARTS = {f'/{topic}': part for part, topic in TOPICS.items()}
 NEEDED = {'depth', 'labels'}
 
 
@@ -42,14 +38,4 @@ def _whole(waiting: dict[int, dict[str, Any]], until_ns: int) -> Iterator[Percep
     for stamp_ns in sorted(s for s in waiting if s <= until_ns):
         parts = waiting.pop(stamp_ns)
         if NEEDED <= parts.keys():
-            yield _perception(stamp_ns, parts)
-
-
-def _perception(stamp_ns: int, parts: dict[str, Any]) -> Perception:
-    depth = depth_of(parts['depth'])
-    labels = bytes_of(parts['labels'])
-    height, width = depth.shape
-    sigma = depth_of(parts['sigma']) if 'sigma' in parts else np.full(depth.shape, np.nan, np.float32)
-    confidence = bytes_of(parts['confidence']) if 'confidence' in parts else np.full(labels.shape, 255, np.uint8)
-    camera = camera_from_info(parts['info'], width, height, rectified=True) if 'info' in parts else None
-    return Perception(depth, sigma, labels, confidence, Scale(), 0, camera, stamp_ns, parts['depth'].header.frame_id)
+            yield perception_of(parts)
