@@ -21,6 +21,7 @@ COMMANDS = {
     'bench': ('semdepth_ros.cli.bench', 'measure latencies on this machine'),
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
+    'average': ('semdepth_ros.cli.average', 'write the mean of several models'),
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
     'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
