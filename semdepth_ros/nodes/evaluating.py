@@ -82,8 +82,7 @@ class Evaluating:
         self._thread.start()
 
     def activate(self) -> None:
-        """Listen to what is perceived and to the truth."""
-        self._camera.open()
+        """Listen to what is perceived and to the truth, and to the camera once there is somebody who perceives it."""
         self._transforms.open()
         for part, (_, kind) in PARTS.items():
             self._subscriptions.append(FollowingSubscription(
@@ -118,6 +117,8 @@ class Evaluating:
             subscription.follow()
         self._camera.follow()
         self._expected = [part for part, topic in self._topics.items() if self._node.count_publishers(topic)]
+        if self._subscriptions and 'depth' in self._expected:
+            self._camera.open()
         self._hand_on()
         now_s = time.monotonic()
         if self._subscriptions and now_s >= self._due_s and self._work.qsize() < MOST_BEHIND:
