@@ -40,7 +40,8 @@ def start(context):
               **({'autostart': is_true(given['autostart'])} if given['autostart'] else {}),
               **({'image_transport': 'compressed'} if image != given['camera'] else {})}
     actions = [Node(
-        **node_program(SHARE, 'perception'), name='perception', output='screen', parameters=[given['params_file'], chosen],
+        **node_program(SHARE, 'perception'), name='perception', output='screen',
+        parameters=[given['params_file'], chosen],
         remappings=[('image', image), ('camera_info', '/'.join([*image.split('/')[:-1], 'camera_info']))])]
     if given['bagfile']:
         actions.append(ExecuteProcess(cmd=player_command(given['bagfile']), output='screen'))

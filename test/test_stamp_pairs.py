@@ -64,23 +64,23 @@ def test_message_filters_makes_the_same_pairs(slop_ms):
 
 def test_a_frame_is_whole_when_its_parts_have_come_or_their_topics_have_passed_it():
     assembly = FrameAssembly(10, {'cloud': 5})
-    assembly.begin(10, 'depth', 'd')
+    assembly.begin(10, 'depth', 'd', 0.0)
     assembly.add(10, 'truth', 't')
-    assert assembly.whole(['truth', 'cloud']) == []
+    assert assembly.whole(['truth', 'cloud'], 0.0) == []
     assembly.passed('cloud', 14)
-    assert assembly.whole(['truth', 'cloud']) == []
+    assert assembly.whole(['truth', 'cloud'], 0.0) == []
     assembly.passed('cloud', 15)
-    assert assembly.whole(['truth', 'cloud']) == [(10, {'depth': 'd', 'truth': 't'})]
+    assert assembly.whole(['truth', 'cloud'], 0.0) == [(10, {'depth': 'd', 'truth': 't'})]
     assembly.add(10, 'late', 'l')
-    assert assembly.whole([]) == []
+    assert assembly.whole([], 0.0) == []
 
 
-def test_frames_come_in_order_and_the_oldest_does_not_wait_for_ever():
+def test_frames_come_in_order_and_none_waits_for_ever():
     assembly = FrameAssembly(2, {})
     for stamp in (1, 2):
-        assembly.begin(stamp, 'depth', stamp)
+        assembly.begin(stamp, 'depth', stamp, at_s=float(stamp))
     assembly.add(2, 'truth', 't')
-    assert assembly.whole(['truth']) == []
-    assembly.begin(3, 'depth', 3)
-    assert [stamp for stamp, _ in assembly.whole(['truth'])] == [1, 2]
-    assert [stamp for stamp, _ in assembly.whole(['truth'], all_of_them=True)] == [3]
+    assert assembly.whole(['truth'], before_s=1.0) == []
+    assembly.begin(3, 'depth', 3, at_s=3.0)
+    assert [stamp for stamp, _ in assembly.whole(['truth'], before_s=1.0)] == [1, 2]  # more than two
+    assert [stamp for stamp, _ in assembly.whole(['truth'], before_s=3.1)] == [3]

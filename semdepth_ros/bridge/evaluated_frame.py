@@ -1,7 +1,7 @@
 """Messages of one frame, as what was perceived and the truth that it is compared with."""
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +15,15 @@ from semdepth_ros.data.pictures import as_rgb
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
+from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.lidar import lidar_depth, without_hidden
 from semdepth_ros.image_messages import bytes_of, depth_of
 
 TRUTH = {'true_depth': 'truth/depth/image', 'true_labels': 'truth/semantic/image', 'cloud': 'lidar/points'}
 
 
-def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None,
+def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None = None,
+                    camera: Callable[[int, int], Camera | None] | None = None,
                     camera_from_lidar: np.ndarray | None = None) -> tuple[Sample, Perception]:
     """Return the sample and the perception of one frame, ready to be compared.
 
@@ -29,7 +31,8 @@ def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None,
     that it is distorted too. True depth of images comes before that of a scanner.
 
     :param messages: `depth` and what else there is of semdepth_ros.bridge.perceived.TOPICS and of TRUTH, by part
-    :param frame: the image with its camera; where None the sample's image is black and has the camera of `info`
+    :param frame: the image with its camera; where None the sample's image is black
+    :param camera: returns the camera of an image of this width and height that did not come
     :param camera_from_lidar: pose of the cloud's frame in the camera's [4, 4]; where None the cloud is left out
     :raises ValueError: a message that cannot be read, or truth of another size than the image
     """
@@ -42,7 +45,8 @@ def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None,
         expect_train_ids(truth['labels'])
     if frame is None:
         shape = next((array.shape for array in truth.values()), perception.depth.shape)
-        sample = Sample(name, np.zeros((*shape, 3), np.uint8), perception.camera, perception.stamp_ns)
+        sample = Sample(name, np.zeros((*shape, 3), np.uint8), camera(*shape[::-1]) if camera else None,
+                        perception.stamp_ns)
     else:
         sample = Sample(name, as_rgb(frame.image, frame.layout), frame.camera, frame.stamp_ns)
     for part, array in truth.items():

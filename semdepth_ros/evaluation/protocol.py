@@ -107,7 +107,7 @@ class SequenceEvaluation:
         return result
 
     def semantics(self, part: str = 'labels') -> dict | None:
-        """Return the scores so far against true labels, or against `noisy_labels`; None where there is no such truth."""
+        """Return the scores so far against true labels, or `noisy_labels`; None where there is no such truth."""
         if not self._predicted_any or not np.any(self._confusion[part]):
             return None
         return {**semantic_scores(self._confusion[part]), 'frames': self._labelled[part]}
