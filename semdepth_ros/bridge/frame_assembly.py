@@ -33,7 +33,7 @@ class FrameAssembly:
 
     def passed(self, name: str, stamp_ns: int) -> None:
         """Note how far a part's topic has come, whichever frames its messages belong to."""
-        self._newest[name] = max(stamp_ns, self._newest.get(name, stamp_ns))
+        self._newest[name] = stamp_ns
 
     def whole(self, expected: Collection[str], before_s: float) -> list[tuple[int, dict[str, Any]]]:
         """Take out the frames that are whole, in the order of their stamps, up to the first that is not.

@@ -75,7 +75,10 @@ class Evaluating:
                                    parameters['image_bits'])
         self._topics['image'] = self._camera.image_topic
         self._expected: list[str] = []
-        self._begin_anew()
+        self._assembly = FrameAssembly(self._queue, {'cloud': self._slop_ns})
+        self._pairings: dict[str, Pairing] = {part: pairing(self._queue, self._slop_ns if part == 'cloud' else 0)
+                                              for part in self._topics if part != 'depth'}
+        self._newest_ns: dict[str, int] = {}
         self._metrics = node.create_publisher(types.message_class(DEPTH_METRICS), '~/metrics', qos_profile(OUTPUT))
         self._subscriptions: list[FollowingSubscription] = []
         self._served_subscription: Any = None
@@ -129,25 +132,16 @@ class Evaluating:
             self._due_s = max(self._due_s + PERIOD_S, now_s + PERIOD_S / 2)
             self._work.put(METRICS)
 
-    def _begin_anew(self) -> None:
-        """Forget what waits, as when time has gone backwards."""
-        self._assembly = FrameAssembly(self._queue, {'cloud': self._slop_ns})
-        self._pairings: dict[str, Pairing] = {part: pairing(self._queue, self._slop_ns if part == 'cloud' else 0)
-                                              for part in self._topics if part != 'depth'}
-        self._newest_ns = 0
-
     def _image_came(self, arrival: Arrival) -> None:
         self._came('image', arrival)
 
     def _came(self, part: str, arrival: Arrival) -> None:
         """Take in a message: a frame's first, or one to be paired with that."""
         stamp = stamp_ns(arrival.header)
+        if stamp < self._newest_ns.get(part, stamp):
+            self._begin_anew(part, stamp)
+        self._newest_ns[part] = stamp
         if part == 'depth':
-            if stamp < self._newest_ns:
-                self._log.warn(f'{self._topics[part]}: time went backwards to {stamp * 1e-9:.3f} s; starting anew')
-                self._hand_on(is_end=True)
-                self._begin_anew()
-            self._newest_ns = stamp
             self._assembly.begin(stamp, part, arrival, arrival.at_s)
             for other, pairs in self._pairings.items():
                 self._join(other, pairs.add(0, arrival))
@@ -155,6 +149,16 @@ class Evaluating:
             self._join(part, self._pairings[part].add(1, arrival))
         self._assembly.passed(part, stamp)
         self._hand_on()
+
+    def _begin_anew(self, part: str, stamp: int) -> None:
+        """Forget what waits of a topic whose clock was set back; of the frames, that they wait."""
+        if part != 'depth':
+            self._pairings[part].forget(1)
+            return
+        self._log.warn(f'{self._topics[part]}: time went backwards to {stamp * 1e-9:.3f} s; starting anew')
+        self._hand_on(is_end=True)
+        for pairs in self._pairings.values():
+            pairs.forget(0)
 
     def _join(self, part: str, pair: tuple[Arrival, Arrival] | None) -> None:
         if pair:

@@ -17,6 +17,9 @@ class Pairing(Protocol):
     def add(self, topic: int, message: Any) -> tuple[Any, Any] | None:
         """Take in a message of topic 0 or 1, or anything with its header; return the pair it completes, if any."""
 
+    def forget(self, topic: int) -> None:
+        """Forget what waits of a topic."""
+
 
 class FilteredPairs:
     """Pairs as StampPairs does, with message_filters' TimeSynchronizer or, with a slop, its approximate one."""
@@ -33,6 +36,10 @@ class FilteredPairs:
         """Take in a message; return the pair it completes, if any."""
         self._inputs[topic].signalMessage(message)
         return self._paired.pop() if self._paired else None
+
+    def forget(self, topic: int) -> None:
+        """Forget what waits of a topic."""
+        self._synchronizer.queues[topic].clear()
 
 
 def pairing(queue: int, slop_ns: int = 0) -> Pairing:
