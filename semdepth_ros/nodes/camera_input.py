@@ -70,8 +70,11 @@ class CameraInput:
         self._fallback, self._depth = None if compressed else cv_bridge_view(), BitDepth(image_bits, self.image_topic)
         named_so = resolved.rsplit('/', 1)[-1].startswith('image_rect')
         rectified = image_kind == 'rectified' or (image_kind == 'auto' and named_so)
-        self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
-        self._held, self._patient_until, self._opened_s = None, None, 0.0
+        self._infos, self._watch = InfoMatcher(rectified), StampWatch()
+        self._subscriptions: tuple[FollowingSubscription, ...] = ()  # of image and camera_info, while open
+        self._held: Arrival | None = None  # waits for a camera_info
+        self._patient_until: float | None = None
+        self._opened_s = 0.0
         self._told: set[str] = set()
 
     @property

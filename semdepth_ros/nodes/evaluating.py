@@ -230,7 +230,7 @@ class Evaluating:
         by = 'message_filters' if message_filters else 'semdepth_ros'
         protocol = {'pairing': f'By {by}: images and truth of exactly the stamp of a frame'
                     + (f'; scans less than {self._slop_ns * 1e-9:g} s from it.' if self._slop_ns else '; scans too.'),
-                    'scans': 'The nearest return in a pixel; those close beside much nearer ones are left out as hidden.'}
+                    'scans': 'The nearest return in a pixel; those close beside much nearer ones are left out: hidden.'}
         model, images = self._model or self._served or 'unknown', self._statistics.total('received')
         result = evaluation.result(model, images, protocol)
         try:

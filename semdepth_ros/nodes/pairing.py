@@ -25,7 +25,8 @@ class FilteredPairs:
     """Pairs as StampPairs does, with message_filters' TimeSynchronizer or, with a slop, its approximate one."""
 
     def __init__(self, queue: int, slop_ns: int = 0):
-        self._inputs, self._paired = (message_filters.SimpleFilter(), message_filters.SimpleFilter()), []
+        self._inputs = message_filters.SimpleFilter(), message_filters.SimpleFilter()
+        self._paired: list[tuple[Any, Any]] = []
         synchronizer = (message_filters.ApproximateTimeSynchronizer(self._inputs, queue, slop_ns * 1e-9) if slop_ns
                         else message_filters.TimeSynchronizer(self._inputs, queue))
         # Only takes notes: what a callback raises would leave the synchronizer's lock locked for ever.
