@@ -42,7 +42,7 @@ class Camera:
     def __init__(self, graph, namespace, sequence):
         self.node, self.sequence = graph.node('camera', namespace=namespace), sequence
         kinds = {'image': 'Image', 'camera_info': 'CameraInfo', 'truth/depth/image': 'Image',
-                 'truth/semantic/image': 'Image'}
+                 'truth/semantic/image': 'Image', 'noisy/semantic/image': 'Image'}
         if hasattr(sequence, 'scan'):
             kinds['lidar/points'] = 'PointCloud2'
         self.publishers = {name: self.node.create_publisher(TYPES.message_class(f'sensor_msgs/msg/{kind}'), name, 10)
@@ -61,6 +61,8 @@ class Camera:
             self.publishers['truth/depth/image'].publish(make_depth_image(TYPES, header, sample.depth))
         if sample.labels is not None:
             self.publishers['truth/semantic/image'].publish(make_image(TYPES, header, sample.labels, 'mono8'))
+        if sample.noisy_labels is not None:
+            self.publishers['noisy/semantic/image'].publish(make_image(TYPES, header, sample.noisy_labels, 'mono8'))
         return stamp_ns(header)
 
     def is_heard(self):
@@ -143,14 +145,15 @@ def test_the_report_shows_frames_figures_and_how_they_were_paired(corridor):
 
 
 class SparseTruth(Corridor):
-    """True depth on all frames but one, true classes on one."""
+    """True depth on all frames but one, true classes on one, another network's on all."""
 
     def __init__(self):
         super().__init__(4)
 
     def __getitem__(self, index):
         sample = super().__getitem__(index)
-        return replace(sample, depth=None if index == 1 else sample.depth, labels=sample.labels if index == 2 else None)
+        return replace(sample, depth=None if index == 1 else sample.depth, noisy_labels=sample.labels[::-1].copy(),
+                       labels=sample.labels if index == 2 else None)
 
 
 def test_truth_on_some_frames_gives_the_commands_figures_too(graph, model, tmp_path):
@@ -160,6 +163,7 @@ def test_truth_on_some_frames_gives_the_commands_figures_too(graph, model, tmp_p
     assert (found.pop('name'), bool(found.pop('latency_ms'))) == ('live', True)
     assert found == command(model, sequence)
     assert (found['frames'], found['depth']['frames'], found['semantics']['frames']) == (4, 3, 1)
+    assert found['agreement_with_noisy_labels']['frames'] == 4
 
 
 def test_truth_of_a_lens_with_distortion_is_rectified_as_what_is_perceived_has_been(graph, model, tmp_path):

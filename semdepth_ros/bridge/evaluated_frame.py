@@ -19,7 +19,9 @@ from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.lidar import lidar_depth, without_hidden
 from semdepth_ros.image_messages import bytes_of, depth_of
 
-TRUTH = {'true_depth': 'truth/depth/image', 'true_labels': 'truth/semantic/image', 'cloud': 'lidar/points'}
+TRUTH = {'true_depth': 'truth/depth/image', 'true_labels': 'truth/semantic/image',
+         'noisy_labels': 'noisy/semantic/image', 'cloud': 'lidar/points'}
+_FIELDS = {'true_depth': 'depth', 'true_labels': 'labels', 'noisy_labels': 'noisy_labels'}  # of a Sample
 
 
 def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None = None,
@@ -37,12 +39,7 @@ def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None 
     :raises ValueError: a message that cannot be read, or truth of another size than the image
     """
     perception = perception_of(messages)
-    truth = {}
-    if 'true_depth' in messages:
-        truth['depth'] = _read('true_depth', depth_of, messages)
-    if 'true_labels' in messages:
-        truth['labels'] = _read('true_labels', bytes_of, messages)
-        expect_train_ids(truth['labels'])
+    truth = {part: _read(part, messages[part]) for part in _FIELDS if part in messages}
     if frame is None:
         shape = next((array.shape for array in truth.values()), perception.depth.shape)
         sample = Sample(name, np.zeros((*shape, 3), np.uint8), camera(*shape[::-1]) if camera else None,
@@ -52,9 +49,9 @@ def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None 
     for part, array in truth.items():
         if array.shape != sample.image.shape[:2]:
             height, width = sample.image.shape[:2]
-            raise ValueError(f'{TRUTH["true_" + part]} is {array.shape[1]}x{array.shape[0]}, but its image is '
+            raise ValueError(f'{TRUTH[part]} is {array.shape[1]}x{array.shape[0]}, but its image is '
                              f'{width}x{height}')
-    sample = replace(sample, **truth)
+    sample = replace(sample, **{_FIELDS[part]: array for part, array in truth.items()})
     if not ('info' in messages and any(messages['info'].d)):
         sample = rectified_sample(sample)
     if 'cloud' in messages and sample.depth is None and camera_from_lidar is not None:
@@ -62,9 +59,13 @@ def evaluated_frame(name: str, messages: Mapping[str, Any], frame: Frame | None 
     return sample, perception
 
 
-def _read(part: str, read: Any, messages: Mapping[str, Any]) -> np.ndarray:
+def _read(part: str, message: Any) -> np.ndarray:
     try:
-        return read(messages[part])
+        if part == 'true_depth':
+            return depth_of(message)
+        labels = bytes_of(message)
+        expect_train_ids(labels)
+        return labels
     except ValueError as error:
         raise ValueError(f'{TRUTH[part]}: {error}') from None
 

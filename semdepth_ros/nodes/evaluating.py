@@ -41,7 +41,8 @@ _IMAGE, _INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 # part: topic and type. Every frame begins with `depth`; the others are paired with it.
 PARTS = {'depth': (PERCEIVED['depth'], _IMAGE), 'labels': (PERCEIVED['labels'], _IMAGE),
          'info': (PERCEIVED['info'], _INFO), 'true_depth': (TRUTH['true_depth'], _IMAGE),
-         'true_labels': (TRUTH['true_labels'], _IMAGE), 'cloud': (TRUTH['cloud'], CLOUD)}
+         'true_labels': (TRUTH['true_labels'], _IMAGE), 'noisy_labels': (TRUTH['noisy_labels'], _IMAGE),
+         'cloud': (TRUTH['cloud'], CLOUD)}
 METRICS = 'metrics'   # are to be published
 PERIOD_S = 1.0        # between metrics
 ONE_SCALE_SHARE = 0.2  # of the time may go into figures that need all frames again
