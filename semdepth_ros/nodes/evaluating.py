@@ -203,8 +203,8 @@ class Evaluating:
         camera, scanner = (messages[part].header.frame_id for part in ('depth', 'cloud'))
         found = self._transforms.tree.lookup(camera, scanner)
         if found is None:
-            why = '' if self._transforms.is_available else ' (tf2_msgs is not installed)'
-            raise ValueError(f'no transform from {camera!r} to {scanner!r}{why}: set lidar_transform')
+            raise ValueError(f'no transform from {camera!r} to {scanner!r}: set lidar_transform'
+                             + ('' if self._transforms.is_available else ' (tf2_msgs is not installed)'))
         return found
 
     def _publish_metrics(self) -> None:
