@@ -1,13 +1,12 @@
 """Perceive one camera: `ros2 launch semdepth_ros perception.launch.py camera:=/camera/image_raw rviz:=true`."""
-from importlib.util import find_spec
 import os
 from pathlib import Path
-import sys
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
+from semdepth_ros.live.launching import is_true, node_program, player_command
 
 # Of the installation or the source tree: config/ beside launch/. colcon's --symlink-install links to files, not folders.
 SHARE = Path(os.path.abspath(__file__)).parents[1]
@@ -41,33 +40,12 @@ def start(context):
               **({'autostart': is_true(given['autostart'])} if given['autostart'] else {}),
               **({'image_transport': 'compressed'} if image != given['camera'] else {})}
     actions = [Node(
-        **perception_executable(), name='perception', output='screen', parameters=[given['params_file'], chosen],
+        **node_program(SHARE, 'perception'), name='perception', output='screen',
+        parameters=[given['params_file'], chosen],
         remappings=[('image', image), ('camera_info', '/'.join([*image.split('/')[:-1], 'camera_info']))])]
     if given['bagfile']:
-        actions.append(ExecuteProcess(cmd=player(given['bagfile']), output='screen'))
+        actions.append(ExecuteProcess(cmd=player_command(given['bagfile']), output='screen'))
     if is_true(given['rviz']):
         actions.append(Node(package='rviz2', executable='rviz2', parameters=[sim_time], remappings=[('image', image)],
                             arguments=['-d', str(SHARE / 'config' / 'semdepth.rviz')]))
     return actions
-
-
-def perception_executable():
-    """Return how to start the node: as ros2 run does, or, where pip installed the package, as a Python module."""
-    if (SHARE.parents[1] / 'lib' / 'semdepth_ros' / 'perception').is_file():
-        return {'package': 'semdepth_ros', 'executable': 'perception'}
-    return {'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.perception']}
-
-
-def player(bag):
-    """Return the command that plays a bag, with ros2 bag where that is installed."""
-    if find_spec('ros2bag'):
-        return ['ros2', 'bag', 'play', bag, '--clock', '--exclude-topics', '/clock', '--disable-keyboard-controls',
-                '--delay', '5']  # while the model is loaded
-    return [sys.executable, '-m', 'semdepth_ros.live.player', bag, '--clock', '--wait', '30']
-
-
-def is_true(text):
-    """Read a launch argument's true or false."""
-    if text.lower() not in ('true', 'false'):
-        raise ValueError(f'launch argument is {text!r}, expected true or false')
-    return text.lower() == 'true'

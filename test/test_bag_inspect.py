@@ -8,8 +8,9 @@ import pytest
 from semdepth_ros.bags.bag_path import BagError
 from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bridge.camera_info import make_camera_info
-from semdepth_ros.bridge.images import make_image
+from semdepth_ros.bridge.images import make_depth_image, make_image
 from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.transforms import make_transforms
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.frame_perception import Perception, Scale
@@ -213,3 +214,49 @@ def test_the_command_makes_a_bag_of_a_folder_that_it_finds_usable(tmp_path, caps
     assert open_data(tmp_path / 'y.db3')[0].camera == FolderSequence(tmp_path / 'folder').camera
     assert main(['bag', 'make', str(tmp_path / 'folder'), '--out', str(tmp_path / 'y.db3')]) == 2
     assert 'exists already' in capsys.readouterr().err
+
+
+def with_truth(path, depth=(), labels=(), scans=(), placed=True):
+    """Write four images from 1.0 s on, truth of those frames that are named, and scans at these seconds."""
+    with BagWriter(path) as bag:
+        for i in range(4):
+            header = make_header(bag.types, (10 + i) * TENTH, 'lens')
+            bag.write('/image', make_image(bag.types, header, np.zeros((6, 8, 3), np.uint8), 'rgb8'), i)
+            bag.write('/camera_info', make_camera_info(bag.types, header, CAMERA), i)
+            if i in depth:
+                bag.write('/truth/depth/image', make_depth_image(bag.types, header, np.ones((6, 8), np.float32)), i)
+            if i in labels:
+                bag.write('/truth/semantic/image', make_image(bag.types, header, np.zeros((6, 8), np.uint8), 'mono8'), i)
+        for second in scans:
+            header = make_header(bag.types, round(second * 1e9), 'scanner')
+            bag.write('/roof/lidar', bag.types.make('sensor_msgs/msg/PointCloud2', header=header), 5)
+            bag.write('/points', bag.types.make('sensor_msgs/msg/PointCloud2', header=header), 5)
+        if placed:
+            bag.write('/tf_static', make_transforms(bag.types, 0, ('lens', 'scanner', np.eye(4))), 0, latched=True)
+    return inspect_bag(path)['evaluation']
+
+
+def test_a_bag_with_truth_for_every_image_lacks_nothing(tmp_path, capsys):
+    found = with_truth(tmp_path / 'x.mcap', range(4), range(4), (1.0, 1.1, 1.24, 1.26))
+    assert found == {'usable': True, 'missing': [], 'truth': {
+        'depth': {'topic': '/truth/depth/image', 'images': 4}, 'labels': {'topic': '/truth/semantic/image', 'images': 4},
+        'lidar': {'topic': '/roof/lidar', 'images': 4}}}
+    main(['bag', 'inspect', str(tmp_path / 'x.mcap')])
+    line = capsys.readouterr().out.strip().splitlines()[-1]
+    assert line.startswith('can be evaluated: true depth on /truth/depth/image (4 images), true classes on')
+
+
+def test_what_a_bag_lacks_for_an_evaluation_is_said(tmp_path, capsys):
+    assert with_truth(tmp_path / 'none.mcap') == {'usable': False, 'truth': {}, 'missing': [
+        'no true depth (.../truth/depth/image)', 'no true classes (.../truth/semantic/image)',
+        'no scans either (sensor_msgs/PointCloud2)']}
+    main(['bag', 'inspect', str(tmp_path / 'none.mcap')])
+    assert capsys.readouterr().out.strip().splitlines()[-1].startswith('cannot be evaluated; lacking: no true depth')
+    few = with_truth(tmp_path / 'few.mcap', labels=[2], scans=(1.04, 1.1499), placed=False)
+    assert few['truth'] == {'labels': {'topic': '/truth/semantic/image', 'images': 1},
+                            'lidar': {'topic': '/roof/lidar', 'images': 2}}
+    assert few['missing'] == [
+        'no true depth (.../truth/depth/image)',
+        'true classes for 3 of 4 images: /truth/semantic/image has nothing of their stamps',
+        'scans for 2 of 4 images: /roof/lidar has nothing near their stamps',
+        "no static transform from 'lens' to 'scanner': give lidar_transform"]

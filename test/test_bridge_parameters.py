@@ -1,29 +1,38 @@
-"""One table declares, checks and explains the perception node's parameters."""
+"""One table a node declares, checks and explains its parameters."""
 from pathlib import Path
 
 import pytest
 import yaml
 
+from semdepth_ros.bridge import evaluation_parameters, perception_parameters
+from semdepth_ros.bridge.evaluation_parameters import EVALUATION
 from semdepth_ros.bridge.parameters import Parameter, as_markdown, as_yaml
-from semdepth_ros.bridge.perception_parameters import PERCEPTION, TITLE
+from semdepth_ros.bridge.perception_parameters import PERCEPTION
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE = {p.name: p for p in PERCEPTION}
 
 
-def test_the_parameter_file_is_the_table_written_down():
-    text = (ROOT / 'config' / 'perception.yaml').read_text()
-    assert text == as_yaml(PERCEPTION, TITLE)
-    assert yaml.safe_load(text) == {'/**': {'ros__parameters': {p.name: p.default for p in PERCEPTION}}}
+NODES = pytest.mark.parametrize('node, table, title', [
+    ('perception', PERCEPTION, perception_parameters.TITLE), ('evaluation', EVALUATION, evaluation_parameters.TITLE)])
 
 
-def test_the_page_on_the_node_has_the_table():
-    assert as_markdown(PERCEPTION) in (ROOT / 'docs' / 'PERCEPTION_NODE.md').read_text()
+@NODES
+def test_the_parameter_file_is_the_table_written_down(node, table, title):
+    text = (ROOT / 'config' / f'{node}.yaml').read_text()
+    assert text == as_yaml(table, title)
+    assert yaml.safe_load(text) == {'/**': {'ros__parameters': {p.name: p.default for p in table}}}
 
 
-def test_every_default_is_valid_and_every_name_is_unique():
-    assert len(TABLE) == len(PERCEPTION)
-    assert [p.validated(p.default) for p in PERCEPTION] == [p.default for p in PERCEPTION]
+@NODES
+def test_the_page_on_the_node_has_the_table(node, table, title):
+    assert as_markdown(table) in (ROOT / 'docs' / f'{node.upper()}_NODE.md').read_text()
+
+
+@NODES
+def test_every_default_is_valid_and_every_name_is_unique(node, table, title):
+    assert len({p.name for p in table}) == len(table)
+    assert [p.validated(p.default) for p in table] == [p.default for p in table]
 
 
 @pytest.mark.parametrize('name, value, words', [

@@ -1,6 +1,7 @@
 """The launch file and the configurations of RViz and Nav2, held against the node as it runs."""
 import ast
 import importlib.util
+import json
 import os
 from pathlib import Path
 import shutil
@@ -14,10 +15,12 @@ from random_model import write_random_model
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.classes import CITYSCAPES
+from semdepth_ros.live.launching import node_program
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = ROOT / 'launch' / 'perception.launch.py'
+EVALUATION = ROOT / 'launch' / 'evaluation.launch.py'
 RVIZ_TYPES = {'rviz_default_plugins/Image': 'sensor_msgs/msg/Image',
               'rviz_default_plugins/PointCloud2': 'sensor_msgs/msg/PointCloud2'}
 LAUNCHER = '''
@@ -107,10 +110,10 @@ def test_rviz_and_nav2_find_their_topics_on_the_live_graph(overlays, model, proc
         graph.close()
 
 
-def launched(processes, *arguments):
+def launched(processes, *arguments, file=LAUNCH):
     for package in ('launch', 'launch_ros'):
         pytest.importorskip(package, reason='launch comes with a ROS installation, not from PyPI')
-    return processes.python('-c', LAUNCHER, LAUNCH, *arguments, env={'ROS_LOG_DIR': str(processes.folder)})
+    return processes.python('-c', LAUNCHER, file, *arguments, env={'ROS_LOG_DIR': str(processes.folder)})
 
 
 def test_the_launch_file_perceives_a_bag(model, tmp_path, processes):
@@ -128,6 +131,22 @@ def test_the_launch_file_perceives_a_bag(model, tmp_path, processes):
     assert (seen[0].encoding, seen[0].width, seen[0].height) == ('32FC1', 96, 64)
     child.interrupt()
     assert child.wait() in (0, 1) and 'Traceback' not in child.output
+
+
+def test_the_launch_file_of_the_evaluation_ends_with_a_report_on_the_bag(model, tmp_path, processes):
+    from plane_world import Corridor
+    write_sequence_bag(tmp_path / 'drive.mcap', Corridor(20))
+    child = launched(processes, f'bagfile:={tmp_path / "drive.mcap"}', f'model:={model}', f'report_dir:={tmp_path / "out"}',
+                     file=EVALUATION)
+    assert child.wait(120.0) == 0 and 'Traceback' not in child.output
+    result = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert result['frames_perceived'] >= 15 and 'unscaled' in result['sequences'][0]['depth']
+    assert (tmp_path / 'out' / 'report.html').is_file()
+
+
+def test_the_launch_file_of_the_evaluation_wants_a_bag(processes):
+    child = launched(processes, 'bagfile:=/nowhere.mcap', file=EVALUATION)
+    assert child.wait() != 0 and "bagfile is '/nowhere.mcap', expected one that exists" in child.output
 
 
 def test_the_launch_file_remaps_the_camera_and_hands_parameters_on(model, processes):
@@ -190,10 +209,16 @@ def test_the_launch_file_finds_the_program_that_colcon_installed_beside_it(tmp_p
     (os.symlink if link else shutil.copy)(LAUNCH, share / 'launch' / LAUNCH.name)
     module = launch_module(share / 'launch' / LAUNCH.name)
     assert module.SHARE == share
-    assert module.perception_executable() == {'package': 'semdepth_ros', 'executable': 'perception'}
-    program.unlink()
-    assert module.perception_executable() == {
-        'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.perception']}
+    assert node_program(module.SHARE, 'perception') == {'package': 'semdepth_ros', 'executable': 'perception'}
+
+
+def test_a_node_that_pip_installed_is_started_as_a_module(tmp_path):
+    share = tmp_path / 'share' / 'semdepth_ros'
+    expected = {'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.evaluation']}
+    assert node_program(share, 'evaluation') == expected
+    (tmp_path / 'lib' / 'semdepth_ros').mkdir(parents=True)
+    (tmp_path / 'lib' / 'semdepth_ros' / 'evaluation').touch()
+    assert node_program(share, 'evaluation') == {'package': 'semdepth_ros', 'executable': 'evaluation'}
 
 
 def test_rviz_shows_the_camera_that_was_named():

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rosbags.interfaces import Connection
 from rosbags.interfaces import Qos as RosbagsQos
 from rosbags.interfaces import QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
@@ -39,7 +40,9 @@ class BagWriter:
             raise BagError(f'{path} exists already' + (' and is not a bag' if replace else ', and may not be replaced'))
         self.types = rosbags_types()
         self._plain, self._compress = self.path.suffix != '', compress
-        self._connections, self._writer, self._folder = {}, None, None
+        self._connections: dict[str, Connection] = {}
+        self._writer: Writer | None = None  # while entered
+        self._folder: Path | None = None
 
     def __enter__(self) -> BagWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -32,7 +32,9 @@ class McapFile:
     """
 
     def __init__(self, path: Any):
-        self.path, self.connections, self.left_out = path, [], {}
+        self.path = path
+        self.connections: list[Connection] = []
+        self.left_out: dict[str, str] = {}
         self.metadata = ReaderMetadata(0, 2 ** 63 - 1, 0, 0, None, None, None, None)
         self._stream: BinaryIO | None = None
         self._seeking: SeekingReader | None = None

@@ -15,7 +15,8 @@ class ColourSampler:
     """Looks up the input image where the output's pixels lie; remembers where that is for the cameras seen last."""
 
     def __init__(self):
-        self._key, self._maps = None, None
+        self._key: tuple | None = None
+        self._maps: tuple[np.ndarray, np.ndarray] | None = None
 
     def sample(self, frame: Frame, camera: Camera | None, width: int, height: int,
                stride: int = 1) -> np.ndarray | None:

@@ -11,7 +11,8 @@ from semdepth_ros.evaluation.protocol import SequenceEvaluation
 NAME = 'semdepth_ros/msg/DepthMetrics'
 
 
-def make_depth_metrics(types: MessageTypes, header: Any, evaluation: SequenceEvaluation, protocol: str, crop: str) -> Any:
+def make_depth_metrics(types: MessageTypes, header: Any, evaluation: SequenceEvaluation, protocol: str,
+                       crop: str) -> Any:
     """Return the semdepth_ros/DepthMetrics of one protocol; numbers without truth are NaN.
 
     :param header: of the newest frame counted

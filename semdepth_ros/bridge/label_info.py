@@ -10,7 +10,8 @@ from semdepth_ros.classes import SemanticClass
 NAME = 'vision_msgs/msg/LabelInfo'
 
 
-def make_label_info(types: MessageTypes, header: Any, classes: Collection[SemanticClass], threshold: float = 0.0) -> Any:
+def make_label_info(types: MessageTypes, header: Any, classes: Collection[SemanticClass],
+                    threshold: float = 0.0) -> Any:
     """Return a vision_msgs/LabelInfo that names every label; 255 in an image is no class.
 
     :param threshold: labels less probable than this have been sent as 255

@@ -17,7 +17,8 @@ class Overlap:
     """
 
     def __init__(self):
-        self._delivered, self._ahead = deque(maxlen=_REMEMBERED), []
+        self._delivered: deque[tuple[int, int]] = deque(maxlen=_REMEMBERED)
+        self._ahead: list[tuple[tuple[int, int], Any]] = []
 
     @property
     def waiting(self) -> list[Any]:

@@ -12,8 +12,8 @@ from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera_info import camera_from_info
 from semdepth_ros.image_messages import bytes_of, depth_of
 
-TOPICS = {'depth': 'depth/image', 'sigma': 'depth/sigma', 'labels': 'semantic/image', 'confidence': 'semantic/confidence',
-          'info': 'depth/camera_info'}
+TOPICS = {'depth': 'depth/image', 'sigma': 'depth/sigma', 'labels': 'semantic/image',
+          'confidence': 'semantic/confidence', 'info': 'depth/camera_info'}
 
 
 def perception_of(messages: Mapping[str, Any]) -> Perception:

@@ -23,7 +23,9 @@ class CloudMaker:
     """Makes clouds; keeps the rays and the buffer of the camera seen last."""
 
     def __init__(self):
-        self._key, self._rays, self._points = None, None, None
+        self._key: tuple[Camera, int] | None = None
+        self._rays: tuple[np.ndarray, np.ndarray] | None = None  # x / z [1, w] and y / z [h, 1]
+        self._points: np.ndarray | None = None  # POINT [h, w]
 
     def make(self, types: MessageTypes, header: Any, perception: Perception, rgb: np.ndarray | None, stride: int = 1,
              max_range_m: float = np.inf) -> Any:

@@ -34,6 +34,10 @@ class StampPairs:
         pair = (mine.pop(stamp), others.pop(partner))
         return pair if topic == 0 else pair[::-1]
 
+    def forget(self, topic: int) -> None:
+        """Forget what waits of a topic, as when its clock was set back: what is older would be forgotten first."""
+        self._waiting[topic].clear()
+
     def _partner(self, stamp: int, others: dict[int, Any]) -> int | None:
         if not self._slop_ns:
             return stamp if stamp in others else None

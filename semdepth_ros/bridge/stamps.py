@@ -13,7 +13,8 @@ class StampWatch:
 
     def __init__(self):
         self.missing = 0
-        self._last, self._steps = None, deque(maxlen=31)
+        self._last: int | None = None
+        self._steps: deque[int] = deque(maxlen=31)
 
     def see(self, stamp_ns: int) -> bool:
         """Take in the next stamp; return False, and start anew, if time went backwards.

@@ -13,6 +13,7 @@ from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data import open_data
 from semdepth_ros.recordings.inspection import inspect_bag
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag
+from semdepth_ros.recordings.truth_check import WORDS
 
 
 def add_parser(subparsers) -> None:
@@ -93,4 +94,11 @@ def render(report: dict) -> str:
         before = ', '.join(report['chosen_before'])
         lines.append(f'usable: images on {report["image"]}, ' + (f'chosen before {before}, ' if before else '')
                      + (f'calibration on {report["camera_info"]}' if report['camera_info'] else 'no calibration'))
+        lines.append(_evaluation(report['evaluation']))
     return '\n'.join(lines)
+
+
+def _evaluation(found: dict) -> str:
+    truth = [f'{WORDS[part]} on {entry["topic"]} ({entry["images"]} images)' for part, entry in found['truth'].items()]
+    lacking = f'; lacking: {"; ".join(found["missing"])}' if found['missing'] else ''
+    return (f'can be evaluated: {", ".join(truth)}' if found['usable'] else 'cannot be evaluated') + lacking

@@ -48,7 +48,9 @@ class BagSequence:
                  image_bits: int = AUTOMATIC, **topics: str | None):
         self.path = Path(path)
         self.name = self.path.stem
-        self._reader, self._owner, self._told = None, None, set()
+        self._reader: BagReader | None = None
+        self._owner: int | None = None  # process whose open file the reader is
+        self._told: set[str] = set()
         reader = self._opened()
         self.topics: BagTopics = recorded_topics(reader, image_topic, **topics)
         self._types = {t.name: t.type for t in reader.topics.values()}

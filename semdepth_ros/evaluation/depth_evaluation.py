@@ -23,7 +23,9 @@ class DepthEvaluation:
     """
 
     def __init__(self):
-        self._median_scaled, self._unscaled, self._ratios = [], [], []
+        self._median_scaled: list[dict[str, float]] = []
+        self._unscaled: list[dict[str, float]] = []
+        self._ratios: list[float] = []
         self._frames = self._evaluated = self._covered = 0
         self._pixels = tempfile.TemporaryFile()
         self._by_class = {name: _Groups(len(CITYSCAPES)) for name in ('median_scaled', 'unscaled')}

@@ -59,7 +59,9 @@ class SequenceEvaluation:
 
     def __init__(self, name: str):
         self.name = name
-        self._frames, self._latencies_ms, self._class_source = 0, [], set()
+        self._frames = 0
+        self._latencies_ms: list[float] = []
+        self._class_source: set[str] = set()
         self.depth = DepthEvaluation()
         self._confusion, self._labelled = {'labels': 0, 'noisy_labels': 0}, {'labels': 0, 'noisy_labels': 0}
         self._predicted_any, self._left_out = False, Counter()
@@ -107,7 +109,7 @@ class SequenceEvaluation:
         return result
 
     def semantics(self, part: str = 'labels') -> dict | None:
-        """Return the scores so far against true labels, or against `noisy_labels`; None where there is no such truth."""
+        """Return the scores so far against true labels, or `noisy_labels`; None where there is no such truth."""
         if not self._predicted_any or not np.any(self._confusion[part]):
             return None
         return {**semantic_scores(self._confusion[part]), 'frames': self._labelled[part]}

@@ -5,7 +5,7 @@ from typing import Any
 
 
 class SpreadFrames:
-    """Keeps every n-th frame, and doubles n as the stream goes on; never more than twice `most`."""
+    """Keeps every n-th frame, and doubles n as the stream goes on; never more than four times `most`."""
 
     def __init__(self, most: int):
         self._most, self._step, self._seen = most, 1, 0
@@ -15,7 +15,7 @@ class SpreadFrames:
         """Take in the next frame."""
         if self._most and self._seen % self._step == 0:
             self._kept.append(frame)
-            if len(self._kept) > 2 * self._most:
+            if len(self._kept) > 4 * self._most:
                 self._kept, self._step = self._kept[::2], 2 * self._step
         self._seen += 1
 

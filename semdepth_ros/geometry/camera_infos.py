@@ -60,7 +60,10 @@ class CameraInfos:
 
     def __init__(self, rectified: bool = False, most: int | None = None):
         self._rectified, self._most = rectified, most
-        self._stamps, self._by_stamp, self._added, self._counts = [], {}, deque(), Counter()
+        self._stamps: list[int] = []  # rising
+        self._by_stamp: dict[int, Calibration] = {}
+        self._added: deque[int] = deque()  # in the order of coming
+        self._counts: Counter[Calibration] = Counter()
 
     def __len__(self) -> int:
         """Return how many are kept."""

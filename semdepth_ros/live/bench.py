@@ -154,7 +154,8 @@ class _Sink:
 
     def __init__(self, node: Node, topics: tuple[str, ...]):
         types = RclpyTypes()
-        self.topics, self.arrivals, self.diagnostics = topics, Arrivals(), None
+        self.topics, self.arrivals = topics, Arrivals()
+        self.diagnostics: Any = None  # the newest message
         for topic in topics:
             node.create_subscription(types.message_class(TOPICS[topic]), topic,
                                      lambda data, topic=topic: self.arrivals.note(topic, stamp_of(data)),

@@ -11,6 +11,7 @@ import time
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 
 from semdepth_ros.bags.bag_reader import Topic
 from semdepth_ros.bags.bag_writer import BagWriter
@@ -34,7 +35,8 @@ class BagRecorder:
     def __init__(self, node: Node, bag: BagWriter, by_stamp: bool = False, since_ns: int = 0):
         self._node, self._bag, self._by_stamp, self._since_ns = node, bag, by_stamp, since_ns
         self._types = RclpyTypes()
-        self._subscriptions, self._lock, self._recording = [], threading.Lock(), True
+        self._subscriptions: list[Subscription] = []
+        self._lock, self._recording = threading.Lock(), True
         self.counts: dict[str, int] = {}
 
     def record(self, name: str, type_name: str, qos: Qos = OUTPUT, every: int = 1,

@@ -17,6 +17,7 @@ from semdepth_ros.bridge.messages import stamp_ns
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view
 from semdepth_ros.bridge.stamps import StampWatch
 from semdepth_ros.frame import Frame
+from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.nodes.following_subscription import FollowingSubscription, overridden
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
@@ -69,8 +70,11 @@ class CameraInput:
         self._fallback, self._depth = None if compressed else cv_bridge_view(), BitDepth(image_bits, self.image_topic)
         named_so = resolved.rsplit('/', 1)[-1].startswith('image_rect')
         rectified = image_kind == 'rectified' or (image_kind == 'auto' and named_so)
-        self._infos, self._watch, self._subscriptions = InfoMatcher(rectified), StampWatch(), ()
-        self._held, self._patient_until, self._opened_s = None, None, 0.0
+        self._infos, self._watch = InfoMatcher(rectified), StampWatch()
+        self._subscriptions: tuple[FollowingSubscription, ...] = ()  # of image and camera_info, while open
+        self._held: Arrival | None = None  # waits for a camera_info
+        self._patient_until: float | None = None
+        self._opened_s = 0.0
         self._told: set[str] = set()
 
     @property
@@ -141,15 +145,19 @@ class CameraInput:
         :raises ValueError: the image cannot be read
         """
         frame = frame_from_message(message, None, self._depth, self._fallback)
+        return replace(frame, camera=self.camera(frame.width, frame.height, frame.stamp_ns))
+
+    def camera(self, width: int, height: int, stamp: int) -> Camera | None:
+        """Return the camera of an image of this size [px] and stamp [ns], None where none fits, which is told."""
         try:
-            camera = self._infos.camera(frame.width, frame.height, frame.stamp_ns)
+            camera = self._infos.camera(width, height, stamp)
         except ValueError as error:
             self._say_once(f'{self.info_topic}: {error}; images go on, without metric geometry and cloud')
-            return frame
+            return None
         if camera is None:
             self._log.warn(f'no camera_info on {self.info_topic} for {self.image_topic}: images go on, '
                            'without metric geometry and cloud')
-        return replace(frame, camera=camera)
+        return camera
 
     def _on_image(self, message: Any) -> None:
         arrival = Arrival(message, time.monotonic())

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from rclpy.exceptions import ParameterException
-from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
@@ -39,7 +39,9 @@ class CameraOutput:
                  log: ThrottledLog):
         self._node, self._types, self._prefix, self._classes, self._log = node, types, prefix, classes, log
         self._maker = OutputMaker(types, classes)
-        self._publishers, self._labels, self._named = {}, None, None
+        self._publishers: dict[str, LifecyclePublisher] = {}
+        self._labels: LifecyclePublisher | None = None
+        self._named: float | None = None  # the confidence that label_info was sent with
         try:
             for topic, name in TOPICS.items():
                 self._publishers[topic] = self._publisher(topic, name, OUTPUT)

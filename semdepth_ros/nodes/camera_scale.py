@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 
 from semdepth_ros.bags.qos import OUTPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
@@ -28,7 +29,9 @@ class CameraScale:
 
     def __init__(self, parameters: DeclaredParameters, mounts: MountListener, learner: LearnedScale, log: ThrottledLog):
         self._parameters, self._mounts, self._learner, self._log = parameters, mounts, learner, log
-        self._key, self._source, self._told = None, GivenScale(), None
+        self._key: tuple | None = None  # what the source rests on
+        self._source: ScaleSource = GivenScale()
+        self._told: tuple[tuple[str, str], Mount] | None = None
 
     @property
     def doubt(self) -> str:
@@ -92,8 +95,9 @@ class LearnedScale:
     """The scale that the adaptation node has found for the weights being served."""
 
     def __init__(self, node: Node, types: RclpyTypes):
-        self._node, self._class, self._status = node, types.message_class(STATUS), None
-        self._subscription = None
+        self._node, self._class = node, types.message_class(STATUS)
+        self._status: Any = None
+        self._subscription: Subscription | None = None
 
     def update(self, wanted: bool) -> None:
         """Subscribe while it is wanted; call it now and then from the executor."""

@@ -7,6 +7,7 @@ closes.
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 import queue
 import threading
 import time
@@ -40,7 +41,9 @@ _IMAGE, _INFO = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CameraInfo'
 # part: topic and type. Every frame begins with `depth`; the others are paired with it.
 PARTS = {'depth': (PERCEIVED['depth'], _IMAGE), 'labels': (PERCEIVED['labels'], _IMAGE),
          'info': (PERCEIVED['info'], _INFO), 'true_depth': (TRUTH['true_depth'], _IMAGE),
-         'true_labels': (TRUTH['true_labels'], _IMAGE), 'cloud': (TRUTH['cloud'], CLOUD)}
+         'true_labels': (TRUTH['true_labels'], _IMAGE), 'noisy_labels': (TRUTH['noisy_labels'], _IMAGE),
+         'cloud': (TRUTH['cloud'], CLOUD)}
+METRICS = 'metrics'   # are to be published
 PERIOD_S = 1.0        # between metrics
 ONE_SCALE_SHARE = 0.2  # of the time may go into figures that need all frames again
 MOST_BEHIND = 200     # frames that may wait to be compared
@@ -57,8 +60,10 @@ class Evaluating:
         self._node, self._types, self._log = node, types, log
         self._folder = report_folder(parameters['report_dir'])
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._patience_s = parameters['patience_s']
         self._queue, self._slop_ns = parameters['queue'], round(parameters['lidar_slop_s'] * 1e9)
-        self._transform, self._transforms = given_transform(parameters['lidar_transform']), TransformListener(node, types)
+        self._transform = given_transform(parameters['lidar_transform'])
+        self._transforms = TransformListener(node, types)
         self._model, self._served = parameters['model'], ''
         self._evaluation = LiveEvaluation(parameters['name'], parameters['pictures'])
         self._statistics = Statistics()
@@ -71,19 +76,21 @@ class Evaluating:
                                    parameters['image_bits'])
         self._topics['image'] = self._camera.image_topic
         self._expected: list[str] = []
-        self._begin_anew()
+        self._assembly = FrameAssembly(self._queue, {'cloud': self._slop_ns})
+        self._pairings: dict[str, Pairing] = {part: pairing(self._queue, self._slop_ns if part == 'cloud' else 0)
+                                              for part in self._topics if part != 'depth'}
+        self._newest_ns: dict[str, int] = {}
         self._metrics = node.create_publisher(types.message_class(DEPTH_METRICS), '~/metrics', qos_profile(OUTPUT))
         self._subscriptions: list[FollowingSubscription] = []
         self._served_subscription: Any = None
         self._due_s = self._one_scale_due_s = 0.0
         self._one_scale: Any = None
-        self._work: queue.SimpleQueue = queue.SimpleQueue()  # (stamp, parts) of frames, stamps for metrics, None: the end
+        self._work: queue.SimpleQueue = queue.SimpleQueue()  # (stamp, parts) of frames, METRICS, None for the end
         self._thread = threading.Thread(target=self._run, name='evaluate', daemon=True)
         self._thread.start()
 
     def activate(self) -> None:
-        """Listen to what is perceived and to the truth."""
-        self._camera.open()
+        """Listen to what is perceived and to the truth, and to the camera once there is somebody who perceives it."""
         self._transforms.open()
         for part, (_, kind) in PARTS.items():
             self._subscriptions.append(FollowingSubscription(
@@ -102,7 +109,7 @@ class Evaluating:
             self._served_subscription = None
         self._camera.close()
         self._transforms.close()
-        self._hand_on(all_of_them=True)
+        self._hand_on(is_end=True)
 
     def close(self) -> None:
         """Compare what has come, write the report, and give everything back."""
@@ -118,18 +125,13 @@ class Evaluating:
             subscription.follow()
         self._camera.follow()
         self._expected = [part for part, topic in self._topics.items() if self._node.count_publishers(topic)]
+        if self._subscriptions and 'depth' in self._expected:
+            self._camera.open()
         self._hand_on()
         now_s = time.monotonic()
         if self._subscriptions and now_s >= self._due_s and self._work.qsize() < MOST_BEHIND:
             self._due_s = max(self._due_s + PERIOD_S, now_s + PERIOD_S / 2)
-            self._work.put(now_s)
-
-    def _begin_anew(self) -> None:
-        """Forget what waits, as when time has gone backwards."""
-        self._assembly = FrameAssembly(self._queue, {'cloud': self._slop_ns})
-        self._pairings: dict[str, Pairing] = {part: pairing(self._queue, self._slop_ns if part == 'cloud' else 0)
-                                              for part in self._topics if part != 'depth'}
-        self._newest_ns = 0
+            self._work.put(METRICS)
 
     def _image_came(self, arrival: Arrival) -> None:
         self._came('image', arrival)
@@ -137,19 +139,27 @@ class Evaluating:
     def _came(self, part: str, arrival: Arrival) -> None:
         """Take in a message: a frame's first, or one to be paired with that."""
         stamp = stamp_ns(arrival.header)
+        if stamp < self._newest_ns.get(part, stamp):
+            self._begin_anew(part, stamp)
+        self._newest_ns[part] = stamp
         if part == 'depth':
-            if stamp < self._newest_ns:
-                self._log.warn(f'{self._topics[part]}: time went backwards to {stamp * 1e-9:.3f} s; starting anew')
-                self._hand_on(all_of_them=True)
-                self._begin_anew()
-            self._newest_ns = stamp
-            self._assembly.begin(stamp, part, arrival)
+            self._assembly.begin(stamp, part, arrival, arrival.at_s)
             for other, pairs in self._pairings.items():
                 self._join(other, pairs.add(0, arrival))
         else:
             self._join(part, self._pairings[part].add(1, arrival))
         self._assembly.passed(part, stamp)
         self._hand_on()
+
+    def _begin_anew(self, part: str, stamp: int) -> None:
+        """Forget what waits of a topic whose clock was set back; of the frames, that they wait."""
+        if part != 'depth':
+            self._pairings[part].forget(1)
+            return
+        self._log.warn(f'{self._topics[part]}: time went backwards to {stamp * 1e-9:.3f} s; starting anew')
+        self._hand_on(is_end=True)
+        for pairs in self._pairings.values():
+            pairs.forget(0)
 
     def _join(self, part: str, pair: tuple[Arrival, Arrival] | None) -> None:
         if pair:
@@ -158,8 +168,9 @@ class Evaluating:
     def _heard_of_model(self, info: Any) -> None:
         self._served = f'{info.name or info.file} version {info.version}'
 
-    def _hand_on(self, all_of_them: bool = False) -> None:
-        for stamp, parts in self._assembly.whole(self._expected, all_of_them):
+    def _hand_on(self, is_end: bool = False) -> None:
+        before_s = math.inf if is_end else time.monotonic() - self._patience_s
+        for stamp, parts in self._assembly.whole(self._expected, before_s):
             if self._work.qsize() > MOST_BEHIND:
                 parts = {}
             self._work.put((stamp, parts))
@@ -167,10 +178,10 @@ class Evaluating:
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             try:
-                if isinstance(work, tuple):
-                    self._compare(*work)
-                else:
+                if work == METRICS:
                     self._publish_metrics()
+                else:
+                    self._compare(*work)
             except Exception as error:  # whatever one frame does, the next one is compared
                 self._evaluation.sequence.leave_out(one_line(error))
 
@@ -179,8 +190,9 @@ class Evaluating:
             raise ValueError(f'{MOST_BEHIND} frames are waiting to be compared: this machine is too slow')
         messages = {part: arrival.message for part, arrival in parts.items() if part != 'image'}
         frame = self._camera.frame(parts['image'].message) if 'image' in parts else None
-        place = self._camera_from_lidar(messages)
-        sample, perception = evaluated_frame(f'{stamp * 1e-9:.3f} s', messages, frame, place)
+        sample, perception = evaluated_frame(
+            f'{stamp * 1e-9:.3f} s', messages, frame, lambda width, height: self._camera.camera(width, height, stamp),
+            self._camera_from_lidar(messages))
         answered_s = max(parts[part].at_s for part in ('depth', 'labels') if part in parts)
         latency_ms = 1e3 * (answered_s - parts['image'].at_s) if 'image' in parts else None
         self._evaluation.add(sample, perception, latency_ms)
@@ -191,8 +203,8 @@ class Evaluating:
         camera, scanner = (messages[part].header.frame_id for part in ('depth', 'cloud'))
         found = self._transforms.tree.lookup(camera, scanner)
         if found is None:
-            why = '' if self._transforms.is_available else ' (tf2_msgs is not installed)'
-            raise ValueError(f'no transform from {camera!r} to {scanner!r}{why}: set lidar_transform')
+            raise ValueError(f'no transform from {camera!r} to {scanner!r}: set lidar_transform'
+                             + ('' if self._transforms.is_available else ' (tf2_msgs is not installed)'))
         return found
 
     def _publish_metrics(self) -> None:
@@ -219,8 +231,9 @@ class Evaluating:
         by = 'message_filters' if message_filters else 'semdepth_ros'
         protocol = {'pairing': f'By {by}: images and truth of exactly the stamp of a frame'
                     + (f'; scans less than {self._slop_ns * 1e-9:g} s from it.' if self._slop_ns else '; scans too.'),
-                    'scans': 'The nearest return in a pixel; returns close beside much nearer ones are left out as hidden.'}
-        result = evaluation.result(self._model or self._served or 'unknown', self._statistics.total('received'), protocol)
+                    'scans': 'The nearest return in a pixel; those close beside much nearer ones are left out: hidden.'}
+        model, images = self._model or self._served or 'unknown', self._statistics.total('received')
+        result = evaluation.result(model, images, protocol)
         try:
             logger.info(f'{evaluation.frames} frames evaluated: {evaluation.write(self._folder, result)}')
         except OSError as error:

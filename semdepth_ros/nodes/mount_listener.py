@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 
 from semdepth_ros.bags.qos import Qos
 from semdepth_ros.bridge.camera_mount import camera_mount
@@ -40,7 +41,8 @@ class MountListener:
     def __init__(self, node: Node, types: RclpyTypes, patience: Patience = Patience()):
         self._node, self._patience, self.is_available = node, patience, types.has(TF_MESSAGE)
         self._class = types.message_class(TF_MESSAGE) if self.is_available else None
-        self._tree, self._subscriptions = TransformTree(), {}
+        self._tree = TransformTree()
+        self._subscriptions: dict[str, Subscription] = {}
         self._wanted: dict[tuple[str, str], float] = {}
         self._mounts: dict[tuple[str, str], Mount] = {}
 

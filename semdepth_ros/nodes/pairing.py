@@ -17,12 +17,16 @@ class Pairing(Protocol):
     def add(self, topic: int, message: Any) -> tuple[Any, Any] | None:
         """Take in a message of topic 0 or 1, or anything with its header; return the pair it completes, if any."""
 
+    def forget(self, topic: int) -> None:
+        """Forget what waits of a topic."""
+
 
 class FilteredPairs:
     """Pairs as StampPairs does, with message_filters' TimeSynchronizer or, with a slop, its approximate one."""
 
     def __init__(self, queue: int, slop_ns: int = 0):
-        self._inputs, self._paired = (message_filters.SimpleFilter(), message_filters.SimpleFilter()), []
+        self._inputs = message_filters.SimpleFilter(), message_filters.SimpleFilter()
+        self._paired: list[tuple[Any, Any]] = []
         synchronizer = (message_filters.ApproximateTimeSynchronizer(self._inputs, queue, slop_ns * 1e-9) if slop_ns
                         else message_filters.TimeSynchronizer(self._inputs, queue))
         # Only takes notes: what a callback raises would leave the synchronizer's lock locked for ever.
@@ -33,6 +37,10 @@ class FilteredPairs:
         """Take in a message; return the pair it completes, if any."""
         self._inputs[topic].signalMessage(message)
         return self._paired.pop() if self._paired else None
+
+    def forget(self, topic: int) -> None:
+        """Forget what waits of a topic."""
+        self._synchronizer.queues[topic].clear()
 
 
 def pairing(queue: int, slop_ns: int = 0) -> Pairing:

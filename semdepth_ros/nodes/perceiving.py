@@ -158,16 +158,20 @@ class Perceiving:
 
     def _perceive(self, camera: CameraChannel, arrival: Arrival) -> None:
         times = [arrival.at_s, time.monotonic()]
+        # what somebody subscribes to now
         wanted = camera.output.wanted()
         if not wanted:
             camera.statistics.count('not wanted')
             return
+        # the message as a frame with its camera
         frame = camera.input.frame(arrival.message)
         self._notice_changes(camera, frame)
         times.append(time.monotonic())
+        # depth and classes, with the scale known so far, which learns from them
         source = camera.scale.source(frame.frame_id, self.perceptor)
         perception = source.observe(self.perceptor.perceive(frame, source.scale, self._parameters['max_range_m']))
         times.append(time.monotonic())
+        # which weights answer, before their answer
         self._announce(camera, arrival.message.header, frame, perception)
         if 'points' in wanted and not is_possible('points', perception):
             self._log.warn(f'{camera.input.image_topic}: no cloud without a camera_info of a rectified camera')
@@ -175,6 +179,7 @@ class Perceiving:
         self._check_segment(wanted, perception, settings)
         camera.output.publish(wanted, arrival.message.header, frame, perception, settings)
         times.append(time.monotonic())
+        # how long each stage took
         camera.statistics.count('perceived', times[-1])
         stages = dict(zip(('waiting', 'reading', 'perceiving', 'sending'), (b - a for a, b in zip(times, times[1:]))))
         camera.statistics.latency({stage: 1e3 * t for stage, t in (stages | {'node': times[-1] - times[0]}).items()})

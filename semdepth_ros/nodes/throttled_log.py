@@ -21,8 +21,10 @@ class ThrottledLog:
 
     def __init__(self, logger: Any, period_s: float = 5.0):
         self._logger, self._period_s, self._lock = logger, period_s, threading.Lock()
-        self._said, self._unsaid = {}, {}
-        self._last_text, self._last_s = '', None
+        self._said: dict[str, float] = {}
+        self._unsaid: dict[str, int] = {}
+        self._last_text = ''
+        self._last_s: float | None = None
 
     def warn(self, text: str) -> None:
         """Warn in one line that quotes the values at odds."""

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 
 from semdepth_ros.bags.qos import Qos
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
@@ -16,7 +17,8 @@ class TransformListener:
 
     def __init__(self, node: Node, types: RclpyTypes):
         self.tree, self.is_available = TransformTree(), types.has(TF_MESSAGE)
-        self._node, self._types, self._subscriptions = node, types, []
+        self._node, self._types = node, types
+        self._subscriptions: list[Subscription] = []
 
     def open(self) -> None:
         """Begin to listen, unless that is done."""

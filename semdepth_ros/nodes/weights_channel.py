@@ -39,7 +39,8 @@ class WeightsChannel:
                  withdrawn: set[str], log: ThrottledLog):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._versions = {perceptor.version: self._served(perceptor.card, file.name, sha256_of(file))}
-        self._withdrawn, self._announced = withdrawn, {}
+        self._withdrawn = withdrawn
+        self._announced: dict[str, tuple[tuple, Scale]] = {}  # what was said of each camera, and its scale then
         self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
         self._subscription = None
         self._asked: queue.SimpleQueue = queue.SimpleQueue()  # announcements, Futures of rollbacks, None for the end

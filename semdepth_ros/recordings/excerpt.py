@@ -68,7 +68,9 @@ class _Stamps:
     """The stamps of images on their way to a ROS graph, where nothing else tells what was perceived of which."""
 
     def __init__(self, name: str):
-        self._name, self._all, self._distinct = name, [], set()
+        self._name = name
+        self._all: list[int] = []
+        self._distinct: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._all)

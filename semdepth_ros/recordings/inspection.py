@@ -15,6 +15,7 @@ from semdepth_ros.bags.recorded_camera import bit_depth, camera_infos, chosen_to
 from semdepth_ros.bags.recorded_frames import has_times
 from semdepth_ros.bit_depth import AUTOMATIC
 from semdepth_ros.image_messages import view_message
+from semdepth_ros.recordings.truth_check import evaluable
 
 _UNCALIBRATED = 'no cloud, no metric geometry'
 GAP = 1.5  # intervals longer than so many of the usual ones are gaps
@@ -58,7 +59,8 @@ def inspect_bag(path: str | Path, image_topic: str | None = None, image_bits: in
     """Return what a bag holds, ready for JSON.
 
     Times are header stamps where messages have them, else the time of recording. `problems` says in words what keeps
-    the bag from being perceived (`usable` is then False), `warnings` what only makes it worse.
+    the bag from being perceived (`usable` is then False), `warnings` what only makes it worse; `evaluation` is what
+    evaluable() says.
 
     :param image_topic, image_bits: as for BagSequence
     :raises BagError: no bag, or a damaged one
@@ -71,11 +73,14 @@ def inspect_bag(path: str | Path, image_topic: str | None = None, image_bits: in
         except ValueError as error:
             problems.append(str(error))
         seen = _read_topics(reader, chosen.image if chosen else None, check)
+        stamps = {name: topic.stamps for name, topic in seen.items() if topic.stamps}
+        evaluation = (evaluable(reader, chosen, stamps) if chosen else
+                      {'usable': False, 'truth': {}, 'missing': ['no camera image']})
     recorded = [time_ns for topic in seen.values() for time_ns in topic.recorded]
     report = {'path': str(path), 'size_bytes': _size(Path(path)), 'messages': len(recorded),
               'start_s': min(recorded) / 1e9 if recorded else None,
               'duration_s': (max(recorded) - min(recorded)) / 1e9 if recorded else 0.0,
-              'topics': [_summary(topic) for _, topic in sorted(seen.items())]}
+              'topics': [_summary(topic) for _, topic in sorted(seen.items())], 'evaluation': evaluation}
     if check is None:
         return {**report, 'usable': False, 'image': None, 'chosen_before': [], 'camera_info': None,
                 'problems': problems, 'warnings': []}
