@@ -13,12 +13,12 @@ TILE_WIDTH = 640
 
 
 def hint_sheet(frame: HintFrame, seen: Seen) -> np.ndarray:
-    """Draw a frame in eight pictures, two in a row.
+    """Draw a frame in ten pictures, two in a row.
 
-    Its image and the predicted classes; its depth and the true one; pseudo-depth, black where there is none, and over the
-    dimmed image where that is accepted: green where it is nearer the truth than the network's own depth, red where it is
-    farther from it; the labels that teach, and refined ones, black where undecided, with the changed ones over the image:
-    green where they are right now.
+    Its image and the predicted classes; its depth and the true one; pseudo-depth, black where there is none, and over
+    the dimmed image where that is accepted: green where it is nearer the truth than the network's own depth, red where
+    it is farther from it; the labels that teach and the true ones; refined ones, black where undecided, and over the
+    dimmed image the changed ones: green where they are right now, red where they are not.
 
     :return: uint8 [H, W, 3]
     """
@@ -35,7 +35,8 @@ def hint_sheet(frame: HintFrame, seen: Seen) -> np.ndarray:
              ('accepted: green is nearer the truth', _marked(image, accepted, known, nearer)),
              ('labels that teach', labels_picture(given)), ('true labels', labels_picture(truth)),
              ('refined labels', labels_picture(refined)),
-             ('changed: green is right', _marked(image, refined != given, truth != UNLABELLED, refined == truth))]
+             ('changed: green is right, grey undecided',
+              _marked(image, refined != given, (truth != UNLABELLED) & (refined != UNLABELLED), refined == truth))]
     return contact_sheet(tiles, columns=2, width=TILE_WIDTH)
 
 

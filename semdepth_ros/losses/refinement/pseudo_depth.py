@@ -42,11 +42,10 @@ class DepthRefinement:
     """
 
     road: tuple[str, ...] = ('road',)
-    planar: tuple[str, ...] = ('sidewalk', 'wall', 'fence', 'car', 'truck', 'bus', 'train')
+    planar: tuple[str, ...] = ('sidewalk', 'building', 'wall', 'fence', 'car', 'truck', 'bus', 'train')
     compact: tuple[str, ...] = ('pole', 'traffic light', 'traffic sign', 'person', 'rider', 'motorcycle', 'bicycle')
-    snapped: tuple[str, ...] = ('building', 'vegetation')
-    standing: tuple[str, ...] = ('building', 'wall', 'pole', 'traffic sign', 'person', 'rider', 'car', 'motorcycle',
-                                 'bicycle')
+    snapped: tuple[str, ...] = ('vegetation',)
+    standing: tuple[str, ...] = ('wall', 'pole', 'traffic sign', 'car')
     sky: bool = True
     outlier: float = 3.0
     least_residual: float = 0.02

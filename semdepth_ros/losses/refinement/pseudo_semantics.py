@@ -32,7 +32,7 @@ class SemanticRefinement:
     window_px: float = 20.0
     spacing_px: float = 5.0
     alike: float = 0.05
-    majority: float = 0.7
+    majority: float = 0.9
     undecided: float = 0.9
 
     def __post_init__(self):
