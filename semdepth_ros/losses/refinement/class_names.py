@@ -1,10 +1,10 @@
 """Classes by their names in settings."""
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from semdepth_ros.classes import TRAIN_ID, UNLABELLED
+from semdepth_ros.classes import TRAIN_ID
+from semdepth_ros.losses.class_border import among
 from semdepth_ros.settings import one_of
 
 
@@ -15,7 +15,6 @@ def expect_class_names(settings, *fields: str) -> None:
             one_of(field, name, TRAIN_ID)
 
 
-def class_lookup(names: tuple[str, ...], device: torch.device) -> Tensor:
-    """Return for every label whether it is one of the classes named, bool [256]."""
-    table = [value in {TRAIN_ID[name] for name in names} for value in range(UNLABELLED + 1)]
-    return torch.tensor(table, device=device)
+def named(labels: Tensor, names: tuple[str, ...]) -> Tensor:
+    """Return where labels are one of the classes named, bool of their shape."""
+    return among(labels, tuple(TRAIN_ID[name] for name in names))

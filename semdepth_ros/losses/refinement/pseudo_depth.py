@@ -8,10 +8,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from semdepth_ros.classes import CITYSCAPES, SKY
+from semdepth_ros.classes import GROUND, SKY
+from semdepth_ros.losses.class_border import among
 from semdepth_ros.losses.pair_sampling import SAID_AT
 from semdepth_ros.losses.refinement.border_snapping import filled_from_inside, near_border
-from semdepth_ros.losses.refinement.class_names import class_lookup, expect_class_names
+from semdepth_ros.losses.refinement.class_names import expect_class_names, named
 from semdepth_ros.losses.refinement.robust_fit import relative_residual
 from semdepth_ros.losses.refinement.scene_fit import Shapes, fit_scene, standing_depth
 from semdepth_ros.settings import between
@@ -21,7 +22,6 @@ KINDS = ('none', 'sky', 'border', 'plane', 'road', 'compact', 'foot')
 # planes have so many times the pixels of the smallest compact component
 PLANE_PIXELS = 10
 CLASS_SETS = 'road', 'planar', 'compact', 'snapped', 'standing'
-GROUND_NAMES = tuple(c.name for c in CITYSCAPES if c.ground)
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,19 @@ def pseudo_depth(depth: Tensor, labels: Tensor, farthest: Tensor, how: DepthRefi
     :param farthest: how far depth goes in every image, [B] m
     After Lin et al. 2023; the paper's form could not be read, this one is ours.
     """
-    of = {name: class_lookup(getattr(how, name), labels.device)[labels.long()] for name in CLASS_SETS}
+    of = {name: named(labels, getattr(how, name)) for name in CLASS_SETS}
     inverse, least = depth.reciprocal(), farthest.reciprocal()[:, None, None].expand_as(depth)
     shapes, scale = Shapes(of['road'], of['planar'], of['compact']), labels.shape[-1] / SAID_AT
     fit = fit_scene(inverse, labels, shapes)
     large = fit.pixels >= how.smallest_px * scale ** 2 * torch.where(shapes.compact, 1, PLANE_PIXELS)
     off = relative_residual(inverse, fit.inverse) > how.outlier * fit.usual.clamp(min=how.least_residual)
     refined = off & large & (fit.inverse > least)
+    reach = max(round(how.border_px * scale), 1) if how.border_px else 0
     found = {'sky': (labels == SKY if how.sky else torch.zeros_like(off), least),
-             'border': _snapped(inverse, fit.component, shapes, off, of['snapped'], round(how.border_px * scale + 0.2)),
+             'border': _snapped(inverse, fit.component, shapes, off, of['snapped'], reach),
              'plane': (shapes.planar & refined, fit.inverse), 'road': (shapes.road & refined, fit.inverse),
              'compact': (shapes.compact & refined, fit.inverse)}
-    foot = standing_depth(labels, class_lookup(GROUND_NAMES, labels.device)[labels.long()], fit.road, inverse)
+    foot = standing_depth(labels, among(labels, GROUND), fit.road, inverse)
     found['foot'] = of['standing'] & (foot > least) & (relative_residual(inverse, foot) > how.off_foot), foot
     return _in_order(found, inverse)
 
