@@ -32,7 +32,7 @@ def options(name: str) -> set[str]:
     return set(known._option_string_actions)
 
 
-@pytest.mark.parametrize('drawing', ['pixel_adaptive'])
+@pytest.mark.parametrize('drawing', ['pixel_adaptive', 'semhint'])
 def test_a_drawing_of_a_network_is_that_of_its_shapes(drawing):
     images = ROOT / 'docs' / 'images'
     drawn = runpy.run_path(str(images / f'{drawing}.py'), run_name='drawing')['drawing']()

@@ -13,6 +13,7 @@ from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation, metric_nam
 from semdepth_ros.evaluation.depth_borders import border_counts, border_scores, depth_borders
 from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.evaluation.far_objects import far_vehicles
+from semdepth_ros.evaluation.local_minima import minimum_counts, minimum_figures
 
 ROAD, BUILDING, POLE, SKY, CAR = (TRAIN_ID[n] for n in ('road', 'building', 'pole', 'sky', 'car'))
 PLANE = 1 / (0.001 + 0.004 * np.arange(1, 25)[:, None] + np.zeros((24, 30)))        # inverse depth linear in the row
@@ -256,3 +257,24 @@ def test_pairing_towns_makes_a_steady_gain_sure_that_differences_between_towns_w
 def test_changes_that_mean_nothing_are_refused(values, kind, words):
     with pytest.raises(ValueError, match=words):
         paired_change(np.array(values), np.array(values), kind)
+
+
+def test_pixels_leave_local_minima_and_fall_into_them():
+    truth = np.full(6, 10.0)
+    start = np.array([20.0, 20.0, 5.0, 10.5, 9.5, 12.0])        # three are stuck, two are free, one is neither
+    now = np.array([10.5, 12.0, 20.0, 20.0, 9.5, 10.0])
+    assert minimum_counts(start, now, truth).tolist() == [6, 3, 1, 2, 1]
+    assert minimum_figures(np.array([6, 3, 1, 2, 1])) == {'stuck': 0.5, 'left': 1 / 3, 'fell': 0.5}
+    assert minimum_figures(np.array([6, 0, 0, 0, 0])) == {'stuck': 0.0}
+
+
+def test_local_minima_are_counted_where_the_start_is_known_each_depth_by_its_own_scale():
+    truth, labels, predicted, _ = street()
+    known, evaluation = DenseEvaluation(), DenseEvaluation()
+    known.add(predicted, truth, labels, start=3 * np.where(np.isfinite(truth), truth, 60))
+    evaluation.add(predicted, truth, labels)
+    figures = known.result()
+    assert figures['local_minima.stuck'] == 0 and 0.2 < figures['local_minima.fell'] < 1
+    assert 'local_minima.left' not in figures
+    assert not [name for name in evaluation.result() if name.startswith('local_minima')]
+    assert set(figures) <= set(metric_names())

@@ -18,7 +18,7 @@ from semdepth_ros.evaluation.bootstrap import Change, paired_change
 from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation
 from semdepth_ros.evaluation.protocol import evaluate_sequence
 from semdepth_ros.experiments import cost
-from semdepth_ros.experiments.arm_evaluation import town
+from semdepth_ros.experiments.arm_evaluation import start_perceptor, town
 from semdepth_ros.experiments.arm_training import adopt, begun_network, digest_of, measure_pace, train_run
 from semdepth_ros.experiments.declaration import Hypothesis
 from semdepth_ros.experiments.depth_perceptor import DepthPerceptor
@@ -101,11 +101,17 @@ def test_arms_of_a_seed_begin_from_the_same_weights_and_parts_of_their_own_are_f
     assert fresh == [] and all(torch.equal(tensor, begun[name]) for name, tensor in trained.items())
     shared = replace(recipe, architecture=recipe.architecture | {'shared_decoder': 2})
     network, fresh = begun_network(shared, weights)
-    torch.manual_seed(recipe.seed)
-    alone = build_network(shared.architecture).state_dict()
-    assert fresh == ['trunk']
+    assert fresh == []
     for name, tensor in network.state_dict().items():
-        expected = alone if name.startswith('trunk.') else trained
+        before = f'depth_decoder.path.{name.removeprefix("trunk.")}' if name.startswith('trunk.') else name
+        assert torch.equal(tensor, trained[before]), name
+    guided = replace(recipe, architecture=recipe.architecture | {'guidance': {'kind': 'modulation'}})
+    network, fresh = begun_network(guided, weights)
+    torch.manual_seed(recipe.seed)
+    alone = build_network(guided.architecture).state_dict()
+    assert fresh == ['guidance']
+    for name, tensor in network.state_dict().items():
+        expected = alone if name.startswith('guidance.') else trained
         assert torch.equal(tensor, expected[name]), name
 
 
@@ -139,12 +145,13 @@ def test_figures_of_a_town_are_those_of_the_exported_network_on_its_frames(run_t
     path = town_folders(declared.towns, folders)['day_301'][2]
     perceptor = Perceptor.from_file(run.model(folders), device='cpu', precision='float32', max_range_m=np.inf)
     evaluation, sequence = DenseEvaluation(), FolderSequence(path)
+    start = start_perceptor(run, folders, perceptor.card, torch.device('cpu'))
     for sample in (sequence[0], sequence[1]):
         depth = DepthPerceptor(*load_network(run.model(folders)), torch.device('cpu')).perceive(sample).depth
         seen = perceptor.perceive(frame_of(sample))
         not_sky = seen.labels != SKY
         np.testing.assert_allclose(depth[not_sky], seen.depth[not_sky], rtol=1e-3)
-        evaluation.add(depth, sample.depth, sample.labels, seen.labels)
+        evaluation.add(depth, sample.depth, sample.labels, seen.labels, start.perceive(sample).depth)
     kept = read_result(run.result(folders))['towns']['day_301']
     assert kept == pytest.approx(evaluation.result(), rel=1e-4)
 

@@ -24,6 +24,8 @@ COMMANDS = {
     'average': ('semdepth_ros.cli.average', 'write the mean of several models'),
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
     'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),
+    'label': ('semdepth_ros.cli.label', 'give drives the labels of a model'),
+    'hints': ('semdepth_ros.cli.hints', 'look at depth hints and refined labels'),
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
 EXTRAS = {

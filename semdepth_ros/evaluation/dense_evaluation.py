@@ -10,6 +10,7 @@ from semdepth_ros.evaluation.depth_borders import REACH_PX, TOLERANCE_PX, border
 from semdepth_ros.evaluation.depth_evaluation import pixel_errors, scale_ratio
 from semdepth_ros.evaluation.depth_metrics import METRICS, clamped, depth_errors, in_range, mean_errors
 from semdepth_ros.evaluation.far_objects import far_vehicles
+from semdepth_ros.evaluation.local_minima import FIGURES, minimum_counts, minimum_figures
 from semdepth_ros.evaluation.semantic_metrics import confusion_matrix, semantic_scores
 
 SCALINGS = ('unscaled', 'median_scaled')
@@ -28,13 +29,14 @@ def metric_names() -> tuple[str, ...]:
 
     SCALING.all.METRIC with the seven metrics; SCALING.REGION.METRIC with abs_rel, rmse, d1, where a region is one of
     BANDS or GROUPS; SCALING.CLASS.abs_rel, and of all classes their mean SCALING.class_mean.abs_rel;
-    depth_borders.SCORE; far_vehicles.rate; classes.miou, classes.pixel_accuracy, classes.CLASS.
+    depth_borders.SCORE; far_vehicles.rate; local_minima.stuck, local_minima.left, local_minima.fell; classes.miou,
+    classes.pixel_accuracy, classes.CLASS.
     """
     depth = [f'{region}.{metric}' for region in (*BANDS, *GROUPS) for metric in REGION_METRICS]
     depth = [f'all.{metric}' for metric in METRICS] + depth + [f'{name}.abs_rel' for name in ('class_mean', *CLASSES)]
     return (*(f'{scaling}.{name}' for scaling in SCALINGS for name in depth),
             *(f'depth_borders.{name}' for name in BORDER_SCORES), 'far_vehicles.rate',
-            *(f'classes.{name}' for name in (*CLASS_SCORES, *CLASSES)))
+            *(f'local_minima.{name}' for name in FIGURES), *(f'classes.{name}' for name in (*CLASS_SCORES, *CLASSES)))
 
 
 class DenseEvaluation:
@@ -44,7 +46,7 @@ class DenseEvaluation:
     multiplies each frame's prediction by median(truth) / median(prediction), `unscaled` by nothing; then predictions
     are clamped. The seven figures over all pixels are means over frames; those of regions are over the pixels of all
     frames, and a region of fewer than LEAST_PIXELS has none. Depth's borders are counted off the sky; vehicles are
-    those of the median-scaled depth.
+    those of the median-scaled depth; so are local minima, and the start's depth is median-scaled by itself.
     """
 
     def __init__(self):
@@ -52,15 +54,17 @@ class DenseEvaluation:
         self._errors = {name: [] for name in SCALINGS}
         self._sums = {name: {} for name in SCALINGS}
         self._borders, self._far, self._confusion = np.zeros(4, dtype=int), np.zeros(2, dtype=int), None
+        self._minima = np.zeros(5, dtype=int)
 
     def add(self, depth: np.ndarray, truth: np.ndarray, true_labels: np.ndarray,
-            labels: np.ndarray | None = None) -> None:
+            labels: np.ndarray | None = None, start: np.ndarray | None = None) -> None:
         """Compare one frame; all arrays [H, W].
 
         :param depth: predicted, m, positive; also where classes say sky
         :param truth: m; NaN no truth, +inf sky
         :param true_labels: uint8, 255 unlabelled
         :param labels: predicted classes, None where none were learned
+        :param start: depth of the weights that training began from, m, positive; None where it is not known
         :raises ValueError: shapes differ, or depth is not positive
         """
         if not depth.shape == truth.shape == true_labels.shape:
@@ -75,6 +79,10 @@ class DenseEvaluation:
         mask = in_range(truth)
         if mask.any():
             self._add_depth(depth.astype(np.float64), truth, true_labels, mask)
+            if start is not None:
+                before, after, target = (values[mask].astype(np.float64) for values in (start, depth, truth))
+                before, after = (values * scale_ratio(values, target) for values in (before, after))
+                self._minima += minimum_counts(before, after, target)
 
     def _add_depth(self, depth: np.ndarray, truth: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> None:
         target, regions = truth[mask].astype(np.float64), {name: r[mask] for name, r in _regions(labels).items()}
@@ -103,6 +111,7 @@ class DenseEvaluation:
             figures |= {f'{scaling}.{name}.{metric}': value for name, part in regions.items()
                         for metric, value in part.items()}
         figures |= {f'depth_borders.{name}': value for name, value in border_scores(self._borders).items()}
+        figures |= {f'local_minima.{name}': value for name, value in minimum_figures(self._minima).items()}
         if self._far[1]:
             figures['far_vehicles.rate'] = float(self._far[0] / self._far[1])
         return figures | self._class_figures()

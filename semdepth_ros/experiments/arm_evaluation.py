@@ -7,15 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from semdepth_ros.data import FolderSequence, open_data, rectified
 from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation
 from semdepth_ros.evaluation.protocol import SequenceEvaluation
-from semdepth_ros.experiments.arm_training import FACTS_NAME
+from semdepth_ros.experiments.arm_training import FACTS_NAME, begun_network
 from semdepth_ros.experiments.cost import network_cost
 from semdepth_ros.experiments.depth_perceptor import DepthPerceptor
 from semdepth_ros.experiments.plan import Folders, Run, town_folders
 from semdepth_ros.experiments.results import code_version, write_result
 from semdepth_ros.experiments.whole_files import read_json, written_whole
+from semdepth_ros.model_file import ModelCard
 from semdepth_ros.networks import load_network
 from semdepth_ros.perception.benchmark import machine
 from semdepth_ros.perception.device import choose_device
@@ -34,8 +37,8 @@ def measure_run(run: Run, folders: Folders, device: str) -> bool:
     recipe, where = run.recipe(folders), choose_device(device)
     learned = recipe.losses.semantic.weight > 0
     perceptor = DepthPerceptor(network, card, where, given_labels=run.arm.given == 'labels')
-    kept = run.measured_folder(folders)
-    measured = {name: _kept(kept / f'{name}.json', lambda path=path: town(perceptor, path, learned))
+    kept, start = run.measured_folder(folders), start_perceptor(run, folders, card, where)
+    measured = {name: _kept(kept / f'{name}.json', lambda path=path: town(perceptor, path, learned, start))
                 for name, (_, _, path) in town_folders(run.experiment.towns, folders).items()}
     real = {name: _kept(kept / f'real_{name}.json', lambda path=path: real_sequence(perceptor, path, learned))
             for name, path in real_folders(run, folders).items()}
@@ -58,17 +61,31 @@ def real_folders(run: Run, folders: Folders) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.is_dir()}
 
 
-def town(perceptor: DepthPerceptor, path: Path, learned: bool) -> dict[str, Any]:
+def start_perceptor(run: Run, folders: Folders, card: ModelCard, device: torch.device) -> DepthPerceptor | None:
+    """Return the weights that a run began from; None where it began from none, or they are not there any more.
+
+    :param card: of the run's own model: the start's differs in its architecture alone
+    """
+    begun = run.begins_from
+    if begun is None or not begun.model(folders).exists():
+        return None
+    network, _ = begun_network(begun.recipe(folders), begun.model(folders))
+    return DepthPerceptor(network, replace(card, architecture=network.architecture), device)
+
+
+def town(perceptor: DepthPerceptor, path: Path, learned: bool, start: DepthPerceptor | None = None) -> dict[str, Any]:
     """Return the figures of one town's frames, and a digest of the truth they were compared with.
 
     :param learned: whether classes were learned and are compared
+    :param start: the weights that training began from
     """
     evaluation, digest, sequence = DenseEvaluation(), hashlib.sha256(), FolderSequence(path)
     for index in range(len(sequence)):
         sample = sequence[index]
         output, truth = perceptor.perceive(sample), depth_of(sample)
         digest.update(truth.tobytes() + sample.labels.tobytes() + sample.image.tobytes())
-        evaluation.add(output.depth, truth, sample.labels, output.labels if learned else None)
+        evaluation.add(output.depth, truth, sample.labels, output.labels if learned else None,
+                       None if start is None else start.perceive(sample).depth)
     return {'figures': evaluation.result(), 'rendering': digest.hexdigest()[:8]}
 
 

@@ -63,9 +63,12 @@ def begun_network(recipe: Recipe, weights: Path | None) -> tuple[JointNetwork, l
 def adopt(network: JointNetwork, weights: dict[str, Tensor]) -> list[str]:
     """Give a network the weights that have its tensors' names and shapes; return the parts that have others.
 
-    A part is named by the first word of its tensors' names.
+    A part is named by the first word of its tensors' names. Convolutions that decoders share take the weights of a depth
+    decoder that had its own.
     """
     own = network.state_dict()
+    path = 'depth_decoder.path.'
+    weights = {f'trunk.{name.removeprefix(path)}': tensor for name, tensor in weights.items() if name.startswith(path)} | weights
     fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     network.load_state_dict(fitting, strict=False)
     return sorted({name.partition('.')[0] for name in own.keys() - fitting})

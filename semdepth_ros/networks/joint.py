@@ -4,10 +4,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from semdepth_ros.networks.gradient_balance import GradientBalance
 from semdepth_ros.networks.guidance import Guide
 from semdepth_ros.networks.normalisation import Normalisation
 from semdepth_ros.networks.prediction import Prediction
-from semdepth_ros.networks.upward_path import UpwardPath
+from semdepth_ros.networks.upward_path import PathState, UpwardPath
 
 
 class JointNetwork(nn.Module):
@@ -22,7 +23,7 @@ class JointNetwork(nn.Module):
     :param trunk: the convolutions that both decoders begin with; None for none
 
     `returned_scales` (4) is the number of disparities returned; inference needs two. `least_side` is the least height
-    and width of images [px].
+    and width of images [px]. `balance` (None) is what training balances the gradients of the two decoders with.
     """
 
     def __init__(self, architecture: dict, encoder: nn.Module, depth_decoder: nn.Module, semantic_decoder: nn.Module,
@@ -37,6 +38,7 @@ class JointNetwork(nn.Module):
         self.depth_decoder = depth_decoder
         self.pose_network = pose_network
         self.returned_scales = 4
+        self.balance: GradientBalance | None = None
         self.least_side = max(depth_decoder.least_side, semantic_decoder.least_side, getattr(guidance, 'least_side', 0))
 
     def forward(self, image: Tensor, pairs: Tensor | None = None, labels: Tensor | None = None) -> Prediction:
@@ -53,7 +55,9 @@ class JointNetwork(nn.Module):
         image = self.normalisation(image)
         features = self.encoder(image)
         begun = None if self.trunk is None else self.trunk(features, Guide())
-        semantics = self.semantic_decoder(features, begun)
+        of_depth, of_classes = self._parted(features, begun)
+        semantics = self.semantic_decoder(*of_classes)
+        features, begun = of_depth
         guide = self.guidance(image, features, semantics, labels)
         disparities = self.depth_decoder(features, guide, self.returned_scales, begun)
         extras = guide.extras()
@@ -69,6 +73,13 @@ class JointNetwork(nn.Module):
         camera; for one before it, pose(source, target) is to be inverted. Images [B, 3, H, W] in 0..1.
         """
         return self.pose_network(self.normalisation(torch.cat((first, second), dim=1)))
+
+    def _parted(self, features: list[Tensor], begun: PathState | None) -> tuple[tuple, tuple]:
+        """Return what the depth and the semantic decoder read of what they share."""
+        if self.balance is None or not (self.training and torch.is_grad_enabled()):
+            return (features, begun), (features, begun)
+        self.balance.begin()
+        return self.balance.of('depth', features, begun), self.balance.of('semantic', features, begun)
 
     def _expect_size(self, image: Tensor, labels: Tensor | None) -> None:
         height, width = image.shape[-2:]

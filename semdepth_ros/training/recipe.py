@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from semdepth_ros.networks.architecture import least_side
+from semdepth_ros.networks.gradient_balance import Balance
 from semdepth_ros.settings import SettingsError, between, one_of, positive
 from semdepth_ros.training.objective import Losses, terms_of
 from semdepth_ros.training.terms import TERMS
@@ -212,6 +213,8 @@ class Recipe:
         drawn for every batch, the first is validated at
     :param scales: how many of the disparity scales are trained
     :param data, validation: the frames; may be given on the command line instead
+    :param balance: how the gradients of depth and classes are balanced where the decoders part; None leaves them as
+        they are
     :param batch: triplets a step and process
     :param precision: 'bf16-mixed' and '16-mixed' run the network at half width, the losses never
     :param workers: processes that read and crop frames; 0 does it in the loop
@@ -228,6 +231,7 @@ class Recipe:
     losses: Losses = Losses()
     optimisation: Optimisation = Optimisation()
     augmentation: Augmentation = Augmentation()
+    balance: Balance | None = None
     batch: int = 12
     steps: int = 100_000
     seed: int = 1

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.networks import JointNetwork
+from semdepth_ros.networks.gradient_balance import GradientBalance
 from semdepth_ros.training.appearance import change_colours
 from semdepth_ros.training.batch import collate
 from semdepth_ros.training.checkpoint import LAST, CheckpointError, load_checkpoint, save_checkpoint
@@ -94,8 +95,12 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
     average = WeightAverage(network, recipe.optimisation.ema)
     state = {'network': network, 'optimiser': optimiser, 'average': average, 'step': 0, 'recipe': recipe.as_dict(),
              'precision': fabric.strategy.precision, 'processes': fabric.world_size}
+    if recipe.balance is not None:
+        network.balance = state['balance'] = GradientBalance(recipe.balance)
     if resume:
         load_checkpoint(fabric, out, state, recipe)
+        if recipe.balance is not None:
+            network.balance.to(fabric.device)
     _write_recipe(out, recipe, fabric)
     depth_range, first = tuple(network.architecture['depth_range']), state['step']
     last_step = partial(_last_step, steps, stop_at)
@@ -136,8 +141,8 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
             log.expect(last_step())
 
             # what is said, looked at and kept
-            heading = {'ahead': ahead(prediction.extras['translation'])}
-            log.step(step, losses | heading, recipe.batch * fabric.world_size, learning_rate=rate,
+            said = {'ahead': ahead(prediction.extras['translation'])} | (network.balance.logged if network.balance else {})
+            log.step(step, losses | said, recipe.batch * fabric.world_size, learning_rate=rate,
                      **scale.logged)
             last, stopping = state['step'] >= last_step(), any_process(fabric, interruption.requested)
             if frames and (last or state['step'] % recipe.validate_every == 0):

@@ -50,6 +50,11 @@ class View:
         focal = self.batch.intrinsics[:, 0, 0].reshape(-1, 1, 1, 1) / self._focal_px
         return disparity_to_depth(self.disparity, *self._depth_range) * focal
 
+    @property
+    def farthest(self) -> Tensor:
+        """The farthest depth that the network can say of each image, [B] m."""
+        return self._depth_range[1] * self.batch.intrinsics[:, 0, 0] / self._focal_px
+
     @cached_property
     def source_from_target(self) -> Tensor:
         """The predicted motions into the previous and the next camera, [2, B, 4, 4]."""
@@ -61,11 +66,7 @@ class View:
     @cached_property
     def warped(self) -> Tensor:
         """The target view painted from each source by the depth of each scale, [scales, 2, B, 3, H, W]."""
-        shape = (len(self.depth), 2, len(self.target))
-        matrices = _repeated(self.batch.intrinsics, shape, 2)
-        warped, _ = warp(_repeated(self.sources, shape, 3), _repeated(self.depth[:, None], shape, 3), matrices, matrices,
-                         _repeated(self.source_from_target, shape, 2))
-        return warped.unflatten(0, shape)
+        return self._painted(self.depth)
 
     @cached_property
     def warped_error(self) -> Tensor:
@@ -77,10 +78,22 @@ class View:
         """The photometric error of the sources as they are, [2, B, H, W]."""
         return photometric_error(self.sources, self.target)
 
+    def error_of(self, depth: Tensor) -> Tensor:
+        """Return the photometric error of the sources warped by another depth [B, 1, H, W] m, [2, B, H, W]."""
+        return photometric_error(self._painted(depth[None]), self.target)[0]
+
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean over the pixels that the input shows, of values [..., B, H, W]."""
         weight = self.batch.seen.expand_as(values)
         return (values * weight).sum() / weight.sum().clamp(min=1)
+
+    def _painted(self, depth: Tensor) -> Tensor:
+        """Return the target view painted from each source by depths [N, B, 1, H, W], [N, 2, B, 3, H, W]."""
+        shape = (len(depth), 2, len(self.target))
+        matrices = _repeated(self.batch.intrinsics, shape, 2)
+        warped, _ = warp(_repeated(self.sources, shape, 3), _repeated(depth[:, None], shape, 3), matrices, matrices,
+                         _repeated(self.source_from_target, shape, 2))
+        return warped.unflatten(0, shape)
 
 
 def image_pairs(images: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from semdepth_ros.training.terms.depth import Depth, depth
+from semdepth_ros.training.terms.hint import Hint, hint
 from semdepth_ros.training.terms.photometric import Photometric, photometric
 from semdepth_ros.training.terms.ranking import Ranking, ranking
 from semdepth_ros.training.terms.semantic import Semantic, semantic
@@ -40,4 +41,5 @@ TERMS = {
     'semantic': Term(semantic, Semantic, labelled=True),
     'depth': Term(depth, Depth, frozenset({'depth'})),
     'ranking': Term(ranking, Ranking, labelled=True),
+    'hint': Term(hint, Hint, neighbours=True),
 }
