@@ -314,9 +314,8 @@ class Adapter:
     def _batch(self, triplet: Triplet, draw: int):
         rng = np.random.default_rng([self.settings.seed, triplet.number, draw])
         replayed = self.replay.draw(triplet.camera, self.settings.step.replay, rng)
-        anchors, _ = self._anchors_of(triplet)
-        held = [anchors[i] for i in rng.choice(len(anchors), min(self.settings.step.anchors, len(anchors)), replace=False)] \
-            if anchors and self.settings.step.anchors else []
+        anchors = self._anchors_of(triplet)[0] if self.settings.step.anchors else []
+        held = [anchors[i] for i in rng.permutation(len(anchors))[:self.settings.step.anchors]]
         held = [t if t.depth is not None else replace(t, depth=t.factory_depth) for t in held]
         triplets = [triplet, *replayed, *held]
         logits = None

@@ -23,6 +23,7 @@ COMMANDS = {
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
     'average': ('semdepth_ros.cli.average', 'write the mean of several models'),
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
+    'adapt': ('semdepth_ros.cli.adapt', 'let a model learn from a drive, and serve only what is better'),
     'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),
 }
