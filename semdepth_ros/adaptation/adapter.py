@@ -35,6 +35,8 @@ from semdepth_ros.model_file import tensor_hash
 from semdepth_ros.networks import JointNetwork
 
 HOUR_NS = 3_600_000_000_000
+# gates that close where something is wrong with camera, clock or odometry, not where a drive merely has nothing to teach
+DISTRUSTED = ('camera', 'stamps', 'exposure', 'tracks', 'motion', 'odometry')
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ class Adapter:
         self._window: deque[tuple[NetworkFrame, Seen]] = deque(maxlen=3)
         self._probation: Probation | None = None
         self._promoted_ns: deque[int] = deque()
-        self._settled_at, self._disagreements, self._spikes, self._failures = 0, 0, 0, 0
+        self._settled_at, self._disagreements, self._distrusted, self._spikes, self._failures = 0, 0, 0, 0, 0
         self._steps_at_trial, self._asked, self._accepted = 0, 0, 0
 
     @property
@@ -250,8 +252,9 @@ class Adapter:
         closed = self.gates.ask(evidence)
         self._learn_scale(evidence, closed)
         if closed is not None:
-            return self._turned_away(*closed)
+            return self._turned_away(*closed, contradicted=closed[0] == 'parallax' and evidence.has_odometry)
         self._accepted += 1
+        self._distrusted = 0
         self.counts['accepted'] += 1
         triplet = triplet_of(evidence, target)
         self.road.take(triplet.factory_depth, np.isin(triplet.labels, self.factory.classes.road) & triplet.seen.numpy(),
@@ -435,9 +438,14 @@ class Adapter:
             self._write('confirmed', version=self._served.number, reason=report.words)
         return ''
 
-    def _turned_away(self, name: str, verdict: Verdict) -> Observation:
+    def _turned_away(self, name: str, verdict: Verdict, contradicted: bool = False) -> Observation:
         self.counts['rejected'] += 1
         self._write('gate', gate=name, value=verdict.value, limit=verdict.limit, reason=verdict.reason)
+        if name in DISTRUSTED or contradicted:
+            self._distrusted += 1
+            if self._distrusted == self.settings.reset.distrust:
+                self._write('distrust', reason=f'{name} has turned away {self._distrusted} frames in a row')
+                self._drop_evidence()
         return Observation(self.number, name, verdict.reason)
 
     def _closed(self, name: str, verdict: Verdict) -> Observation:

@@ -214,8 +214,10 @@ class Reset:
     :param settle: frames after that which are not learned from
     :param spikes: losses in a row beyond the gate after which the optimiser begins anew
     :param pause: frames of a pause then
+    :param distrust: frames in a row that a gate of adapter.DISTRUSTED has turned away, after which the evidence collected
+        before is dropped: it does not speak for what comes after
     :param disagreements: frames in a row on which odometry contradicts the images, after which its scale is sought anew
-    :param scale_frames: frames that tell the scale of odometry before anything is learned
+    :param scale_frames: pairs of frames that tell the scale of odometry before anything is learned
     """
 
     longest_gap_s: float = 1.0
@@ -223,6 +225,7 @@ class Reset:
     settle: int = 10
     spikes: int = 3
     pause: int = 20
+    distrust: int = 10
     disagreements: int = 150
     scale_frames: int = 8
 
