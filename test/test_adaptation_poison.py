@@ -13,7 +13,7 @@ from adaptation_world import CAMERA, PERIOD_NS, adapter, frame, pose, view, with
 from semdepth_ros.adaptation import Adapter
 from semdepth_ros.frame import Frame
 
-BEGINS, ENDS, WATCHED = 30, 54, 78      # of 4 blocks of 8 frames that a trial takes, three are there when poison begins
+BEGINS, ENDS, WATCHED = 33, 57, 81      # of 4 blocks of 8 frames that a trial takes, three are there when poison begins
 OTHER = replace(CAMERA, fx=64.0, fy=64.0)
 
 
@@ -91,15 +91,15 @@ def test_served_weights_stay_as_they_are_from_the_poisons_start_to_the_end_of_th
 
 def test_learning_goes_on_after_poison_is_over():
     one = copy.deepcopy(ready())
-    for i in range(BEGINS, 100):
-        given = POISONS['lens cover'](i) if i < 40 else (frame(i), pose(i))
+    for i in range(BEGINS, 104):
+        given = POISONS['lens cover'](i) if i < 43 else (frame(i), pose(i))
         one.observe(*given)
     assert one.served.number >= 1
 
 
 def test_an_exposure_that_drifts_is_no_poison():
     one = copy.deepcopy(ready())
-    for i in range(BEGINS, 50):
+    for i in range(BEGINS, 53):
         image = np.clip(frame(i).image * (1 + 0.02 * (i - BEGINS)), 0, 255).astype(np.uint8)
         one.observe(with_pixels(frame(i), image), pose(i))
     assert one.counts['resets'] == 0 and one.counts['accepted'] > ready().counts['accepted'] + 5

@@ -252,7 +252,12 @@ class Adapter:
         closed = self.gates.ask(evidence)
         self._learn_scale(evidence, closed)
         if closed is not None:
-            return self._turned_away(*closed, contradicted=closed[0] == 'parallax' and evidence.has_odometry)
+            observation = self._turned_away(*closed, distrust=self._is_wrong(closed[0], evidence))
+            found = min(tracks.found for tracks in evidence.tracks) if closed[0] == 'tracks' else 1.0
+            if found < self.settings.reset.least_found:
+                self._reset(f'scene cut: {100 * found:.0f} % of the corners were found again', frames[-1].stamp_ns)
+                return replace(observation, event='reset')
+            return observation
         self._accepted += 1
         self._distrusted = 0
         self.counts['accepted'] += 1
@@ -438,19 +443,25 @@ class Adapter:
             self._write('confirmed', version=self._served.number, reason=report.words)
         return ''
 
-    def _turned_away(self, name: str, verdict: Verdict, contradicted: bool = False) -> Observation:
+    def _turned_away(self, name: str, verdict: Verdict, distrust: bool) -> Observation:
         self.counts['rejected'] += 1
         self._write('gate', gate=name, value=verdict.value, limit=verdict.limit, reason=verdict.reason)
-        if name in DISTRUSTED or contradicted:
+        if distrust:
             self._distrusted += 1
             if self._distrusted == self.settings.reset.distrust:
                 self._write('distrust', reason=f'{name} has turned away {self._distrusted} frames in a row')
                 self._drop_evidence()
         return Observation(self.number, name, verdict.reason)
 
+    def _is_wrong(self, gate: str, evidence: Evidence) -> bool:
+        """Return whether a closed gate means that something is wrong, not merely that there is nothing to learn."""
+        if gate == 'parallax':
+            return evidence.has_odometry                     # which says that the camera has moved
+        return gate in DISTRUSTED and (gate != 'odometry' or self.scale.ready)
+
     def _closed(self, name: str, verdict: Verdict) -> Observation:
         self.gates.close(name, verdict)
-        return self._turned_away(name, verdict)
+        return self._turned_away(name, verdict, name in DISTRUSTED)
 
     def _write(self, event: str, **values) -> None:
         self.journal.write(event, frame=self.number, **values)

@@ -211,6 +211,7 @@ class Reset:
 
     :param longest_gap_s: between two frames
     :param least_similarity: of consecutive frames' features; less is a cut
+    :param least_found: share of a frame's corners that are found in the next; less is a cut
     :param settle: frames after that which are not learned from
     :param spikes: losses in a row beyond the gate after which the optimiser begins anew
     :param pause: frames of a pause then
@@ -222,6 +223,7 @@ class Reset:
 
     longest_gap_s: float = 1.0
     least_similarity: float = 0.87
+    least_found: float = 0.15
     settle: int = 10
     spikes: int = 3
     pause: int = 20
