@@ -104,6 +104,7 @@ class DepthMap(nn.Module):
 
     def __init__(self, depth: np.ndarray, depth_range: tuple[float, float]):
         super().__init__()
+        self.heads = nn.ModuleList()
         low, high = 1 / depth_range[1], 1 / depth_range[0]
         disparity = np.clip((1 / depth - low) / (high - low), 1e-4, 1 - 1e-4)
         self.path = nn.ParameterDict({'map': torch.from_numpy(np.log(disparity / (1 - disparity)).astype(np.float32))})

@@ -164,14 +164,16 @@ def test_evidence_is_where_the_image_has_texture_and_nothing_moves():
 def test_each_term_is_what_it_says_on_made_up_numbers():
     given, model = batch()
     terms = {name: float(TERMS[name].function(view_of(given), getattr(SETTINGS.losses, name))) for name in TERMS
-             if name not in ('depth',)}
+             }
     assert terms['distillation'] == pytest.approx(0, abs=1e-5) and terms['weight_anchor'] == 0
     assert terms['velocity'] == pytest.approx(STEP_M - STEP_M / 1.1, abs=1e-3)
     assert terms['pose'] == pytest.approx(STEP_M - STEP_M / 1.1, abs=1e-3)
     farther = given._replace(teacher=given.teacher * 2, evidence=torch.zeros_like(given.evidence))
     assert float(TERMS['distillation'].function(view_of(farther), SETTINGS.losses.distillation)) == pytest.approx(np.log(2), rel=1e-3)
-    exact = batch(changes={'depth': view(5 * STEP_M)[1]})[0]
-    assert float(TERMS['depth'].function(view_of(exact), SETTINGS.losses.depth)) > 0.05
+    assert terms['anchored'] == 0
+    exact, anchored = batch(changes={'depth': view(5 * STEP_M)[1]})[0], TERMS['anchored']
+    to_factory, to_truth = (float(anchored.function(view_of(exact), anchored.settings(truth=t))) for t in (0.0, 1.0))
+    assert to_factory < 0.5 * to_truth and to_truth > 0.05
 
 
 def test_the_road_term_is_nothing_on_the_plane_and_grows_with_a_road_that_lies_elsewhere():

@@ -9,7 +9,7 @@ _NEVER = 1e9
 # no term but the published ones, motions by the pose network, no bound, no reset
 _COMMON = {
     'step': {'motion': 'network', 'most_change': 0.0, 'average': 0.0, 'anchors_from': 'world'},
-    'losses': {'velocity': 0.05, 'pose': 0.0, 'road_plane': 0.0, 'depth': 0.0, 'distillation': 0.0,
+    'losses': {'velocity': 0.05, 'pose': 0.0, 'road_plane': 0.0, 'anchored': 0.0, 'distillation': 0.0,
                'semantic_distillation': 0.0, 'weight_anchor': 0.0},
     'trial': {'serve': 'latest'},
     'reset': {'longest_gap_s': _NEVER, 'least_similarity': 0.0, 'settle': 0, 'spikes': 1_000_000, 'disagreements': 1_000_000},

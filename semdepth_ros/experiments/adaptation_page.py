@@ -66,7 +66,7 @@ def _plots(lines: list[dict]) -> str:
     watched = [line for line in lines if line['event'] == 'watch']
     panels = [
         ('Loss of each step, weighted', [_series(steps, lambda s, n=name: s['losses'].get(n), name)
-                                         for name in ('total', 'photometric', 'depth', 'distillation')]),
+                                         for name in ('total', 'photometric', 'anchored', 'distillation')]),
         ('Photometric error of held-out blocks', [_series(blocks, lambda b, n=name: b['errors'].get(n), name)
                                                   for name in ('factory', 'served')]),
         ('Abs Rel against the truth, every frame median-scaled',
