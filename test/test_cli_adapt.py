@@ -101,10 +101,10 @@ def test_a_baseline_serves_every_step_at_once(name):
 def test_a_frame_counts_with_the_weights_promoted_before_it_came(tmp_path):
     class Drive:
         name, camera, rate_hz = 'corridor', CAMERA, 10.0
-        stamps_ns, poses = [i * 100_000_000 for i in range(48)], [pose(i) for i in range(48)]
+        stamps_ns, poses = [i * 100_000_000 for i in range(50)], [pose(i) for i in range(50)]
 
         def __len__(self):
-            return 48
+            return 50
 
         def __getitem__(self, index):
             image, depth, labels = view(index * STEP_M)

@@ -347,7 +347,8 @@ class Adapter:
         if found is None:
             found = self.replay.first(camera, self.settings.memory.anchor_frames)
             return found, found
-        return found[::2], found[1::2] or found
+        half = (len(found) + 1) // 2                          # both halves have frames of day, night, fog ...
+        return found[:half], found[half:] or found
 
     def _world_anchors(self, camera: Camera, seen, count: int, factory: FactoryModel) -> list[Triplet]:
         return world_anchors(camera, seen, count, factory, None if self.folder is None else self.folder / 'anchors')

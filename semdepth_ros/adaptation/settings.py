@@ -122,13 +122,13 @@ class Memory:
     :param triplets: most that are kept for replay
     :param similar: a triplet whose features are at least as similar to a kept one's is not kept
     :param jpeg_quality: of kept images
-    :param anchor_frames: most anchors
+    :param anchor_frames: most anchors; the first half is learned from, the other judges. 16 have all kinds of light twice
     """
 
     triplets: int = 100
     similar: float = 0.95
     jpeg_quality: int = 95
-    anchor_frames: int = 12
+    anchor_frames: int = 16
 
     def __post_init__(self):
         between(self, 0, 10_000, 'triplets', 'anchor_frames')
