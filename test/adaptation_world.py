@@ -26,9 +26,10 @@ STEP_M, PERIOD_NS, END_M = 0.45, 100_000_000, 90.0
 BEND, MIDDLE_M = 0.85, 4.0   # depth is wrong as (depth / 4 m) ** 0.85: scale and height of the road are nearly right
 # a block in 8 frames, trials on 4 of them: as the real ones, but in a twentieth of the time
 QUICK = {
-    'step': {'learning_rate': 2e-2, 'average': 0.9, 'scales': 2, 'most_change': 0.5, 'anchors': 0},
+    'step': {'learning_rate': 2e-2, 'average': 0.9, 'warmup': 0, 'most_change': 0.5, 'anchors': 0},
     'trial': {'period': 8, 'block': 3, 'blocks': 4, 'steps': 8, 'level': 0.1, 'most_forgetting': 10.0},
-    'watch': {'frames': 12, 'every': 2, 'least': 3, 'level': 0.2}, 'reset': {'settle': 3, 'least_similarity': 0.6, 'distrust': 3},
+    'watch': {'frames': 12, 'every': 2, 'least': 3, 'level': 0.2},
+    'reset': {'settle': 3, 'least_similarity': 0.6, 'distrust': 3},
     'gates': {'least_tracks': 15, 'least_parallax_px': 0.3, 'least_sharpness': 1.0, 'most_deviations': 6.0}}
 
 

@@ -232,8 +232,8 @@ def triplet(number: int, features=None, camera=CAMERA) -> Triplet:
     smooth = torch.from_numpy(np.tile(np.linspace(20, 200, 128).astype(np.uint8), (3, 3, 64, 1))) // (1 + number % 3)
     features = rng.normal(size=8).astype(np.float32) if features is None else np.asarray(features, np.float32)
     return Triplet(smooth, camera, torch.ones(64, 128, dtype=torch.bool), np.zeros((2, 4, 4), np.float32),
-                   np.ones(2, np.float32), np.full((64, 128), 5.0, np.float32), np.full((64, 128), number % 5, np.uint8),
-                   features / np.linalg.norm(features), number=number)
+                   np.ones(2, np.float32), np.full((64, 128), 5.0, np.float32),
+                   np.full((64, 128), number % 5, np.uint8), features / np.linalg.norm(features), number=number)
 
 
 def test_a_packed_triplet_comes_back_nearly_the_same_in_less_room():

@@ -56,7 +56,7 @@ def trial(candidate, served=None, count: int = 6, settings: Trial = Trial(most_s
           odometry: bool = True):
     network, card = factory()
     model = FactoryModel(network, card)
-    return hold_trial(blocks(count, odometry), candidate, served or network, network, anchors(model) if held is None else held(model),
+    return hold_trial(blocks(count, odometry), candidate, served or network, network, (held or anchors)(model),
                       model.classes, FOCAL, settings, fixed)
 
 
@@ -140,7 +140,8 @@ def test_without_any_motion_but_the_pose_networks_depths_are_compared_under_one_
     better = compare(one, bent(1.0), factory()[0], classes, FOCAL)
     assert better.errors[0] < better.errors[1]
     scaled = compare(one, bent(BEND, 1.5), bent(BEND), classes, FOCAL)
-    assert scaled.errors[0] == pytest.approx(scaled.errors[1], rel=0.02) and scaled.log_scale == pytest.approx(np.log(1.5), abs=0.02)
+    assert scaled.errors[0] == pytest.approx(scaled.errors[1], rel=0.02)
+    assert scaled.log_scale == pytest.approx(np.log(1.5), abs=0.02)
 
 
 def test_both_depths_are_judged_on_the_same_pixels():

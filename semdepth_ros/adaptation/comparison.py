@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.adaptation.factory import Classes, predict
+from semdepth_ros.adaptation.factory import Classes, device_of, predict
 from semdepth_ros.adaptation.triplet import Triplet
 from semdepth_ros.geometry.ground_plane import fit_ground_plane
 from semdepth_ros.geometry.motion import pose_matrix
@@ -43,9 +43,9 @@ class Compared:
 def compare(triplet: Triplet, first: JointNetwork, second: JointNetwork, classes: Classes, focal_px: float) -> Compared:
     """Hold two networks against each other on the same pixels under the same motion.
 
-    The motion is odometry's. Without it, it is whichever of the tracked points' and the two pose networks' explains both
-    depths best together, its translation rescaled to either depth by the ratio of the medians: else a better pose network
-    alone would speak for a depth that has not changed.
+    The motion is odometry's. Without it, it is whichever of the tracked points' and the two pose networks' explains
+    both depths best together, its translation rescaled to either depth by the ratio of the medians: else a better pose
+    network alone would speak for a depth that has not changed.
     """
     images = triplet.images
     looks = [_look(network, images, triplet.camera.fx / focal_px) for network in (first, second)]
@@ -87,11 +87,11 @@ def compare(triplet: Triplet, first: JointNetwork, second: JointNetwork, classes
 def _look(network: JointNetwork, images: Tensor, factor: float) -> tuple[Tensor, Tensor, Tensor]:
     """Return depth [1, 1, H, W], class scores, and the pose network's previous and next camera from the target."""
     depth, logits = predict(network, images[:1], factor)
-    pixels = images.float() / 255
+    pixels = images.to(device_of(network)).float() / 255
     with torch.no_grad():
         before = network.pose(pixels[1:2], pixels[:1])
         after = network.pose(pixels[:1], pixels[2:3])
-    return depth, logits, torch.cat([pose_matrix(*before, invert=True), pose_matrix(*after)])
+    return depth.cpu(), logits.cpu(), torch.cat([pose_matrix(*before, invert=True), pose_matrix(*after)]).cpu()
 
 
 def _motions(triplet: Triplet, looks: list) -> list[tuple[Tensor, float | None]]:

@@ -81,7 +81,8 @@ class Evidence:
     @cached_property
     def tracked(self) -> tuple[TrackMotion | None, TrackMotion | None]:
         """The motions by tracked points, in the network's own metres."""
-        return tuple(track_motion(tracks, self.seen.depth, self.target.intrinsics, self.still) for tracks in self.tracks)
+        depth, matrix = self.seen.depth, self.target.intrinsics
+        return tuple(track_motion(tracks, depth, matrix, self.still) for tracks in self.tracks)
 
     @cached_property
     def log_scales(self) -> list[float]:

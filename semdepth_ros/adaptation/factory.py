@@ -65,7 +65,7 @@ class FactoryModel:
     @torch.no_grad()
     def predict(self, images: Tensor, focal_px: float) -> tuple[Tensor, Tensor]:
         """Return depth [B, 1, H, W] and class scores [B, C, H, W] of images, uint8 [B, 3, H, W]."""
-        return predict(self.network, images.to(self.device), focal_px / self.card.focal_px)
+        return predict(self.network, images, focal_px / self.card.focal_px)
 
     def _keep(self, module, inputs, features) -> None:
         self._features = list(features)
@@ -73,14 +73,19 @@ class FactoryModel:
 
 @torch.no_grad()
 def predict(network: JointNetwork, images: Tensor, depth_factor: float) -> tuple[Tensor, Tensor]:
-    """Return depth [B, 1, H, W] m and class scores [B, C, H, W] of images, uint8 [B, 3, H, W].
+    """Return depth [B, 1, H, W] m and class scores [B, C, H, W] of images, uint8 [B, 3, H, W], on the network's device.
 
     :param depth_factor: focal length of these images over the one that the network was trained for
     """
     scales, network.returned_scales = network.returned_scales, 2
     try:
-        prediction = network(images.float() / 255)
+        prediction = network(images.to(device_of(network)).float() / 255)
     finally:
         network.returned_scales = scales
     inverse, _ = inverse_depth(prediction.disparities, *network.architecture['depth_range'])
     return depth_factor / inverse, prediction.logits
+
+
+def device_of(network: JointNetwork) -> torch.device:
+    """Return where a network's weights lie."""
+    return next(network.parameters()).device

@@ -52,7 +52,8 @@ def exposure(evidence: Evidence, s: Gates) -> Verdict:
             return Verdict(False, deviation, s.least_deviation, f'grey deviates by {deviation:.1f} only')
         saturated = float(((grey <= 2) | (grey >= 253)).mean())
         if saturated > s.most_saturated:
-            return Verdict(False, saturated, s.most_saturated, f'{100 * saturated:.0f} % of the pixels are black or white')
+            reason = f'{100 * saturated:.0f} % of the pixels are black or white'
+            return Verdict(False, saturated, s.most_saturated, reason)
     return Verdict(True, mean, s.least_mean)
 
 
@@ -68,7 +69,8 @@ def tracks(evidence: Evidence, s: Gates) -> Verdict:
     fewest = min(len(t) for t in evidence.tracks)
     if fewest < s.least_tracks:
         return _at_least(fewest, s.least_tracks, '{:.0f} points could be tracked')
-    return _at_least(min(t.found for t in evidence.tracks), s.least_found, 'a share of {:.2f} of the points was found again')
+    found = min(t.found for t in evidence.tracks)
+    return _at_least(found, s.least_found, 'a share of {:.2f} of the points was found again')
 
 
 def translation(evidence: Evidence, s: Gates) -> Verdict:
@@ -103,7 +105,8 @@ def motion(evidence: Evidence, s: Gates) -> Verdict:
     """One motion explains the tracked points of either pair."""
     if any(t is None for t in evidence.tracked):
         return Verdict(False, 0.0, s.least_inliers, 'too few points that stand still could be tracked')
-    return _at_least(min(t.inliers for t in evidence.tracked), s.least_inliers, 'one motion explains {:.2f} of the points')
+    inliers = min(t.inliers for t in evidence.tracked)
+    return _at_least(inliers, s.least_inliers, 'one motion explains a share of {:.2f} of the points')
 
 
 def odometry(evidence: Evidence, s: Gates) -> Verdict:
@@ -121,7 +124,8 @@ def odometry(evidence: Evidence, s: Gates) -> Verdict:
     for log_scale in evidence.log_scales:
         ratio = float(np.exp(log_scale)) / evidence.scale.value
         if not low <= ratio <= high:
-            return Verdict(False, ratio, low if ratio < low else high, f"odometry's travel is {ratio:.2f} times that of images")
+            reason = f"odometry's travel is {ratio:.2f} times that of images"
+            return Verdict(False, ratio, low if ratio < low else high, reason)
     return Verdict(True, ratio, high)
 
 
@@ -137,6 +141,8 @@ GATES: dict[str, Gate] = {
     'auto_mask': auto_mask}
 # asked by the adapter itself, in and around the step
 OTHER_GATES = ('camera', 'settling', 'budget', 'loss', 'finite_loss', 'finite_gradient', 'finite_weights')
+# those that close where something is wrong with camera, clock or odometry, not where there is merely nothing to learn
+DISTRUSTED = ('camera', 'stamps', 'exposure', 'tracks', 'motion', 'odometry')
 
 
 class GateKeeper:

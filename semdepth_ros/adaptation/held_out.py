@@ -28,8 +28,8 @@ class Block:
 class HeldOut:
     """Says which frames are held out, and keeps their blocks until a trial takes them.
 
-    Of every `period` frames the last `block` are held out. A triplet is learned from if none of its three frames is, and
-    belongs to a block if all are; else it is neither.
+    Of every `period` frames the last `block` are held out. A triplet is learned from if none of its three frames is,
+    and belongs to a block if all are; else it is neither.
     """
 
     def __init__(self, settings: Trial):

@@ -72,13 +72,13 @@ class Learner:
     """
 
     def __init__(self, factory: JointNetwork, start: JointNetwork, profile: Profile, settings: AdapterSettings,
-                 focal_px: float, device: torch.device | str = 'cpu', rate: float = 1.0):
+                 focal_px: float, device: torch.device | str = 'cpu'):
         self.settings, self.profile, self.focal_px, self.device = settings, profile, focal_px, torch.device(device)
         self.losses = settings.losses
         if profile.semantics_fixed:
-            self.losses = replace(self.losses, semantic_distillation=replace(self.losses.semantic_distillation, weight=0.0))
-        self._factory, self.rate, self.steps = factory, rate, 0
-        self.watch = LossWatch(settings.gates.loss_memory)
+            free = replace(self.losses.semantic_distillation, weight=0.0)
+            self.losses = replace(self.losses, semantic_distillation=free)
+        self._factory, self.steps = factory, 0
         self.begin(start)
 
     def begin(self, start: JointNetwork) -> None:
@@ -98,29 +98,29 @@ class Learner:
         theirs = dict(self._factory.named_parameters())
         self._origins = {name: theirs[name].detach().to(self.device) for name in self.profile.names}
         self._average = {name: value.clone() for name, value in plain_state(self.network, self._names).items()}
-        self._updates = 0
+        self._updates, self.rate = 0, 1.0
         self.begin_optimiser()
 
     def begin_optimiser(self) -> None:
-        """Forget the optimiser's moments."""
-        step = self.settings.step
-        groups = [{'params': params, 'lr': step.learning_rate * self.rate * share} for params, share in self._groups if params]
-        self.optimiser = torch.optim.Adam(groups)
+        """Forget the optimiser's moments, and what losses are usual."""
+        step, self.watch = self.settings.step, LossWatch(self.settings.gates.loss_memory)
+        self._since = 0
+        groups = [{'params': params, 'share': share} for params, share in self._groups if params]
+        self.optimiser = torch.optim.Adam(groups, lr=step.learning_rate)
 
     def slow_down(self, factor: float = 0.5) -> None:
-        """Multiply the learning rate."""
+        """Multiply the learning rate, until the weights begin anew."""
         self.rate *= factor
-        for group in self.optimiser.param_groups:
-            group['lr'] *= factor
 
     @property
     def learning_rate(self) -> float:
         """Of the next step."""
-        return self.settings.step.learning_rate * self.rate
+        step = self.settings.step
+        return step.learning_rate * self.rate * min(1.0, (self._since + 1) / (step.warmup + 1))
 
     @torch.enable_grad()
     def step(self, batch: AdaptationBatch) -> Outcome:
-        """Take one step, unless its loss, gradient or the weights after it are out of bounds; they are then as before."""
+        """Take one step, unless its loss, gradient or the weights after it are out of bounds: they then stay."""
         gates, step = self.settings.gates, self.settings.step
         images = batch.triplets.images.float() / 255
         pairs = image_pairs(images)
@@ -145,6 +145,8 @@ class Learner:
             self.optimiser.zero_grad(set_to_none=True)
             return Outcome(said, 'finite_gradient', norm)
         before, moments = [p.detach().clone() for p in self._trained], copy.deepcopy(self.optimiser.state_dict())
+        for group in self.optimiser.param_groups:
+            group['lr'] = self.learning_rate * group['share']
         self.optimiser.step()
         self._bound()
         if not all(bool(torch.isfinite(p).all()) for p in self._trained):
@@ -155,6 +157,7 @@ class Learner:
             return Outcome(said, 'finite_weights', math.nan)
         self.watch.take(total)
         self.steps += 1
+        self._since += 1
         self._take_average()
         return Outcome(said)
 

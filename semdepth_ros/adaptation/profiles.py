@@ -11,6 +11,7 @@ from semdepth_ros.adaptation.errors import AdaptationError
 from semdepth_ros.networks import JointNetwork
 
 LIBRARIES = ('timm:', 'transformers:')
+NARROW = 8  # outputs or inputs of a convolution up to which a low-rank branch saves nothing
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def find_profile(network: JointNetwork, kind: str) -> Profile:
                  if isinstance(module, nn.modules.batchnorm._BatchNorm) for part in ('weight', 'bias')}
         names = norms & trainable & (found.depth | found.pose)
         if not names & found.depth:
-            raise AdaptationError('profile is batch_norm, but depth depends on no batch normalisation that has a scale: '
-                                  'expected profile depth, low_rank or all')
+            raise AdaptationError('profile is batch_norm, but depth depends on no batch normalisation that has a '
+                                  'scale: expected profile depth, low_rank or all')
         return Profile(_in_order(network, names), semantics_fixed=not names & found.semantics)
     own = (found.depth - found.semantics) & trainable
     _expect_more_than_heads(network, own)
@@ -92,7 +93,8 @@ def find_profile(network: JointNetwork, kind: str) -> Profile:
     if kind == 'depth':
         return Profile(_in_order(network, own | pose))
     named = dict(network.named_parameters())
-    low_rank = {name for name in own if named[name].dim() == 4 and min(named[name].shape[0], named[name][0].numel()) > 8}
+    low_rank = {name for name in own if named[name].dim() == 4
+                and min(named[name].shape[0], named[name][0].numel()) > NARROW}
     if not low_rank:
         raise AdaptationError('profile is low_rank, but no convolution of the depth side is wide enough: expected '
                               'profile depth')

@@ -90,8 +90,10 @@ def pack(triplet: Triplet, quality: int = 95) -> Stored:
     images = tuple(cv2.imencode('.jpg', np.ascontiguousarray(image.permute(1, 2, 0).numpy()[..., ::-1]),
                                 [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes() for image in triplet.images)
     empty = np.zeros((0, 0), np.float32)
-    bare = replace(triplet, images=torch.zeros(0, dtype=torch.uint8), factory_depth=empty, labels=empty.astype(np.uint8))
-    return Stored(bare, images, triplet.factory_depth.astype(np.float16), cv2.imencode('.png', triplet.labels)[1].tobytes())
+    bare = replace(triplet, images=torch.zeros(0, dtype=torch.uint8), factory_depth=empty,
+                   labels=empty.astype(np.uint8))
+    labels = cv2.imencode('.png', triplet.labels)[1].tobytes()
+    return Stored(bare, images, triplet.factory_depth.astype(np.float16), labels)
 
 
 def unpack(stored: Stored) -> Triplet:

@@ -75,6 +75,7 @@ class Step:
     :param profile: which weights are trained, see profiles.py
     :param rank: of the low-rank profile
     :param learning_rate: of Adam
+    :param warmup: steps over which it rises, whenever the optimiser begins anew
     :param encoder_rate: share of it for the encoder, where that is trained
     :param steps: gradient steps for each accepted triplet
     :param replay, anchors: triplets of either kind beside the live one
@@ -90,12 +91,13 @@ class Step:
 
     profile: str = 'depth'
     rank: int = 4
-    learning_rate: float = 1e-4
+    learning_rate: float = 2e-4
+    warmup: int = 10
     encoder_rate: float = 0.1
     steps: int = 1
     replay: int = 1
     anchors: int = 1
-    scales: int = 4
+    scales: int = 2
     clip_norm: float = 5.0
     average: float = 0.98
     most_change: float = 0.05
@@ -110,6 +112,7 @@ class Step:
         positive('learning_rate', self.learning_rate)
         between(self, 1, 64, 'rank', 'steps')
         between(self, 0, 64, 'replay', 'anchors')
+        between(self, 0, 10_000, 'warmup')
         between(self, 2, 4, 'scales')
         between(self, 0, math.inf, 'clip_norm', 'most_change', 'least_rms', 'encoder_rate')
         between(self, 0, 0.9999, 'average')
@@ -122,7 +125,7 @@ class Memory:
     :param triplets: most that are kept for replay
     :param similar: a triplet whose features are at least as similar to a kept one's is not kept
     :param jpeg_quality: of kept images
-    :param anchor_frames: most anchors; the first half is learned from, the other judges. 16 have all kinds of light twice
+    :param anchor_frames: most anchors; the first half is learned from, the other judges: 16 have every light in either
     """
 
     triplets: int = 100
@@ -148,7 +151,7 @@ class Trial:
     :param level: of the one-sided signed-rank test
     :param least_gain: median relative gain of photometric error
     :param most_forgetting: Abs Rel on anchors, over the factory weights' own
-    :param most_log_change: mean |ln depth - ln factory depth| on stored frames, for a model that does not know the world
+    :param most_log_change: mean |ln depth - ln factory depth| on stored frames, of a model that does not know the world
     :param most_scale_change: of depth and of the road's height, relative to the served weights
     :param least_spread: standard deviation of disparity, relative to the served weights
     :param least_accepted: share of the triplets since the first fresh block that passed all gates
@@ -215,7 +218,7 @@ class Reset:
     :param settle: frames after that which are not learned from
     :param spikes: losses in a row beyond the gate after which the optimiser begins anew
     :param pause: frames of a pause then
-    :param distrust: frames in a row that a gate of adapter.DISTRUSTED has turned away, after which the evidence collected
+    :param distrust: frames in a row that a gate of gates.DISTRUSTED has turned away, after which the evidence collected
         before is dropped: it does not speak for what comes after
     :param disagreements: frames in a row on which odometry contradicts the images, after which its scale is sought anew
     :param scale_frames: pairs of frames that tell the scale of odometry before anything is learned

@@ -22,8 +22,8 @@ TURN_M = 10.0  # an error of 1 rad counts as one of so many metres
 class Anchored(Weighted):
     """How anchors hold depth.
 
-    :param truth: share of the exact depth in what they are held to; the rest is the factory weights' depth. A few anchors
-        are soon learned by heart, and exact depth is then learned at the cost of all other frames
+    :param truth: share of the exact depth in what they are held to; the rest is the factory weights' depth. A few
+        anchors are soon learned by heart, and exact depth is then learned at the cost of all other frames
     """
 
     weight: float = 0.5
@@ -80,7 +80,7 @@ def photometric(view: AdaptationView, settings: Photometric) -> Tensor:
 
 
 def pose(view: AdaptationView, settings: Pose) -> Tensor:
-    """Return how far the pose network's motions are from the reference: metres, and turns as TURN_M says (form ours)."""
+    """Return how far the pose network's motions are from the reference: metres, turns as TURN_M says (form ours)."""
     known = view.known.to(view.learned.dtype)
     reference = view.adaptation.motion.nan_to_num(0.0)
     shift = (view.learned[..., :3, 3] - reference[..., :3, 3]).abs().sum(dim=-1)

@@ -31,8 +31,8 @@ def track_motion(tracks: Tracks, depth: np.ndarray, intrinsics: np.ndarray, stil
                  farthest_m: float = 60.0) -> TrackMotion | None:
     """Return the motion that puts the points of the first image best where they were found in the second.
 
-    Reprojection errors are minimised by Gauss and Newton's method, reweighted after Huber 1964 (form ours). The length of
-    the translation is in the unit of the depth, so that its ratio to odometry is the scale of the depth.
+    Reprojection errors are minimised by Gauss and Newton's method, reweighted after Huber 1964 (form ours). The length
+    of the translation is in the unit of the depth, so that its ratio to odometry is the scale of the depth.
 
     :param depth: of the first image along Z, [H, W]
     :param still: pixels of the first image that stand still in the world, bool [H, W]

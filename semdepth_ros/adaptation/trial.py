@@ -71,8 +71,8 @@ def hold_trial(blocks: list[Block], candidate: JointNetwork, served: JointNetwor
     compared = [[compare(t, candidate, served, classes, focal_px) for t in block.triplets] for block in blocks]
     mine, theirs = (tuple(_mean(c.errors[i] for c in block) for block in compared) for i in (0, 1))
     every = [c for block in compared for c in block]
-    criteria = [_finite(every), *_gain(mine, theirs, settings), *_forgetting(candidate, factory, anchors, focal_px, settings),
-                *_bounds(every, settings)]
+    criteria = [_finite(every), *_gain(mine, theirs, settings),
+                *_forgetting(candidate, factory, anchors, focal_px, settings), *_bounds(every, settings)]
     if not semantics_fixed:
         criteria += _classes(every, settings)
     return TrialReport(tuple(criteria), tuple(block.first for block in blocks), mine, theirs)
@@ -91,7 +91,8 @@ def _gain(mine: tuple[float, ...], theirs: tuple[float, ...], s: Trial) -> list[
                       f'{len(gains)} held-out blocks can be compared, expected {s.blocks}'),
             Criterion('gain', gain >= s.least_gain, gain, s.least_gain,
                       f'photometric error is {100 * gain:.2f} % less, expected {100 * s.least_gain:.2g} %'),
-            Criterion('rank', p < s.level, p, s.level, f'p is {p:.3f} on {len(gains)} blocks, expected less than {s.level:g}')]
+            Criterion('rank', p < s.level, p, s.level,
+                      f'p is {p:.3f} on {len(gains)} blocks, expected less than {s.level:g}')]
 
 
 def _forgetting(candidate: JointNetwork, factory: JointNetwork, anchors: list[Triplet], focal_px: float,
@@ -99,15 +100,16 @@ def _forgetting(candidate: JointNetwork, factory: JointNetwork, anchors: list[Tr
     criteria = []
     exact, held = [t for t in anchors if t.depth is not None], [t for t in anchors if t.depth is None]
     if exact:
-        mine, theirs = (float(np.mean([abs_rel(_depth(n, t, focal_px), t.depth) for t in exact])) for n in (candidate, factory))
-        ratio = mine / max(theirs, 1e-9)
-        criteria.append(Criterion('forgetting', bool(ratio <= s.most_forgetting), ratio, s.most_forgetting,
-                                  f'Abs Rel on anchors is {ratio:.3f} x the factory weights\', expected at most {s.most_forgetting:g}'))
+        mine, theirs = (float(np.mean([abs_rel(_depth(network, t, focal_px), t.depth) for t in exact]))
+                        for network in (candidate, factory))
+        ratio, most = mine / max(theirs, 1e-9), s.most_forgetting
+        words = f"Abs Rel on anchors is {ratio:.3f} x the factory weights', expected at most {most:g}"
+        criteria.append(Criterion('forgetting', bool(ratio <= most), ratio, most, words))
     if held:
-        change = float(np.mean([np.abs(np.log(_depth(candidate, t, focal_px) / t.factory_depth))[t.seen.numpy()].mean()
-                                for t in held]))
-        criteria.append(Criterion('forgetting_stored', bool(change <= s.most_log_change), change, s.most_log_change,
-                                  f'ln(depth) of stored frames moved by {change:.3f}, expected at most {s.most_log_change:g}'))
+        change = float(np.mean([_log_change(_depth(candidate, t, focal_px), t) for t in held]))
+        most = s.most_log_change
+        criteria.append(Criterion('forgetting_stored', bool(change <= most), change, most,
+                                  f'ln(depth) of stored frames moved by {change:.3f}, expected at most {most:g}'))
     return criteria
 
 
@@ -135,13 +137,18 @@ def _classes(compared: list[Compared], s: Trial) -> list[Criterion]:
     shares = {i: same / of for i, (same, of) in sums.items() if of >= 0.01 * total}
     worst = min(shares.values(), default=1.0)
     return [Criterion('classes', agreement >= s.least_agreement, agreement, s.least_agreement,
-                      f'{100 * agreement:.2f} % of the pixels keep their class, expected {100 * s.least_agreement:g} %'),
+                      f'{100 * agreement:.2f} % of the pixels keep their class, '
+                      f'expected {100 * s.least_agreement:g} %'),
             Criterion('each_class', worst >= s.least_class_agreement, worst, s.least_class_agreement,
                       f'of one class {100 * worst:.2f} % keep it, expected {100 * s.least_class_agreement:g} %')]
 
 
 def _depth(network: JointNetwork, triplet: Triplet, focal_px: float) -> np.ndarray:
-    return predict(network, triplet.images[:1], triplet.camera.fx / focal_px)[0][0, 0].numpy()
+    return predict(network, triplet.images[:1], triplet.camera.fx / focal_px)[0][0, 0].cpu().numpy()
+
+
+def _log_change(depth: np.ndarray, triplet: Triplet) -> float:
+    return float(np.abs(np.log(depth / triplet.factory_depth))[triplet.seen.numpy()].mean())
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -81,8 +81,9 @@ class Versions:
         :raises OSError: the file cannot be written
         """
         number = max(self.next_number(), parent.number + 1)
-        card = replace(self.factory, version=number, parent=parent.number, metrics={
-            **self.factory.metrics, 'adaptation': {**metrics, 'camera': camera_key(camera), 'camera_seen': asdict(camera)}})
+        learned = {**metrics, 'camera': camera_key(camera), 'camera_seen': asdict(camera)}
+        card = replace(self.factory, version=number, parent=parent.number,
+                       metrics={**self.factory.metrics, 'adaptation': learned})
         path = self.folder / NAME.format(number)
         card = save_network(path, network, card, probes)
         self._tidy()
@@ -100,7 +101,8 @@ class Versions:
     def _read(self, path: Path) -> Version:
         tensors, card = read_model(path)
         if card.factory != self.factory.factory:
-            raise ModelFileError(f'{path}: descends from factory {card.factory[:12]}, expected {self.factory.factory[:12]}')
+            raise ModelFileError(f'{path}: descends from factory {card.factory[:12]}, '
+                                 f'expected {self.factory.factory[:12]}')
         try:
             network = network_of(tensors, card)
         except ModelFileError as error:

@@ -1,4 +1,4 @@
-"""Promoted weights on probation: the previous ones go on running on some frames, and come back where they are better."""
+"""Promoted weights on probation: the previous ones go on running on some frames, and come back if they are better."""
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -29,8 +29,8 @@ class WatchReport:
     @property
     def words(self) -> str:
         """In one line."""
-        return (f'photometric error is {100 * self.loss:+.2f} % against the previous weights on {self.comparisons} frames '
-                f'(p {self.p:.3f})')
+        return (f'photometric error is {100 * self.loss:+.2f} % against the previous weights on {self.comparisons} '
+                f'frames (p {self.p:.3f})')
 
 
 class Probation:

@@ -13,10 +13,11 @@ SCALES = ('auto', 'odometry', 'camera_height', 'none')
 
 def add_parser(subparsers) -> None:
     """Add the command to the parser."""
-    parser = subparsers.add_parser('adapt', help='let a model learn from a drive, and serve only what is better', description=(
-        'semdepth adapt DRIVE --out DIR: every frame of a drive through the learner, in order; each is judged by the weights '
-        'that were served before it came. DIR gets adapt.json, a journal, the promoted weights and report.html. '
-        'semdepth adapt report DIR draws that report again from the journal.'))
+    text = ('semdepth adapt DRIVE --out DIR: every frame of a drive through the learner, in order; each is judged by '
+            'the weights that were served before it came. DIR gets adapt.json, a journal, the promoted weights and '
+            'report.html. semdepth adapt report DIR draws that report again from the journal.')
+    parser = subparsers.add_parser('adapt', help='let a model learn from a drive, and serve only what is better',
+                                   description=text)
     parser.add_argument('what', nargs='+', metavar='DRIVE | report DIR',
                         help='world:PRESET[:SEED[:FRAMES]], a folder sequence, a bag or a video; or: report DIR')
     parser.add_argument('--model', default='default', metavar='FILE', help='the factory weights (default: %(default)s)')
@@ -27,7 +28,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--set', nargs='+', default=[], action='extend', metavar='KEY=VALUE', dest='settings',
                         help='settings of the learner, such as gates.least_travel_m=0.3')
     parser.add_argument('--no-odometry', action='store_true', help="do not tell the drive's poses")
-    parser.add_argument('--scale', choices=SCALES, default='auto', help='where the scaled columns have their scale from')
+    parser.add_argument('--scale', choices=SCALES, default='auto',
+                        help='where the scaled columns have their scale from')
     parser.add_argument('--frames', type=int, metavar='N', help='at most so many of the drive')
     parser.add_argument('--passes', type=int, default=1, metavar='N', help='how often the drive is taken')
     parser.add_argument('--camera', metavar='FILE', help='a calibration in place of what the data has')
@@ -102,8 +104,9 @@ def _adapt(args: argparse.Namespace, write_page) -> int:
 
 def summary(result: dict) -> str:
     """Return what came of a run in a few lines."""
-    lines = [f'{result["drive"]}: {result["frames"]} frames, {result["accepted_steps"]} of {result["steps"]} steps kept, '
-             f'{result["promotions"]} promotions, {result["rejections"]} rejected, {result["rollbacks"]} rolled back']
+    lines = [f'{result["drive"]}: {result["frames"]} frames, {result["accepted_steps"]} of {result["steps"]} steps '
+             f'kept, {result["promotions"]} promotions, {result["rejections"]} rejected, {result["rollbacks"]} rolled '
+             'back']
     if result['gates']:
         lines.append('turned away: ' + ', '.join(f'{name} {count}' for name, count in sorted(
             result['gates'].items(), key=lambda item: -item[1])))

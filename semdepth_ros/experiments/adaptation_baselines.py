@@ -12,12 +12,14 @@ _COMMON = {
     'losses': {'velocity': 0.05, 'pose': 0.0, 'road_plane': 0.0, 'anchored': 0.0, 'distillation': 0.0,
                'semantic_distillation': 0.0, 'weight_anchor': 0.0},
     'trial': {'serve': 'latest'},
-    'reset': {'longest_gap_s': _NEVER, 'least_similarity': 0.0, 'settle': 0, 'spikes': 1_000_000, 'disagreements': 1_000_000},
+    'reset': {'longest_gap_s': _NEVER, 'least_similarity': 0.0, 'least_found': 0.0, 'settle': 0, 'spikes': 1_000_000,
+              'disagreements': 1_000_000},
 }
 
 
 def _without(*kept: str) -> dict[str, Any]:
-    return {'off': [*(name for name in GATES if name not in kept), 'loss'], 'least_travel_m': 0.2, 'most_travel_m': _NEVER}
+    off = [*(name for name in GATES if name not in kept), 'loss']
+    return {'off': off, 'least_travel_m': 0.2, 'most_travel_m': _NEVER}
 
 
 # Form ours in all three: what the code of each does in a step, on our network and losses.

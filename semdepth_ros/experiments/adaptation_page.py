@@ -48,13 +48,14 @@ def page(lines: list[dict[str, Any]], result: dict[str, Any]) -> str:
 
 
 def _facts(lines: list[dict], result: dict) -> str:
-    counts = {name: sum(line['event'] == name for line in lines) for name in ('promotion', 'rollback', 'trial', 'reset')}
-    facts = {'frames': 1 + max(line['frame'] for line in lines), 'steps kept': sum(line.get('taken', 0) for line in lines),
-             'trials': counts['trial'], 'promotions': counts['promotion'], 'rollbacks': counts['rollback'],
-             'resets': counts['reset']}
+    counted = {name + 's': sum(line['event'] == name for line in lines)
+               for name in ('trial', 'promotion', 'rollback', 'reset')}
+    facts = {'frames': 1 + max(line['frame'] for line in lines),
+             'steps kept': sum(line.get('taken', 0) for line in lines), **counted}
     if result.get('ms_per_step'):
         facts['ms per step'] = round(result['ms_per_step'])
-    return '<ul class="facts">' + ''.join(f'<li><span>{escape(k)}</span><b>{v}</b></li>' for k, v in facts.items()) + '</ul>'
+    items = ''.join(f'<li><span>{escape(name)}</span><b>{value}</b></li>' for name, value in facts.items())
+    return f'<ul class="facts">{items}</ul>'
 
 
 def _plots(lines: list[dict]) -> str:
@@ -74,7 +75,8 @@ def _plots(lines: list[dict]) -> str:
         ('Served against previous weights while watched, relative change of photometric error',
          [_series(watched, lambda w: w.get('loss'), 'median since the promotion')]),
         ("Odometry's metres over the network's own", [_series(steps, lambda s: s.get('scale'), 'scale')]),
-        ('Distance of the trial weights from the factory weights, relative', [_series(steps, lambda s: s.get('change'), 'change')]),
+        ('Distance of the trial weights from the factory weights, relative',
+         [_series(steps, lambda s: s.get('change'), 'change')]),
     ]
     drawn = [(name, [s for s in series if s.points]) for name, series in panels]
     return ''.join(f'<div class="part"><h3>{escape(name)}</h3>{timeline(series, marks, frames)}</div>'
@@ -91,7 +93,8 @@ def _trials(lines: list[dict]) -> str:
     for line in (line for line in lines if line['event'] == 'trial'):
         said = ''.join(f'<tr><td>{"✓" if c["passed"] else "✗"} {escape(c["name"].replace("_", " "))}</td>'
                        f'<td>{escape(c["words"])}</td></tr>' for c in line['criteria'])
-        rows += (f'<div class="part"><h3>Trial at frame {line["frame"]}: {"passed" if line["passed"] else "not passed"}</h3>'
+        verdict = 'passed' if line['passed'] else 'not passed'
+        rows += (f'<div class="part"><h3>Trial at frame {line["frame"]}: {verdict}</h3>'
                  f'<div class="scroll"><table><tbody>{said}</tbody></table></div></div>')
     return rows and f'<section id="trials"><h2>Trials</h2>{rows}</section>'
 
@@ -105,8 +108,7 @@ def _gates(lines: list[dict]) -> str:
             closed.setdefault(line['closed'], []).append({'reason': 'a step was not taken, or taken back'})
     rows = ''.join(f'<tr><td>{escape(name)}</td><td>{len(found)}</td><td>{escape(found[-1]["reason"])}</td></tr>'
                    for name, found in sorted(closed.items(), key=lambda item: -len(item[1])))
-    return rows and ('<section id="gates"><h2>Gates</h2><div class="part"><div class="scroll"><table><thead><tr><th>Gate</th>'
-                     f'<th>Turned away</th><th>Last reason</th></tr></thead><tbody>{rows}</tbody></table></div></div></section>')
+    return rows and _table('gates', 'Gates', ('Gate', 'Turned away', 'Last reason'), rows)
 
 
 def _accuracy(result: dict) -> str:
@@ -116,11 +118,17 @@ def _accuracy(result: dict) -> str:
         for name in COLUMNS:
             depth = columns[name]['sequences'][0].get('depth', {}) if name in columns else {}
             if 'unscaled' in depth:
-                cells = ''.join(f'<td>{depth[k]["abs_rel"]:.3f}</td>' for k in ('unscaled', 'one_scale', 'median_scaled'))
-                rows += (f'<tr><td>{part}: {escape(name.replace("_", " "))}</td><td>{depth["frames"]}</td>{cells}</tr>')
-    heads = ''.join(f'<th>{h}</th>' for h in ('', 'Frames with truth', 'Abs Rel unscaled', 'one scale', 'median-scaled'))
-    return rows and ('<section id="accuracy"><h2>Against the truth</h2><div class="part"><div class="scroll"><table><thead><tr>'
-                     f'{heads}</tr></thead><tbody>{rows}</tbody></table></div></div></section>')
+                scalings = ('unscaled', 'one_scale', 'median_scaled')
+                cells = ''.join(f'<td>{depth[scaling]["abs_rel"]:.3f}</td>' for scaling in scalings)
+                rows += f'<tr><td>{part}: {escape(name.replace("_", " "))}</td><td>{depth["frames"]}</td>{cells}</tr>'
+    heads = ('', 'Frames with truth', 'Abs Rel unscaled', 'one scale', 'median-scaled')
+    return rows and _table('accuracy', 'Against the truth', heads, rows)
+
+
+def _table(anchor: str, title: str, heads: tuple[str, ...], rows: str) -> str:
+    head = ''.join(f'<th>{name}</th>' for name in heads)
+    return (f'<section id="{anchor}"><h2>{title}</h2><div class="part"><div class="scroll"><table><thead><tr>'
+            f'{head}</tr></thead><tbody>{rows}</tbody></table></div></div></section>')
 
 
 def _last_verdict(lines: list[dict]) -> str:

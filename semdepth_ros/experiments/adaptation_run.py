@@ -71,9 +71,10 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
     sequence = rectified(sequence)
     count = len(sequence) if how.frames is None else min(how.frames, len(sequence))
     camera_in_base = getattr(getattr(sequence, 'drive', None), 'camera_in_base', None)
-    perceptors = [Perceptor(network, card, device=device, max_range_m=math.inf, input_pixels=input_pixels) for _ in range(2)]
-    adapter = Adapter(network, card, settings, camera_in_base=camera_in_base, folder=out / 'weights', journal=out / JOURNAL,
-                      device='cpu' if device == 'auto' else device, input_pixels=input_pixels)
+    perceptors = [Perceptor(network, card, device=device, max_range_m=math.inf, input_pixels=input_pixels)
+                  for _ in range(2)]
+    adapter = Adapter(network, card, settings, camera_in_base=camera_in_base, folder=out / 'weights',
+                      journal=out / JOURNAL, device=perceptors[0].device, input_pixels=input_pixels)
     scales = [_scale_of(how, sequence, adapter, card) for _ in range(2)]
     columns, step_ms, served = {name: _Column(sequence.name) for name in COLUMNS}, [], 0
     back = None if camera_in_base is None else np.linalg.inv(camera_in_base)
@@ -111,7 +112,8 @@ def held_out(journal: Path, count: int) -> dict[str, Any]:
     :param count: frames of the first pass
     :return: by part: `all`, `last_third`, `seen_again` and `after_promotion`; parts without a block are left out
     """
-    blocks = [line for line in read_journal(journal) if line['event'] == 'block' and None not in line['errors'].values()]
+    blocks = [line for line in read_journal(journal)
+              if line['event'] == 'block' and None not in line['errors'].values()]
     parts = {'all': [b for b in blocks if b['first'] < count],
              'last_third': [b for b in blocks if 2 * count <= 3 * b['first'] < 3 * count],
              'seen_again': [b for b in blocks if b['first'] >= count],
@@ -126,7 +128,7 @@ def _errors(blocks: list[dict]) -> dict[str, float]:
 
 def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perceptor], scales: list[_Source],
            adapter: Adapter, columns: dict[str, _Column], shown: int) -> int:
-    """Perceive a frame with both weights where there is truth or a scale to learn; return the version that was shown."""
+    """Perceive a frame with both weights where there is truth or a scale to learn; return the version shown."""
     truth = sample.depth is not None or sample.labels is not None
     if not truth and not any(scale.watches for scale in scales):
         return shown
@@ -142,8 +144,9 @@ def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perc
         for name, (perception, factor) in depths.items():
             columns[name].add(parts, sample, replace(perception, depth=perception.depth * np.float32(factor)))
         if sample.depth is not None:
-            adapter.journal.write('accuracy', frame=adapter.number + 1, version=version.number,
-                                  frozen=_abs_rel(seen[0].depth, sample.depth), served=_abs_rel(seen[1].depth, sample.depth))
+            frozen, served = (_abs_rel(perception.depth, sample.depth) for perception in seen)
+            adapter.journal.write('accuracy', frame=adapter.number + 1, version=version.number, frozen=frozen,
+                                  served=served)
     for scale, perception in zip(scales, seen):
         scale.take(perception)
     return version.number

@@ -51,12 +51,14 @@ def timeline(series: list[Series], marks: list[Mark], frames: int) -> str:
         points = ' '.join('{:.1f},{:.1f}'.format(*place(*point)) for point in each.points)
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.6"/>')
         if len(each.points) <= 60:
-            parts += ['<circle cx="{:.1f}" cy="{:.1f}" r="2.6" fill="{}"/>'.format(*place(*point), colour) for point in each.points]
+            parts += ['<circle cx="{:.1f}" cy="{:.1f}" r="2.6" fill="{}"/>'.format(*place(*point), colour)
+                      for point in each.points]
         parts.append(_key(i, colour, each.name))
     for k, (name, colour) in enumerate(dict.fromkeys((mark.name, mark.colour) for mark in marks)):
         parts.append(_key(len(series) + k, colour, name))
     return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" '
-            f'font-family="system-ui, sans-serif"><rect width="100%" height="100%" fill="#ffffff"/>{"".join(parts)}</svg>')
+            f'font-family="system-ui, sans-serif"><rect width="100%" height="100%" fill="#ffffff"/>'
+            f'{"".join(parts)}</svg>')
 
 
 def _key(row: int, colour: str, name: str) -> str:
