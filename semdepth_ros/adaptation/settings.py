@@ -91,7 +91,7 @@ class Step:
 
     profile: str = 'depth'
     rank: int = 4
-    learning_rate: float = 2e-4
+    learning_rate: float = 3e-4
     warmup: int = 10
     encoder_rate: float = 0.1
     steps: int = 1
