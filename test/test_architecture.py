@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'semdepth_ros'
 # from the top; modules beside the rooms (camera images, classes, the model file) are the ground floor
-FLOORS = ('cli', 'live', 'nodes', 'recordings', 'bridge', 'experiments', 'perception', 'adaptation', 'scale',
+FLOORS = ('cli', 'live', 'nodes', 'recordings', 'bridge', 'experiments', 'adaptation', 'perception', 'scale',
           'training', 'evaluation', 'data', 'bags', 'world', 'networks', 'losses', 'geometry', 'ground',
           'message_build')
 # A type that everything speaks may be spoken below the floor it is kept on.

@@ -23,6 +23,7 @@ COMMANDS = {
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
     'average': ('semdepth_ros.cli.average', 'write the mean of several models'),
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
+    'adapt': ('semdepth_ros.cli.adapt', 'let a model learn from a drive, and serve only what is better'),
     'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),
     'label': ('semdepth_ros.cli.label', 'give drives the labels of a model'),
     'hints': ('semdepth_ros.cli.hints', 'look at depth hints and refined labels'),

@@ -1,0 +1,122 @@
+"""`semdepth adapt`: let the learner take a recorded drive; draw what it did."""
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import shutil
+
+from semdepth_ros.cli.outputs import expect_folder
+
+MODES, BASELINES = ('off', 'shadow', 'on'), ('naive', 'comoda', 'covio')
+SCALES = ('auto', 'odometry', 'camera_height', 'none')
+
+
+def add_parser(subparsers) -> None:
+    """Add the command to the parser."""
+    text = ('semdepth adapt DRIVE --out DIR: every frame of a drive through the learner, in order; each is judged by '
+            'the weights that were served before it came. DIR gets adapt.json, a journal, the promoted weights and '
+            'report.html. semdepth adapt report DIR draws that report again from the journal.')
+    parser = subparsers.add_parser('adapt', help='let a model learn from a drive, and serve only what is better',
+                                   description=text)
+    parser.add_argument('what', nargs='+', metavar='DRIVE | report DIR',
+                        help='world:PRESET[:SEED[:FRAMES]], a folder sequence, a bag or a video; or: report DIR')
+    parser.add_argument('--model', default='default', metavar='FILE', help='the factory weights (default: %(default)s)')
+    parser.add_argument('--out', type=Path, metavar='DIR', help='where adapt.json, journal and weights go')
+    parser.add_argument('--force', action='store_true', help='replace the run that DIR holds')
+    parser.add_argument('--mode', choices=MODES, help='shadow learns and never serves (default: on)')
+    parser.add_argument('--baseline', choices=BASELINES, help='a published way to adapt instead of ours, without trial')
+    parser.add_argument('--set', nargs='+', default=[], action='extend', metavar='KEY=VALUE', dest='settings',
+                        help='settings of the learner, such as gates.least_travel_m=0.3')
+    parser.add_argument('--no-odometry', action='store_true', help="do not tell the drive's poses")
+    parser.add_argument('--scale', choices=SCALES, default='auto',
+                        help='where the scaled columns have their scale from')
+    parser.add_argument('--frames', type=int, metavar='N', help='at most so many of the drive')
+    parser.add_argument('--passes', type=int, default=1, metavar='N', help='how often the drive is taken')
+    parser.add_argument('--camera', metavar='FILE', help='a calibration in place of what the data has')
+    parser.add_argument('--image-topic', metavar='TOPIC', help='which camera of a bag that has several')
+    parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: %(default)s)')
+    parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
+                        help="budget of the network's input; 0 leaves it to the model (default)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Adapt and report, or report alone.
+
+    :raises ValueError: an argument, drive, model or folder that cannot be used
+    """
+    from semdepth_ros.experiments.adaptation_page import write_page
+    if args.what[0] == 'report':
+        if len(args.what) != 2:
+            raise ValueError(f'report takes one folder, got {args.what[1:]}')
+        print(write_page(Path(args.what[1])))
+        return 0
+    if len(args.what) != 1 or args.out is None:
+        raise ValueError(f'expected one drive and --out DIR, got {args.what} and --out {args.out}')
+    for name in ('passes', 'frames'):
+        if getattr(args, name) is not None and getattr(args, name) < 1:
+            raise ValueError(f'--{name} is {getattr(args, name)}, expected at least 1')
+    return _adapt(args, write_page)
+
+
+def settings_from(texts: list[str], mode: str | None = None, baseline: str | None = None):
+    """Return the learner's settings: a baseline's where one is named, then KEY=VALUE texts, then the mode.
+
+    :raises ValueError: a key or value that is unknown, naming what was expected
+    """
+    from semdepth_ros.adaptation import AdapterSettings
+    from semdepth_ros.cli.train import settings_of
+    from semdepth_ros.experiments.adaptation_baselines import baseline as baseline_settings, merged
+    from semdepth_ros.settings import build
+    content = baseline_settings(baseline) if baseline else {}
+    for key, value in settings_of(texts).items():
+        for part in reversed(key.split('.')):
+            value = {part: value}
+        content = merged(content, value)
+    return build(AdapterSettings, content | ({'mode': mode} if mode else {}), 'adaptation')
+
+
+def _adapt(args: argparse.Namespace, write_page) -> int:
+    from semdepth_ros.cli.progress import Progress
+    from semdepth_ros.data import open_data
+    from semdepth_ros.experiments.adaptation_run import JOURNAL, DriveRun, adapt_drive
+    from semdepth_ros.networks import load_network
+    settings = settings_from(args.settings, args.mode, args.baseline)
+    options = {'image_topic': args.image_topic} if args.image_topic else {}
+    sequences = open_data(args.what[0], camera=args.camera, **options)
+    if len(sequences) != 1:
+        raise ValueError(f'{args.what[0]!r} has {len(sequences)} sequences, expected one drive')
+    expect_folder(args.out)
+    if (args.out / JOURNAL).exists():
+        if not args.force:
+            raise ValueError(f'{args.out} holds a run already: name another folder, or --force')
+        for old in (*args.out.glob(f'{JOURNAL}*'), *(args.out / 'weights').glob('v*')):
+            old.unlink() if old.is_file() else shutil.rmtree(old)
+    network, card = load_network(args.model)
+    how = DriveRun(not args.no_odometry, args.scale, args.passes, args.frames)
+    with Progress('frames') as progress:
+        result = adapt_drive(sequences[0], network, card, settings, args.out, how, args.device, args.input_pixels,
+                             args.baseline or str(args.model), progress)
+    print(summary(result))
+    print(write_page(args.out))
+    return 0
+
+
+def summary(result: dict) -> str:
+    """Return what came of a run in a few lines."""
+    lines = [f'{result["drive"]}: {result["frames"]} frames, {result["accepted_steps"]} of {result["steps"]} steps '
+             f'kept, {result["promotions"]} promotions, {result["rejections"]} rejected, {result["rollbacks"]} rolled '
+             'back']
+    if result['gates']:
+        lines.append('turned away: ' + ', '.join(f'{name} {count}' for name, count in sorted(
+            result['gates'].items(), key=lambda item: -item[1])))
+    for part, errors in result['held_out'].items():
+        lines.append(f'held-out photometric error, {part.replace("_", " ")}: {errors["frozen"]:.4f} frozen, '
+                     f'{errors["served"]:.4f} served ({100 * (errors["served_over_frozen"] - 1):+.1f} %) on '
+                     f'{errors["blocks"]} blocks')
+    for name in ('frozen', 'scale_only', 'weights_only', 'adapted'):
+        depth = result[name]['sequences'][0].get('depth', {})
+        if 'unscaled' in depth:
+            lines.append(f'{name}: Abs Rel {depth["unscaled"]["abs_rel"]:.3f} unscaled, '
+                         f'{depth["median_scaled"]["abs_rel"]:.3f} median-scaled')
+    return '\n'.join([*lines, *([result['last_verdict']] if result['last_verdict'] else [])])

@@ -1,0 +1,222 @@
+"""A recorded drive through the learner, every frame judged by the weights that were served before it came."""
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from semdepth_ros.adaptation import Adapter, AdapterSettings, Observation, Version, read_journal
+from semdepth_ros.data import Sample, Sequence, rectified
+from semdepth_ros.evaluation.depth_evaluation import resized_nearest, scale_ratio
+from semdepth_ros.evaluation.depth_metrics import clamped, depth_errors, evaluated_pixels
+from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
+from semdepth_ros.experiments.whole_files import written_whole
+from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception, Scale
+from semdepth_ros.model_card import ModelCard
+from semdepth_ros.networks import JointNetwork
+from semdepth_ros.perception import Perceptor
+from semdepth_ros.perception.candidate import Candidate, Weights
+from semdepth_ros.scale import CameraHeight, Mount
+
+JOURNAL, RESULT = 'journal.jsonl', 'adapt.json'
+COLUMNS = ('frozen', 'scale_only', 'weights_only', 'adapted')
+SCALES = ('auto', 'odometry', 'camera_height', 'none')
+
+
+@dataclass(frozen=True)
+class DriveRun:
+    """How a drive is taken.
+
+    :param odometry: whether the drive's poses are told as odometry
+    :param scale: where the two scaled columns have theirs from: `odometry`, the `camera_height`, `none`, or `auto`, the
+        first of these that the drive has
+    :param passes: how often the drive is taken; frames seen again are judged apart
+    :param frames: at most so many of the drive; None for all
+    """
+
+    odometry: bool = True
+    scale: str = 'auto'
+    passes: int = 1
+    frames: int | None = None
+
+
+class _Column:
+    """The evaluations of one column: first pass, its last third, later passes."""
+
+    def __init__(self, name: str):
+        self.parts = {part: SequenceEvaluation(name) for part in ('all', 'last_third', 'seen_again')}
+
+    def add(self, parts: list[str], sample: Sample, perception: Perception) -> None:
+        for part in parts:
+            self.parts[part].add(sample, perception)
+
+
+def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, settings: AdapterSettings, out: Path,
+                how: DriveRun = DriveRun(), device: str = 'auto', input_pixels: int = 0, model: str = '',
+                progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, Any]:
+    """Let the learner take every frame of a drive in order; write and return adapt.json's content.
+
+    A frame counts with the weights that were served before it arrived. Nothing here looks at a clock but ms_per_step.
+
+    :param out: gets adapt.json, the journal and the folder weights/
+    :raises ValueError: a drive without camera, or a frame that cannot be read
+    """
+    sequence = rectified(sequence)
+    count = len(sequence) if how.frames is None else min(how.frames, len(sequence))
+    camera_in_base = getattr(getattr(sequence, 'drive', None), 'camera_in_base', None)
+    perceptors = [Perceptor(network, card, device=device, max_range_m=math.inf, input_pixels=input_pixels)
+                  for _ in range(2)]
+    adapter = Adapter(network, card, settings, camera_in_base=camera_in_base, folder=out / 'weights',
+                      journal=out / JOURNAL, device=perceptors[0].device, input_pixels=input_pixels)
+    scales = [_scale_of(how, sequence, adapter, card) for _ in range(2)]
+    columns, step_ms, served = {name: _Column(sequence.name) for name in COLUMNS}, [], 0
+    back = None if camera_in_base is None else np.linalg.inv(camera_in_base)
+    for index in range(count * how.passes):
+        turn, place = divmod(index, count)
+        sample = sequence[place]
+        sample = replace(sample, stamp_ns=sample.stamp_ns + turn * _length_ns(sequence, count))
+        frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
+        parts = ['all', *(['last_third'] if 3 * place >= 2 * count else [])] if not turn else ['seen_again']
+        served = _judge(frame, sample, parts, perceptors, scales, adapter, columns, served)
+        pose = sample.pose if how.odometry else None
+        began = time.perf_counter()
+        observation = adapter.observe(frame, pose if back is None or pose is None else pose @ back)
+        if observation.stepped:
+            step_ms.append(1e3 * (time.perf_counter() - began) / observation.stepped)
+        progress(index + 1, count * how.passes)
+    adapter.journal.close()
+    result = {'model': model, 'drive': sequence.name, 'frames': count, 'passes': how.passes, 'protocol': PROTOCOL,
+              **_results(columns, 'all', model), 'last_third': _results(columns, 'last_third', model),
+              **({'seen_again': _results(columns, 'seen_again', model)} if how.passes > 1 else {}),
+              'steps': adapter.counts['steps'] + adapter.counts['undone'], 'accepted_steps': adapter.counts['steps'],
+              'promotions': adapter.counts['promotions'], 'would_promote': adapter.counts['would_promote'],
+              'rollbacks': adapter.counts['rollbacks'], 'rejections': adapter.counts['rejections'],
+              'resets': adapter.counts['resets'], 'gates': dict(adapter.gates.rejections),
+              'ms_per_step': float(np.median(step_ms)) if step_ms else None,
+              'odometry_scale': adapter.scale.value if adapter.scale.ready else None, 'version': adapter.served.number,
+              'last_verdict': adapter.last_verdict, 'held_out': held_out(out / JOURNAL, count)}
+    written_whole(out / RESULT, lambda path: path.write_text(json.dumps(result, indent=1, allow_nan=False) + '\n'))
+    return result
+
+
+def held_out(journal: Path, count: int) -> dict[str, Any]:
+    """Return the mean photometric error on held-out blocks: frozen, served as they came, and their ratio.
+
+    :param count: frames of the first pass
+    :return: by part: `all`, `last_third`, `seen_again` and `after_promotion`; parts without a block are left out
+    """
+    blocks = [line for line in read_journal(journal)
+              if line['event'] == 'block' and None not in line['errors'].values()]
+    parts = {'all': [b for b in blocks if b['first'] < count],
+             'last_third': [b for b in blocks if 2 * count <= 3 * b['first'] < 3 * count],
+             'seen_again': [b for b in blocks if b['first'] >= count],
+             'after_promotion': [b for b in blocks if b['version'] > 0]}
+    return {name: _errors(part) for name, part in parts.items() if part}
+
+
+def _errors(blocks: list[dict]) -> dict[str, float]:
+    frozen, served = (float(np.mean([b['errors'][name] for b in blocks])) for name in ('factory', 'served'))
+    return {'blocks': len(blocks), 'frozen': frozen, 'served': served, 'served_over_frozen': served / frozen}
+
+
+def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perceptor], scales: list[_Source],
+           adapter: Adapter, columns: dict[str, _Column], shown: int) -> int:
+    """Perceive a frame with both weights where there is truth or a scale to learn; return the version shown."""
+    truth = sample.depth is not None or sample.labels is not None
+    if not truth and not any(scale.watches for scale in scales):
+        return shown
+    version = adapter.served
+    if version.number != shown:
+        _serve(perceptors[1], version)
+    seen = [perceptors[0].perceive(frame, Scale())]
+    seen.append(seen[0] if version.number == 0 else perceptors[1].perceive(frame, Scale()))
+    factors = [scale.value for scale in scales]
+    if truth:
+        depths = {'frozen': (seen[0], 1.0), 'scale_only': (seen[0], factors[0]),
+                  'weights_only': (seen[1], 1.0), 'adapted': (seen[1], factors[1])}
+        for name, (perception, factor) in depths.items():
+            columns[name].add(parts, sample, replace(perception, depth=perception.depth * np.float32(factor)))
+        if sample.depth is not None:
+            frozen, served = (_abs_rel(perception.depth, sample.depth) for perception in seen)
+            adapter.journal.write('accuracy', frame=adapter.number + 1, version=version.number, frozen=frozen,
+                                  served=served)
+    for scale, perception in zip(scales, seen):
+        scale.take(perception)
+    return version.number
+
+
+def _serve(perceptor: Perceptor, version: Version) -> None:
+    perceptor.serve(Candidate(Weights(version.network, version.card), perceptor.engine.twin(version.network)))
+
+
+def _abs_rel(depth: np.ndarray, truth: np.ndarray) -> float:
+    """Return Abs Rel of a frame scaled by the medians; NaN where nothing can be compared."""
+    depth = resized_nearest(depth, truth.shape)
+    mask = evaluated_pixels(truth) & ~np.isnan(depth)
+    if not mask.any():
+        return math.nan
+    p, t = depth[mask].astype(np.float64), truth[mask].astype(np.float64)
+    return depth_errors(clamped(p * scale_ratio(p, t)), t)['abs_rel']
+
+
+class _Source:
+    """No scale: 1."""
+
+    watches, value = False, 1.0
+
+    def take(self, perception: Perception) -> None:
+        """Take note of a frame."""
+
+
+class _Odometry(_Source):
+    def __init__(self, adapter: Adapter):
+        self._adapter = adapter
+
+    @property
+    def value(self) -> float:
+        scale = self._adapter.scale
+        return scale.value if scale.ready else 1.0
+
+
+class _Height(_Source):
+    """The camera's height, which new weights do not begin anew: they keep their scale within a few per cent."""
+
+    watches = True
+
+    def __init__(self, height_m: float, card: ModelCard):
+        self._source = CameraHeight(Mount(height_m), card.classes)
+
+    @property
+    def value(self) -> float:
+        return self._source.scale.value
+
+    def take(self, perception: Perception) -> None:
+        self._source.observe(replace(perception, model_version=0))
+
+
+def _scale_of(how: DriveRun, sequence: Sequence, adapter: Adapter, card: ModelCard) -> _Source:
+    height_m = sequence.camera.height_m if sequence.camera else None
+    kind = how.scale
+    if kind == 'auto':
+        kind = 'odometry' if how.odometry and sequence.poses is not None else 'camera_height' if height_m else 'none'
+    if kind == 'camera_height' and height_m is None:
+        raise ValueError(f"{sequence.name}: the camera's height is not known, expected another --scale")
+    return {'odometry': lambda: _Odometry(adapter), 'camera_height': lambda: _Height(height_m, card),
+            'none': _Source}[kind]()
+
+
+def _results(columns: dict[str, _Column], part: str, model: str) -> dict[str, dict]:
+    return {name: {'model': model, 'sequences': [column.parts[part].result()]} for name, column in columns.items()}
+
+
+def _length_ns(sequence: Sequence, count: int) -> int:
+    """Return how long a drive lasts, its last frame included."""
+    stamps = np.asarray(sequence.stamps_ns[:count], dtype=np.int64)
+    return int(stamps[-1] - stamps[0] + np.median(np.diff(stamps))) if count > 1 else 10 ** 9
