@@ -10,6 +10,7 @@ from adaptation_world import CAMERA, factory, frame, pose, view
 from scipy.stats import wilcoxon
 
 from semdepth_ros.adaptation import AdaptationError, OdometryTrack, camera_motion
+from semdepth_ros.adaptation.branch import with_branch
 from semdepth_ros.adaptation.factory import FactoryModel
 from semdepth_ros.adaptation.held_out import HeldOut
 from semdepth_ros.adaptation.low_rank import make_low_rank, plain_state
@@ -23,6 +24,7 @@ from semdepth_ros.adaptation.signed_rank import p_of_positive
 from semdepth_ros.adaptation.track_motion import epipolar_px, track_motion
 from semdepth_ros.adaptation.tracks import flow_px, follow, parallax_px
 from semdepth_ros.adaptation.triplet import Triplet
+from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import build_network
 from semdepth_ros.networks.guidance.table import GUIDANCES as TABLE
 from semdepth_ros.training.view import image_pairs
@@ -30,7 +32,8 @@ from semdepth_ros.training.view import image_pairs
 SEGMENTER = {'kind': 'model', 'architecture': {'encoder': 'small'}}
 GUIDANCES = {'plain': 'plain', 'concatenation': {'kind': 'concatenation', 'segmenter': SEGMENTER},
              'pixel_adaptive': {'kind': 'pixel_adaptive', 'segmenter': SEGMENTER}, 'modulation': 'modulation',
-             'attention': 'attention', 'edge_points': 'edge_points', 'both of SEEM': ['attention', 'edge_points']}
+             'attention': 'attention', 'edge_points': 'edge_points', 'low_rank': 'low_rank',
+             'both of SEEM': ['attention', 'edge_points']}
 
 
 def network_of(**architecture):
@@ -100,6 +103,26 @@ def test_where_only_heads_are_left_it_says_so_in_one_line_and_what_to_do():
         with pytest.raises(AdaptationError, match='shared_decoder is 10: .* only the heads .* expected'):
             find_profile(shared, kind)
     assert not find_profile(shared, 'all').semantics_fixed
+
+
+SHARED = {'shared_decoder': 10, 'depth_decoder': 'monodepth2', 'semantic_decoder': 'monodepth2'}
+
+
+@pytest.mark.parametrize('shared', [SHARED, {'shared_decoder': 8}, {'guidance': ['attention', 'edge_points']}])
+def test_a_branch_gives_the_depth_side_something_of_its_own_and_changes_nothing_at_first(shared, tmp_path):
+    network = network_of(**shared)
+    card = ModelCard(network.architecture, focal_px=100.0, input=InputRule(pixels=96 * 64), name='shared', factory='f')
+    branched, its_card = with_branch(network, card)
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before, after = network(image), branched(image)
+    assert torch.equal(before.logits, after.logits) and torch.equal(before.disparities[0], after.disparities[0])
+    assert (its_card.factory, its_card.version, its_card.name) == ('', 0, 'shared_branch')
+    assert build_network(its_card.architecture).architecture == branched.architecture
+    moved = after_steps(branched, find_profile(branched, 'depth').names)
+    with torch.no_grad():
+        trained = moved(image)
+    assert torch.equal(trained.logits, before.logits) and not torch.equal(trained.disparities[0], before.disparities[0])
 
 
 def test_a_foreign_librarys_model_is_refused_in_one_line():

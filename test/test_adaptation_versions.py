@@ -250,6 +250,29 @@ def test_a_disk_that_is_full_promotes_nothing(tmp_path, monkeypatch):
     assert 'promoted' not in events and one.served.number == 0 and 'No space left' in one.last_verdict
 
 
+def test_a_trial_can_be_asked_for_and_the_candidate_saved(tmp_path):
+    one = adapter({'trial': {'steps': 1000}})
+    with pytest.raises(ValueError, match='0 held-out blocks are fresh, expected 4'):
+        one.promote()
+    for i in range(42):
+        one.observe(frame(i), pose(i))
+    assert one.served.number == 0 and one.promote().passed and one.served.number == 1
+    with pytest.raises(ValueError, match='blocks are fresh'):
+        one.promote()
+    card = one.save(tmp_path / 'candidate.safetensors')
+    assert (card.version, card.parent) == (2, 1) and read_model(tmp_path / 'candidate.safetensors')[1] == card
+    assert one.served.number == 1
+
+
+def test_where_all_weights_are_trained_classes_are_held_and_criteria_watch_them():
+    one = adapter({'step': {'profile': 'all', 'learning_rate': 2e-3}})
+    for i in range(42):
+        one.observe(frame(i), pose(i))
+    assert {'classes', 'each_class'} <= {c.name for c in one.last_report.criteria}
+    before, after = factory()[0].semantic_decoder.scores, one.learner.network.semantic_decoder.scores
+    assert one.profile.semantics_fixed is False and torch.equal(before.argmax(0), after.argmax(0))
+
+
 def test_promotions_are_bounded_in_an_hour():
     one = adapter({'trial': {'promotions_per_hour': 0}})
     for i in range(42):

@@ -17,6 +17,7 @@ from semdepth_ros.experiments.adaptation_baselines import BASELINES
 from semdepth_ros.experiments.adaptation_page import page
 from semdepth_ros.experiments.adaptation_run import COLUMNS, DriveRun, adapt_drive
 from semdepth_ros.experiments.timeline import Mark, Series, timeline
+from semdepth_ros.networks import load_network
 from semdepth_ros.settings import build
 
 FRAMES = 14
@@ -86,6 +87,14 @@ def test_what_cannot_be_is_said_in_one_line(arguments, words, tmp_path, monkeypa
     assert main(arguments) == 2
     said = capsys.readouterr().err
     assert words in said and said.count('\n') == 1
+
+
+def test_a_model_can_be_given_a_branch(world, tmp_path, capsys):
+    assert main(['adapt', 'branch', str(world[0]), str(tmp_path / 'b.safetensors')]) == 0
+    network, card = load_network(tmp_path / 'b.safetensors')
+    assert card.architecture['guidance'] == {'kind': 'low_rank', 'rank': 8}
+    assert card.factory != load_network(world[0])[1].factory
+    assert main(['adapt', 'branch', str(world[0])]) == 2 and 'branch takes a model and' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('name', BASELINES)

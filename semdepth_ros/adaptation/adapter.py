@@ -30,7 +30,7 @@ from semdepth_ros.adaptation.versions import Version, Versions
 from semdepth_ros.frame import Frame
 from semdepth_ros.model_card import ModelCard
 from semdepth_ros.model_file import ModelFileError, tensor_hash
-from semdepth_ros.networks import JointNetwork
+from semdepth_ros.networks import JointNetwork, save_network
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ class Adapter:
         self.scale, self.journal = OdometryScale(settings.reset.scale_frames), Journal(journal)
         self.counts: Counter[str] = Counter()
         self.number, self.paused, self.last_verdict, self.last_losses = -1, False, '', {}
+        self.last_report: TrialReport | None = None
         self._window: deque[tuple[NetworkFrame, Seen]] = deque(maxlen=3)
         self._settled_at = self._disagreements = self._distrusted = self._spikes = self._failures = 0
         self._steps_at_trial = self._asked = self._accepted = 0
@@ -169,6 +170,32 @@ class Adapter:
         if self.serving.believe(number):
             self._write('believed', version=number)
             self._begin(self.serving.served)
+
+    def promote(self) -> TrialReport:
+        """Hold a trial at once, on the blocks that are fresh; return its report. The criteria are the same.
+
+        :raises ValueError: fewer blocks are fresh than a trial takes, or promoted weights are on probation
+        """
+        fresh, least = len(self.held_out.fresh), self.settings.trial.blocks
+        if fresh < least:
+            raise ValueError(f'{fresh} held-out blocks are fresh, expected {least}')
+        if self.watching:
+            raise ValueError(f'version {self.served.number} is on probation')
+        self._hold_trial(self._window[-1][0])
+        return self.last_report
+
+    def save(self, path: str | os.PathLike) -> ModelCard:
+        """Write the candidate as a model file that nobody serves; return its card.
+
+        :raises ValueError: fewer than two frames have come, for a file needs two of them
+        :raises OSError, ModelFileError: the file cannot be written
+        """
+        if len(self._window) < 2:
+            raise ValueError('no frames have come yet, expected two: a model file holds two frames to be tried with')
+        served = self.serving.served.card
+        card = replace(served, version=served.version + 1, parent=served.version)
+        probes = [frame.image.permute(1, 2, 0).numpy() for frame, _ in list(self._window)[-2:]]
+        return save_network(path, self.learner.candidate(), card, probes)
 
     def _resume_from(self, taken: NetworkFrame) -> None:
         if self._resume and self.versions is not None:
@@ -299,6 +326,7 @@ class Adapter:
                             self.lessons.anchors(shown)[1], self.factory.classes, self.learner.focal_px,
                             self.settings.trial, self.profile.semantics_fixed)
         self._count_anew()
+        self.last_report = report
         self.counts['trials'] += 1
         self._write('trial', stamp_ns=taken.stamp_ns, steps=self.learner.steps, **report.as_json())
         if not report.passed:

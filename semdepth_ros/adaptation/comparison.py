@@ -14,6 +14,7 @@ from semdepth_ros.geometry.motion import pose_matrix
 from semdepth_ros.geometry.warping import warp
 from semdepth_ros.losses import photometric_error
 from semdepth_ros.networks import JointNetwork
+from semdepth_ros.perception.decoding import most_probable
 
 SAMPLED = 4  # every so manieth pixel tells medians
 
@@ -75,7 +76,7 @@ def compare(triplet: Triplet, first: JointNetwork, second: JointNetwork, classes
         return Compared((float('nan'),) * 2, float('nan'), float('nan'), 0.0, True, 1.0, {})
     counted = counted & (identity >= torch.minimum(*best[1]))
     errors = tuple(float(error[counted].mean()) if counted.any() else float('nan') for error in best[1])
-    ids = [classes.train_ids[look[1][0].argmax(dim=0).numpy()] for look in looks]
+    ids = [classes.train_ids[most_probable(look[1].float().contiguous())[0][0].numpy()] for look in looks]
     return Compared(errors, float((depths[0] / depths[1]).log().flatten()[::SAMPLED].median()),
                     _log_height(triplet, depths, classes),
                     float((1 / depths[0]).std() / (1 / depths[1]).std().clamp(min=1e-12)), True,

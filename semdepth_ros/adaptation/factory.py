@@ -13,6 +13,7 @@ from semdepth_ros.adaptation.network_frame import NetworkFrame
 from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.model_card import ModelCard
 from semdepth_ros.networks import JointNetwork, inverse_depth
+from semdepth_ros.perception.decoding import most_probable
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class FactoryModel:
         depth, logits = self.predict(frame.image[None], frame.camera.fx)
         pooled = [F.normalize(level.float().mean((2, 3)), dim=1)[0] for level in self._features]
         features = torch.cat(pooled) / len(pooled) ** 0.5
-        labels = self.classes.train_ids[logits[0].argmax(dim=0).cpu().numpy()]
+        labels = self.classes.train_ids[most_probable(logits.float().contiguous())[0][0].cpu().numpy()]
         return Seen(depth[0, 0].cpu().numpy(), labels, features.cpu().numpy())
 
     @torch.no_grad()

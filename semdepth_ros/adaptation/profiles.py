@@ -107,7 +107,7 @@ def _expect_more_than_heads(network: JointNetwork, own: set[str]) -> None:
     shared = network.architecture.get('shared_decoder')
     raise AdaptationError(
         f'shared_decoder is {shared}: of the depth side only the heads are free of the classes, too little to adapt; '
-        'expected a model with the guidance low_rank (semdepth adapt branch MODEL makes one), or profile all')
+        'expected a model with the guidance low_rank (semdepth adapt branch MODEL FILE), or profile all')
 
 
 def _names(outputs: list[Tensor], named: dict[str, Tensor]) -> frozenset[str]:

@@ -15,11 +15,14 @@ def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     text = ('semdepth adapt DRIVE --out DIR: every frame of a drive through the learner, in order; each is judged by '
             'the weights that were served before it came. DIR gets adapt.json, a journal, the promoted weights and '
-            'report.html. semdepth adapt report DIR draws that report again from the journal.')
+            'report.html. semdepth adapt report DIR draws that report again from the journal. semdepth adapt branch '
+            'MODEL FILE gives a model whose decoders share all their convolutions a branch on its depth side that can '
+            'be adapted.')
     parser = subparsers.add_parser('adapt', help='let a model learn from a drive, and serve only what is better',
                                    description=text)
-    parser.add_argument('what', nargs='+', metavar='DRIVE | report DIR',
-                        help='world:PRESET[:SEED[:FRAMES]], a folder sequence, a bag or a video; or: report DIR')
+    parser.add_argument('what', nargs='+', metavar='DRIVE | report DIR | branch MODEL FILE',
+                        help='world:PRESET[:SEED[:FRAMES]], a folder sequence, a bag or a video; or: report DIR; or: '
+                             'branch MODEL FILE')
     parser.add_argument('--model', default='default', metavar='FILE', help='the factory weights (default: %(default)s)')
     parser.add_argument('--out', type=Path, metavar='DIR', help='where adapt.json, journal and weights go')
     parser.add_argument('--force', action='store_true', help='replace the run that DIR holds')
@@ -45,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
 
     :raises ValueError: an argument, drive, model or folder that cannot be used
     """
+    if args.what[0] == 'branch':
+        return _branch(args.what[1:])
     from semdepth_ros.experiments.adaptation_page import write_page
     if args.what[0] == 'report':
         if len(args.what) != 2:
@@ -74,6 +79,22 @@ def settings_from(texts: list[str], mode: str | None = None, baseline: str | Non
             value = {part: value}
         content = merged(content, value)
     return build(AdapterSettings, content | ({'mode': mode} if mode else {}), 'adaptation')
+
+
+def _branch(files: list[str]) -> int:
+    from semdepth_ros.adaptation.branch import with_branch
+    from semdepth_ros.cli.outputs import expect_writable
+    from semdepth_ros.model_file import find_model, read_model
+    from semdepth_ros.networks import network_of, save_network
+    if len(files) != 2:
+        raise ValueError(f'branch takes a model and the file to write, got {files}')
+    expect_writable(files[1])
+    tensors, card = read_model(find_model(files[0]))
+    probes = [tensors[f'probe.{i}.image'].numpy() for i in range(2)]
+    network, card = with_branch(network_of(tensors, card), card)
+    save_network(files[1], network, card, probes)
+    print(f'{files[1]}: as {files[0]}, with a branch on its depth side')
+    return 0
 
 
 def _adapt(args: argparse.Namespace, write_page) -> int:

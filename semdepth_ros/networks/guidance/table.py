@@ -12,6 +12,7 @@ from semdepth_ros.networks.guidance.chain import Chain
 from semdepth_ros.networks.guidance.concatenation import Concatenation, ConcatenationSettings
 from semdepth_ros.networks.guidance.edge_points import EdgePoints, EdgePointsSettings
 from semdepth_ros.networks.guidance.guide import GuidedParts
+from semdepth_ros.networks.guidance.low_rank import LowRankBranch, LowRankSettings
 from semdepth_ros.networks.guidance.modulation import Modulation, ModulationSettings
 from semdepth_ros.networks.guidance.pixel_adaptive import PixelAdaptive, PixelAdaptiveSettings
 from semdepth_ros.networks.guidance.plain import Plain, PlainSettings
@@ -41,6 +42,7 @@ GUIDANCES = {
     'modulation': Guidance(ModulationSettings, Modulation),
     'attention': Guidance(AttentionSettings, Attention),
     'edge_points': Guidance(EdgePointsSettings, EdgePoints),
+    'low_rank': Guidance(LowRankSettings, LowRankBranch),
 }
 
 
