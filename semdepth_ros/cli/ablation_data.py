@@ -6,19 +6,21 @@ from semdepth_ros.cli.world_fleet import samples, write_drives
 from semdepth_ros.data import write_folder_sequence
 from semdepth_ros.experiments.declaration import Experiment
 from semdepth_ros.experiments.plan import Folders, Run, fleet_folder, town_folders
+from semdepth_ros.experiments.schedule import is_measured
 from semdepth_ros.world import Drive, default_camera
 from semdepth_ros.world.fleet import draw_fleet
 
 
 def render_missing(experiment: Experiment, runs: list[Run], folders: Folders, device: str, workers: int) -> None:
-    """Render the fleets that the runs learn from, and the test towns, where they are missing.
+    """Render the fleets that runs have yet to learn from, and the test towns, where they are missing.
 
     :param device: torch device that renders
     :param workers: processes that render a fleet
     :raises ValueError: an unknown preset or split, or label noise that cannot be
     """
-    begun = [run.begins_from for run in runs if run.begins_from]
-    sets = [experiment.data_of(run.arm) for run in (*runs, *begun)]
+    learning = [run for run in runs if not (run.model(folders).exists() or is_measured(run, folders))]
+    learning += [run.begins_from for run in learning if run.begins_from and not run.begins_from.model(folders).exists()]
+    sets = [experiment.data_of(run.arm) for run in learning]
     fleets = {fleet_folder(data.fleet, folders): data.fleet for data in sets if data.fleet}
     for where, fleet in fleets.items():
         drives = draw_fleet(fleet.drives, fleet.frames, *fleet.size, fleet.split, fleet.seed)
