@@ -105,6 +105,7 @@ setup(
     entry_points={'console_scripts': [
         'semdepth = semdepth_ros.cli.main:main',
         'perception = semdepth_ros.nodes.perception:main',
+        'adaptation = semdepth_ros.nodes.adaptation:main',
         'evaluation = semdepth_ros.nodes.evaluation:main',
     ]},
 )

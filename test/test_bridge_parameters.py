@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from semdepth_ros.bridge import evaluation_parameters, perception_parameters
+from semdepth_ros.bridge import adaptation_parameters, evaluation_parameters, perception_parameters
+from semdepth_ros.bridge.adaptation_parameters import ADAPTATION
 from semdepth_ros.bridge.evaluation_parameters import EVALUATION
 from semdepth_ros.bridge.parameters import Parameter, as_markdown, as_yaml
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
@@ -14,7 +15,8 @@ TABLE = {p.name: p for p in PERCEPTION}
 
 
 NODES = pytest.mark.parametrize('node, table, title', [
-    ('perception', PERCEPTION, perception_parameters.TITLE), ('evaluation', EVALUATION, evaluation_parameters.TITLE)])
+    ('perception', PERCEPTION, perception_parameters.TITLE), ('evaluation', EVALUATION, evaluation_parameters.TITLE),
+    ('adaptation', ADAPTATION, adaptation_parameters.TITLE)])
 
 
 @NODES

@@ -8,7 +8,7 @@ import sys
 
 from semdepth_ros.bridge.middleware import with_large_messages
 
-NODES = {'perception': 'semdepth_ros.nodes.perception', 'evaluation': 'semdepth_ros.nodes.evaluation'}
+NODES = {name: f'semdepth_ros.nodes.{name}' for name in ('perception', 'adaptation', 'evaluation')}
 
 
 def add_parser(subparsers) -> None:

@@ -1,0 +1,118 @@
+"""The parameters of the adaptation node."""
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import yaml
+
+from semdepth_ros.adaptation import AdapterSettings
+from semdepth_ros.adaptation.settings import MODES
+from semdepth_ros.bridge.parameters import START, Parameter
+from semdepth_ros.geometry.transform_tree import pose_of
+from semdepth_ros.settings import build
+
+TITLE = 'Parameters of the adaptation node, all at their defaults. What follows is written from the table in the code.'
+_POSE = 'seven numbers: x y z [m] and the quaternion x y z w'
+
+
+def given_mount(text: str) -> np.ndarray | None:
+    """Return the pose [4, 4] that camera_in_base gives, None where it is empty.
+
+    :raises ValueError: it is not seven numbers, or its quaternion is zero
+    """
+    if not text.strip():
+        return None
+    try:
+        numbers = [float(word) for word in text.replace(',', ' ').split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 7:
+        raise ValueError(f'expected {_POSE}')
+    return pose_of(numbers[:3], numbers[3:])
+
+
+def adapter_settings(mode: str, texts: list[str]) -> AdapterSettings:
+    """Return the learner's settings: the mode, and KEY=VALUE texts such as gates.least_travel_m=0.3.
+
+    :raises ValueError: an unknown key or a value that cannot be, naming what was expected
+    """
+    content: dict[str, Any] = {'mode': mode}
+    for text in filter(None, texts):
+        key, found, value = text.partition('=')
+        if not found:
+            raise ValueError(f'{text!r} is no KEY=VALUE')
+        *rooms, last = key.split('.')
+        place = content
+        for room in rooms:
+            place = place.setdefault(room, {})
+        try:
+            place[last] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise ValueError(f'{text!r}: the value is not YAML') from None
+    return build(AdapterSettings, content, 'settings')
+
+
+def _wrong_settings(texts: list[str]) -> str | None:
+    try:
+        adapter_settings('on', texts)
+    except (ValueError, AttributeError) as error:
+        return f'settings of docs/ADAPTATION.md as KEY=VALUE ({error})'
+    return None
+
+
+def _wrong_mount(text: str) -> str | None:
+    try:
+        given_mount(text)
+    except ValueError:
+        return f'{_POSE}, or nothing'
+    return None
+
+
+def _not_a_device(value: str) -> str | None:
+    return None if re.fullmatch(r'auto|cpu|cuda(:\d+)?', value) else 'auto, cpu, cuda or cuda:N'
+
+
+ADAPTATION = (
+    Parameter('model', 'default', 'The factory weights: the model file that perception was started with.'),
+    Parameter('mode', 'shadow',
+              '`shadow` learns, holds trials and reports, and serves nothing; `on` serves what has proved better; `off` '
+              'only counts frames.', choices=MODES),
+    Parameter('device', 'auto', 'What steps are taken on; `auto` takes CUDA where there is one.', check=_not_a_device),
+    Parameter('threads', 1, 'CPU threads that learning may use.', minimum=1, maximum=256),
+    Parameter('idle_priority', True,
+              'Learn only while nobody else wants the core (Linux\'s idle class); on a machine that is always busy nothing '
+              'is learned then.'),
+    Parameter('busy_share', 0.7,
+              'Share of the time that learning may take; between steps it waits for the rest, so that what shares the '
+              'device has its turn.', minimum=0.01, maximum=1.0),
+    Parameter('settings', [''],
+              'Settings of the learner as KEY=VALUE, such as gates.least_travel_m=0.3; docs/ADAPTATION.md has them all.',
+              check=_wrong_settings),
+    Parameter('input_pixels', 0, 'Budget of the network\'s input [px], as perception has it; 0 leaves it to the model.',
+              minimum=0, maximum=4194304),
+    Parameter('image_transport', 'raw', 'compressed: the camera is read from image/compressed.',
+              choices=('raw', 'compressed')),
+    Parameter('image_kind', 'auto',
+              'As for perception: whether the image has been rectified by its driver; `auto`: if its topic is named '
+              'image_rect...', choices=('auto', 'raw', 'rectified')),
+    Parameter('image_bits', 0, 'As for perception: how many of 16 bits the images use.', minimum=0, maximum=16),
+    Parameter('odometry_patience_s', 0.2,
+              'How long a frame waits for odometry up to its stamp [s]; without, images alone tell its motion.',
+              minimum=0.0, maximum=5.0),
+    Parameter('camera_in_base', '',
+              'Pose of the camera\'s optical frame in the frame that odometry moves: x y z [m] and the quaternion x y z w, '
+              'separated by blanks. Empty: from TF, the child_frame_id of odometry and the frame of the images. Odometry '
+              'without it is not used.', check=_wrong_mount),
+    Parameter('weights_dir', '',
+              'Folder of promoted weights, which perception reads too; empty: $ROS_HOME/semdepth_ros/weights ($ROS_HOME '
+              'is ~/.ros unless set).'),
+    Parameter('resume', True, 'Start from the newest weights that this folder has of this camera.'),
+    Parameter('journal', True, 'Write every decision as a line of JSON to journal.jsonl in weights_dir.'),
+    Parameter('announcement_patience_s', 20.0,
+              'How long perception may take to serve what was announced, before it is believed not to [s].',
+              minimum=0.5, maximum=600.0),
+    Parameter('autostart', True,
+              'Configure and activate without being asked; false leaves it to a lifecycle manager.', change=START),
+)
