@@ -1,5 +1,7 @@
 """Where a camera is mounted: listened for on TF, told to the scale source, and told to people."""
+from dataclasses import replace
 import time
+from types import SimpleNamespace
 
 import pytest
 from rclpy.node import Node
@@ -12,10 +14,13 @@ from ros_graph import wait_until
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
+from semdepth_ros.frame_perception import Scale
+from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.nodes.camera_scale import CameraScale
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.mount_listener import MountListener, Patience
 from semdepth_ros.nodes.throttled_log import ThrottledLog
+from semdepth_ros.scale.camera_store import StoredScale, cameras_folder, store_scale
 
 
 def parameters(graph, **overrides):
@@ -115,3 +120,19 @@ def test_a_height_that_is_given_comes_before_that_of_tf_and_takes_its_tilt(trans
     send('/tf_static', 'base', 'given_camera', 1.2)
     wait_until(lambda: source().mount.tilt, what='a tilt')
     assert source().mount.height_m == 0.8
+
+
+def test_a_stored_scale_is_taken_where_it_fits_and_else_says_why_not(graph, tmp_path, monkeypatch):
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))
+    camera, said = Camera(64, 48, 50.0, 50.0, 31.5, 23.5), Listener()
+    store_scale(StoredScale('lens', camera, 'f' * 64, 1.3, 0.1, 'tape measure'), cameras_folder())
+    served = SimpleNamespace(card=SimpleNamespace(factory='f' * 64))
+    scale = CameraScale(parameters(graph, scale_source='stored'), None, None, ThrottledLog(said))
+    assert 'no camera_info' in scale.source('lens', served).doubt
+    taken = scale.source('lens', served, camera)
+    assert taken.scale == Scale(1.3, pytest.approx(0.13), True) and scale.source('lens', served, camera) is taken
+    assert not scale.source('lens', served, replace(camera, fx=60.0)).scale.metric and 'fx was 50, is 60' in scale.doubt
+    assert 'no scale is stored' in scale.source('other', served, camera).doubt
+    served.card.factory = 'e' * 64
+    assert 'factory weights' in scale.source('lens', served, camera).doubt
+    assert [level for level, _ in said.lines] == ['info', 'warning', 'warning', 'warning']

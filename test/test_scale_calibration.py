@@ -18,6 +18,7 @@ from semdepth_ros.networks import Prediction, depth_to_disparity
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.scale import CameraHeight, GivenScale, Mount
 from semdepth_ros.scale.calibration import calibrate
+from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 from semdepth_ros.scale.trial import ScaleTrial, road_error
 
 STREET, SPEED, RATE_HZ = Street(1.4, 5.0), 8.0, 5.0
@@ -98,7 +99,7 @@ def test_where_the_truth_is_too_little_or_missing_no_error_is_told():
 def stand_in(monkeypatch):
     """Let the command perceive the street at half its distance; return the drive that it opens."""
     drive = Drive(60)
-    perceptor = Fields(card=Fields(classes=CITYSCAPES), perceive=lambda frame, scale: network(2.0)(frame))
+    perceptor = Fields(card=Fields(classes=CITYSCAPES, factory='f' * 64), perceive=lambda frame, scale: network(2.0)(frame))
     monkeypatch.setattr(Perceptor, 'from_file', lambda name, device: perceptor)
     monkeypatch.setattr('semdepth_ros.data.open_data', lambda spec, camera: [drive])
     return drive
@@ -113,6 +114,16 @@ def test_the_command_prints_parameters_and_writes_figures_and_trace(stand_in, tm
     assert json.loads(figures.read_text())['drive']['frames'] == 60
     traced = json.loads(trace.read_text())['drive']
     assert len(traced['frames']) == 60 and traced['summary']['worst_sigmas'] < 1
+
+
+def test_the_command_keeps_the_scale_for_the_camera_that_is_named(stand_in, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('ROS_HOME', str(tmp_path))
+    assert main(['calibrate', '--data', 'any', '--height', '1.4', '--pitch', '5', '--store', 'lens']) == 0
+    assert f'stored in {tmp_path}' in capsys.readouterr().out
+    stored = stored_scale('lens', stand_in.camera, 'f' * 64, cameras_folder())
+    assert stored.scale == pytest.approx(2.0, rel=0.01) and 'camera height 1.4 m' in stored.how
+    assert main(['calibrate', '--data', 'any', '--height', '1.4', '--frames', '4', '--store', 'other']) == 2
+    assert "nothing is stored for 'other'" in capsys.readouterr().err
 
 
 def test_the_command_says_why_there_is_no_scale_and_fails(stand_in, capsys):

@@ -75,8 +75,9 @@ PERCEPTION = (
               change=RUNNING, minimum=0.0, maximum=1.0),
     Parameter('scale_source', 'none',
               'What makes depth metric on this camera: `none` (as the network says), `fixed` (the parameter scale), '
-              '`camera_height` (the road seen against the height), `adaptation` (the learner).',
-              change=RUNNING, choices=('none', 'fixed', 'camera_height', 'adaptation')),
+              '`camera_height` (the road seen against the height), `stored` (what semdepth calibrate --store has kept of '
+              'this camera), `adaptation` (the learner).',
+              change=RUNNING, choices=('none', 'fixed', 'camera_height', 'stored', 'adaptation')),
     Parameter('scale', 1.0, 'Factor on depth for scale_source `fixed`.', change=RUNNING, minimum=0.01, maximum=100.0),
     Parameter('camera_height_m', 0.0,
               'Height of the lens above the road [m]; 0: from TF, the height above base_frame. The tilt is TF\'s in either '

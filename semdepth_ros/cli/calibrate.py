@@ -28,6 +28,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--frames', type=int, default=200, metavar='N', help='at most so many of each sequence')
     parser.add_argument('--json', type=Path, metavar='F', help='write the figures here')
+    parser.add_argument('--store', metavar='FRAME', help="keep the scale for the camera whose images have this frame_id, in "
+                        '$ROS_HOME/semdepth_ros/cameras: scale_source: stored takes it')
     parser.add_argument('--trace', type=Path, metavar='F', help='write here, as JSON, what the node would have said')
     parser.set_defaults(run=run)
 
@@ -49,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
     for path in (args.json, args.trace):
         expect_writable(path)
-    perceptor, figures, traces = Perceptor.from_file(args.model, device=args.device), {}, {}
+    perceptor, figures, traces, found = Perceptor.from_file(args.model, device=args.device), {}, {}, []
     for sequence in open_data(args.data, camera=args.camera):
         mount, classes = _mount(args, sequence), perceptor.card.classes
         trial = ScaleTrial(CameraHeight(mount, classes)) if args.trace else None
@@ -57,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
             result = calibrate(lambda frame: perceptor.perceive(frame, Scale()), sequence, mount, classes, args.frames,
                                trial, progress)
         figures[sequence.name] = asdict(result)
+        found.append((sequence, mount, result))
         print(f'{sequence.name}: {_verdict(result)}')
         if trial:
             traces[sequence.name] = {'summary': trial.summary(), 'frames': trial.as_json()}
@@ -64,7 +67,21 @@ def run(args: argparse.Namespace) -> int:
     for path, content in ((args.json, figures), (args.trace, traces)):
         if path:
             path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+    if args.store is not None:
+        print(f'stored in {_store(args.store, found, perceptor.card.factory)}')
     return int(any(result['doubt'] for result in figures.values()))
+
+
+def _store(frame: str, found: list, factory: str) -> Path:
+    from semdepth_ros.scale.camera_store import StoredScale, cameras_folder, store_scale
+    if len(found) != 1:
+        raise ValueError(f'--store takes the drive of one camera, got {len(found)}')
+    sequence, mount, result = found[0]
+    if result.doubt:
+        raise ValueError(f'nothing is stored for {frame!r}: {result.doubt}')
+    how = f'camera height {mount.height_m:g} m, {result.agreeing} of {result.views} views agree'
+    stored = StoredScale(frame, sequence.camera or sequence[0].camera, factory, result.scale, result.sigma, how)
+    return store_scale(stored, cameras_folder())
 
 
 def _mount(args: argparse.Namespace, sequence):

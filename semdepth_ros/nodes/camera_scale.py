@@ -10,11 +10,13 @@ from rclpy.subscription import Subscription
 from semdepth_ros.bags.qos import OUTPUT
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.frame_perception import Scale
+from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.mount_listener import MountListener
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.scale import CameraHeight, GivenScale, Mount, ScaleSource, fixed_scale
+from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 
 STATUS = 'semdepth_ros/msg/AdaptationStatus'
 STATUS_TOPIC = 'adaptation/status'
@@ -38,11 +40,16 @@ class CameraScale:
         """Why depth is not metric, in words; empty where it is."""
         return self._source.doubt
 
-    def source(self, frame_id: str, perceptor: Perceptor) -> ScaleSource:
-        """Return the source for the next frame of this camera; from the worker's thread."""
+    def source(self, frame_id: str, perceptor: Perceptor, camera: Camera | None = None) -> ScaleSource:
+        """Return the source for the next frame of this camera; from the worker's thread.
+
+        :param camera: of the frame
+        """
         kind = self._parameters['scale_source']
         if kind == 'camera_height':
             return self._of_height(frame_id, perceptor)
+        if kind == 'stored':
+            return self._stored(frame_id, camera, perceptor.card.factory)
         value = {'none': Scale, 'fixed': lambda: self._parameters['scale'],
                  'adaptation': lambda: self._learner.scale(perceptor.version)}[kind]()
         if (kind, value) != self._key:
@@ -53,6 +60,21 @@ class CameraScale:
     def reset(self) -> None:
         """Begin anew, as when time has gone backwards."""
         self._key = None
+
+    def _stored(self, frame_id: str, camera: Camera | None, factory: str) -> ScaleSource:
+        """Return the source of what was stored for this camera; read when a camera comes, and when it has changed."""
+        key = ('stored', frame_id, camera, factory)
+        if key != self._key and camera is not None:
+            self._key = key
+            try:
+                found = stored_scale(frame_id, camera, factory, cameras_folder())
+                self._source = GivenScale(Scale(found.scale, found.scale * found.sigma, True))
+                self._log.info(f'stored scale of {frame_id!r}: {found.scale:.4g}, known to {100 * found.sigma:.0f} % '
+                               f'({found.how})')
+            except ValueError as error:
+                self._source = GivenScale(why=str(error))
+                self._log.warn(str(error))
+        return self._source if self._key == key else GivenScale(why='no camera_info has come')
 
     def _of_height(self, frame_id: str, perceptor: Perceptor) -> ScaleSource:
         mount = self._mount(frame_id)

@@ -168,7 +168,7 @@ class Perceiving:
         self._notice_changes(camera, frame)
         times.append(time.monotonic())
         # depth and classes, with the scale known so far, which learns from them
-        source = camera.scale.source(frame.frame_id, self.perceptor)
+        source = camera.scale.source(frame.frame_id, self.perceptor, frame.camera)
         perception = source.observe(self.perceptor.perceive(frame, source.scale, self._parameters['max_range_m']))
         times.append(time.monotonic())
         # which weights answer, before their answer

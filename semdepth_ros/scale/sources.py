@@ -28,14 +28,18 @@ class ScaleSource(Protocol):
 
 @dataclass(frozen=True)
 class GivenScale:
-    """A scale that somebody else knows; by default none: 1, not metric."""
+    """A scale that somebody else knows; by default none: 1, not metric.
+
+    :param why: why it is not metric, where it is not
+    """
 
     scale: Scale = Scale()
+    why: str = 'nobody says the scale'
 
     @property
     def doubt(self) -> str:
         """Why depth is not metric, in words; empty where it is."""
-        return '' if self.scale.metric else 'nobody says the scale'
+        return '' if self.scale.metric else self.why
 
     def observe(self, perception: Perception) -> Perception:
         """Return the frame as it is."""
