@@ -1,4 +1,4 @@
-"""`semdepth calibrate`: the metric scale of a camera from a drive and the camera's height."""
+"""`semdepth calibrate`: the metric scale of a camera from what a person has: its height, odometry, or a tape measure."""
 from __future__ import annotations
 
 import argparse
@@ -14,7 +14,8 @@ from semdepth_ros.cli.progress import Progress
 def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser('calibrate', help='find the metric scale of a new camera', description=(
-        'Perceive a drive and compare the height at which the road appears with the known height of the camera. The '
+        'Perceive a drive and compare the height at which the road appears with the known height of the camera; or the '
+        'distances of points that odometry tells (--odometry), or that were measured (--point). The '
         'scale found is what the parameters scale_source: fixed and scale ask for. With --trace the drive is also '
         'followed as the node would with scale_source: camera_height, and held against the truth where there is one.'))
     parser.add_argument('--data', required=True, metavar='SPEC',
@@ -23,6 +24,10 @@ def add_parser(subparsers) -> None:
                         help="of the lens above the road [m]; default: the data's own")
     parser.add_argument('--pitch', type=float, metavar='DEG',
                         help='by how much the camera looks down on the road; default: learned from the road')
+    parser.add_argument('--odometry', action='store_true', help="by the data's poses instead: points that two places see")
+    parser.add_argument('--point', nargs='+', default=[], action='extend', metavar='FRAME:X:Y:M', help='by measured '
+                        'distances instead: of a frame (from 0), a pixel of its image, and metres from the lens to what '
+                        'is there')
     parser.add_argument('--camera', metavar='FILE', help='a calibration in place of what the data has')
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -51,6 +56,8 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
     for path in (args.json, args.trace):
         expect_writable(path)
+    if args.odometry or args.point:
+        return _by_distances(args)
     perceptor, figures, traces, found = Perceptor.from_file(args.model, device=args.device), {}, {}, []
     for sequence in open_data(args.data, camera=args.camera):
         mount, classes = _mount(args, sequence), perceptor.card.classes
@@ -68,20 +75,66 @@ def run(args: argparse.Namespace) -> int:
         if path:
             path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
     if args.store is not None:
-        print(f'stored in {_store(args.store, found, perceptor.card.factory)}')
+        if len(found) != 1:
+            raise ValueError(f'--store takes the drive of one camera, got {len(found)}')
+        sequence, mount, result = found[0]
+        how = f'camera height {mount.height_m:g} m, {result.agreeing} of {result.views} views agree'
+        _store(args.store, sequence, result, how, perceptor.card.factory)
     return int(any(result['doubt'] for result in figures.values()))
 
 
-def _store(frame: str, found: list, factory: str) -> Path:
+def _by_distances(args: argparse.Namespace) -> int:
+    """Calibrate by points whose distance is known, print the residual by distance, and store where asked."""
+    from semdepth_ros.data import open_data, rectified
+    from semdepth_ros.frame_perception import Scale
+    from semdepth_ros.perception import Perceptor
+    from semdepth_ros.scale.measured import measured_scale
+    if args.odometry and args.point or args.height is not None or args.trace:
+        raise ValueError('--odometry, --point and --height with --trace are ways of their own, expected one of them')
+    sequences = open_data(args.data, camera=args.camera)
+    if len(sequences) != 1:
+        raise ValueError(f'{args.data!r} has {len(sequences)} sequences, expected the drive of one camera')
+    perceptor = Perceptor.from_file(args.model, device=args.device, max_range_m=1000.0, rectify=False)
+
+    def perceive(frame):
+        return perceptor.perceive(frame, Scale())
+    if args.odometry:
+        from semdepth_ros.adaptation.odometry_calibration import points_by_odometry
+        with Progress(f'{sequences[0].name}: pairs of frames') as progress:
+            points = points_by_odometry(perceive, rectified(sequences[0]), perceptor.card.classes, args.frames, progress)
+        result = measured_scale(points.perceived, points.true, points.frame)
+        how = f'odometry, {len(points.true)} points'
+    else:
+        from semdepth_ros.recordings.measured_points import measured_points
+        perceived, true = measured_points(args.point, sequences[0], perceive)
+        result, how = measured_scale(perceived, true), f'{len(true)} measured points'
+    print(f'{sequences[0].name}: {_told(result, how)}')
+    if args.json:
+        args.json.write_text(json.dumps({sequences[0].name: asdict(result)}, indent=1).replace('Infinity', 'null') + '\n',
+                             encoding='utf-8')
+    if args.store is not None:
+        _store(args.store, sequences[0], result, how, perceptor.card.factory)
+    return int(bool(result.doubt))
+
+
+def _told(result, how: str) -> str:
+    left = ', '.join(f'{100 * r.error:+.0f} % ' + (f'from {r.from_m:g} to {r.to_m:g} m' if math.isfinite(r.to_m)
+                                                   else f'beyond {r.from_m:g} m') for r in result.residuals)
+    if result.doubt:
+        return f'no scale that could be relied on ({how}): {result.doubt}'
+    return (f'{how}; the scale is known to {100 * result.sigma:.0f} %, and leaves {left}\n'
+            f'  scale_source: fixed\n  scale: {result.scale:.4g}')
+
+
+def _store(frame: str, sequence, result, how: str, factory: str) -> None:
     from semdepth_ros.scale.camera_store import StoredScale, cameras_folder, store_scale
-    if len(found) != 1:
-        raise ValueError(f'--store takes the drive of one camera, got {len(found)}')
-    sequence, mount, result = found[0]
     if result.doubt:
         raise ValueError(f'nothing is stored for {frame!r}: {result.doubt}')
-    how = f'camera height {mount.height_m:g} m, {result.agreeing} of {result.views} views agree'
-    stored = StoredScale(frame, sequence.camera or sequence[0].camera, factory, result.scale, result.sigma, how)
-    return store_scale(stored, cameras_folder())
+    camera = sequence.camera or sequence[0].camera
+    if camera is None:
+        raise ValueError(f'nothing is stored for {frame!r}: the camera is not known, expected its calibration')
+    path = store_scale(StoredScale(frame, camera, factory, result.scale, result.sigma, how), cameras_folder())
+    print(f'stored in {path}')
 
 
 def _mount(args: argparse.Namespace, sequence):
