@@ -65,6 +65,11 @@ def test_an_extending_experiment_adds_to_what_it_extends(tmp_path):
     assert (large.name, large.title, large.steps) == ('large', 'A tiny experiment', 7)
     assert large.arm_names == ('plain', 'semantic')
     assert large.set == {'batch': 8, 'scales': 2} and (large.towns.count, large.towns.frames) == (3, 2)
+    (tmp_path / 'deeper').mkdir()
+    for path in ('../tiny.yaml', str(tmp_path / 'tiny.yaml')):
+        assert read_experiment(written(tmp_path / 'deeper' / 'one.yaml', {'extends': path, 'steps': 9})).steps == 9
+    with pytest.raises(SettingsError, match="no experiment '../none.yaml'"):
+        read_experiment(written(tmp_path / 'deeper' / 'two.yaml', {'extends': '../none.yaml'}))
     written(tmp_path / 'tiny.yaml', {'extends': 'large'})
     with pytest.raises(SettingsError, match='extends itself'):
         read_experiment(file)

@@ -63,8 +63,8 @@ def _content(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
     if 'extends' not in content:
         return content
     name = content.pop('extends')
-    beside = path.with_name(f'{name}.yaml')
-    base = beside if beside.is_file() else find_experiment(name)
+    named = [path.parent / f'{name}.yaml', path.parent / str(name)]
+    base = next((file for file in named if file.is_file()), None) or find_experiment(name)
     if base in (*extending, path):
         raise SettingsError(f'{path} extends itself by way of {base}')
     under = _content(base, (*extending, path))
