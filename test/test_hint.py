@@ -16,7 +16,7 @@ from semdepth_ros.settings import SettingsError, build
 from semdepth_ros.training.batch import TripletBatch
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.terms import TERMS
-from semdepth_ros.training.terms.hint import find_hints
+from semdepth_ros.training.terms.hint import find_hints, trusted_classes
 from semdepth_ros.training.terms.semantic import refined_labels
 from semdepth_ros.training.view import View
 
@@ -138,6 +138,19 @@ def test_the_map_of_classes_is_the_predicted_or_the_given_one():
     view = corridor_view_of(truth, batch, labels=torch.full_like(batch.labels, 10))
     kinds = {labels: find_hints(view, settings_of('hint', labels=labels)).pseudo.kind for labels in ('predicted', 'given')}
     assert (kinds['predicted'] == KINDS.index('sky')).all() and not (kinds['given'] == KINDS.index('sky')).any()
+
+
+def test_classes_that_are_not_trusted_make_no_hints():
+    batch, truth = corridor_batch()
+    sky = corridor_view_of(truth, batch, labels=torch.full_like(batch.labels, 10))
+    assert (trusted_classes(sky, settings_of('hint')) == 10).all()
+    sky.prediction.logits[:] *= 5.0 / 9                             # a probability of 0.89
+    assert (trusted_classes(sky, settings_of('hint')) == 255).all()
+    assert (trusted_classes(sky, settings_of('hint', sky_confidence=0.85)) == 10).all()
+    assert (find_hints(sky, settings_of('hint')).pseudo.kind == 0).all()
+    given = corridor_view_of(truth, batch._replace(confidence=torch.linspace(0, 1, 96).expand(1, 64, 96)))
+    found = trusted_classes(given, settings_of('hint', labels='given', confidence=0.5))
+    assert (found[:, :, :47] == 255).all() and torch.equal(found[:, :, 48:], batch.labels[:, :, 48:])
 
 
 def test_gradients_of_the_term_reach_depth_and_not_the_classes():
