@@ -136,7 +136,8 @@ def test_hints_lead_out_of_a_minimum_and_leave_right_depth_alone():
 def test_the_map_of_classes_is_the_predicted_or_the_given_one():
     batch, truth = corridor_batch()
     view = corridor_view_of(truth, batch, labels=torch.full_like(batch.labels, 10))
-    kinds = {labels: find_hints(view, settings_of('hint', labels=labels)).pseudo.kind for labels in ('predicted', 'given')}
+    kinds = {labels: find_hints(view, settings_of('hint', labels=labels)).pseudo.kind
+             for labels in ('predicted', 'given')}
     assert (kinds['predicted'] == KINDS.index('sky')).all() and not (kinds['given'] == KINDS.index('sky')).any()
 
 
@@ -206,7 +207,8 @@ def test_the_shipped_recipe_turns_everything_on():
     recipe = read_recipe('semhint')
     assert recipe.losses.hint.weight and recipe.losses.semantic.refinement and recipe.balance.kind == 'norm'
     assert recipe.architecture['shared_decoder'] == 3
-    assert read_recipe('semhint', {'losses.hint': 0.0, 'balance': None, 'losses.semantic.refinement': None}).balance is None
+    off = read_recipe('semhint', {'losses.hint': 0.0, 'balance': None, 'losses.semantic.refinement': None})
+    assert off.balance is off.losses.semantic.refinement is None and off.losses.hint.margin == 0.1
 
 
 @pytest.mark.parametrize('losses, words', [({'hint': {'labels': 'true'}}, "labels is 'true', expected one of"),

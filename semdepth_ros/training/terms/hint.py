@@ -70,7 +70,8 @@ def find_hints(view: View, settings: Hint) -> Hints:
     """Return what the classes make of the finest depth, and where that explains the images better; without gradients."""
     # what the view computes once is asked for first, since other terms need its gradients
     own, still = view.warped_error[:settings.scales].detach().amin(dim=1), view.identity_error.amin(dim=0)
-    pseudo = pseudo_depth(view.depth[0, :, 0].detach(), trusted_classes(view, settings), view.farthest, settings.refinement)
+    labels, depth = trusted_classes(view, settings), view.depth[0, :, 0].detach()
+    pseudo = pseudo_depth(depth, labels, view.farthest, settings.refinement)
     with torch.no_grad():
         error = view.error_of(pseudo.depth[:, None]).amin(dim=0)
     better = accept_hints(error, own, still, settings.margin, settings.window)
