@@ -122,7 +122,7 @@ def test_hints_lead_out_of_a_minimum_and_leave_right_depth_alone():
     bad = truth.clone()
     bad[0, 50:60, 20:70] = 40.0                             # a hole in the road
     hole = bad != truth
-    view, settings = corridor_view_of(bad, batch), settings_of('hint', weight=1.0, scales=1)
+    view, settings = corridor_view_of(bad, batch), settings_of('hint', weight=1.0, scales=1, average='accepted')
     hints = find_hints(view, settings)
     accepted = hints.accepted[0]
     assert (hints.pseudo.kind[hole] == KINDS.index('road')).all() and (batch.labels[hole] == ROAD).all()

@@ -27,7 +27,8 @@ class Hint(Weighted):
         probability of a predicted one, by the confidence in a given one
     :param margin: share of the error that a hint has to be better by
     :param window: errors are compared as means over so many by so many pixels; odd
-    :param average: the mean is over the 'accepted' pixels, or over all that are 'seen'
+    :param average: the mean is over all pixels that are 'seen', or over the 'accepted' ones alone: few, which then
+        outweigh the photometric loss by far
     :param scales: how many of the disparity scales follow, from the finest on
     :param refinement: how pseudo-depth is made
     """
@@ -37,7 +38,7 @@ class Hint(Weighted):
     sky_confidence: float = 0.9
     margin: float = 0.0
     window: int = 1
-    average: str = 'accepted'
+    average: str = 'seen'
     scales: int = 4
     refinement: DepthRefinement = DepthRefinement()
 
