@@ -16,7 +16,7 @@ from semdepth_ros.settings import SettingsError, build
 from semdepth_ros.training.batch import TripletBatch
 from semdepth_ros.training.recipe_file import read_recipe, recipe_from
 from semdepth_ros.training.terms import TERMS
-from semdepth_ros.training.terms.hint import find_hints
+from semdepth_ros.training.terms.hint import find_hints, trusted_classes
 from semdepth_ros.training.terms.semantic import refined_labels
 from semdepth_ros.training.view import View
 
@@ -122,7 +122,7 @@ def test_hints_lead_out_of_a_minimum_and_leave_right_depth_alone():
     bad = truth.clone()
     bad[0, 50:60, 20:70] = 40.0                             # a hole in the road
     hole = bad != truth
-    view, settings = corridor_view_of(bad, batch), settings_of('hint', weight=1.0, scales=1)
+    view, settings = corridor_view_of(bad, batch), settings_of('hint', weight=1.0, scales=1, average='accepted')
     hints = find_hints(view, settings)
     accepted = hints.accepted[0]
     assert (hints.pseudo.kind[hole] == KINDS.index('road')).all() and (batch.labels[hole] == ROAD).all()
@@ -136,8 +136,22 @@ def test_hints_lead_out_of_a_minimum_and_leave_right_depth_alone():
 def test_the_map_of_classes_is_the_predicted_or_the_given_one():
     batch, truth = corridor_batch()
     view = corridor_view_of(truth, batch, labels=torch.full_like(batch.labels, 10))
-    kinds = {labels: find_hints(view, settings_of('hint', labels=labels)).pseudo.kind for labels in ('predicted', 'given')}
+    kinds = {labels: find_hints(view, settings_of('hint', labels=labels)).pseudo.kind
+             for labels in ('predicted', 'given')}
     assert (kinds['predicted'] == KINDS.index('sky')).all() and not (kinds['given'] == KINDS.index('sky')).any()
+
+
+def test_classes_that_are_not_trusted_make_no_hints():
+    batch, truth = corridor_batch()
+    sky = corridor_view_of(truth, batch, labels=torch.full_like(batch.labels, 10))
+    assert (trusted_classes(sky, settings_of('hint')) == 10).all()
+    sky.prediction.logits[:] *= 5.0 / 9                             # a probability of 0.89
+    assert (trusted_classes(sky, settings_of('hint')) == 255).all()
+    assert (trusted_classes(sky, settings_of('hint', sky_confidence=0.85)) == 10).all()
+    assert (find_hints(sky, settings_of('hint')).pseudo.kind == 0).all()
+    given = corridor_view_of(truth, batch._replace(confidence=torch.linspace(0, 1, 96).expand(1, 64, 96)))
+    found = trusted_classes(given, settings_of('hint', labels='given', confidence=0.5))
+    assert (found[:, :, :47] == 255).all() and torch.equal(found[:, :, 48:], batch.labels[:, :, 48:])
 
 
 def test_gradients_of_the_term_reach_depth_and_not_the_classes():
@@ -193,7 +207,8 @@ def test_the_shipped_recipe_turns_everything_on():
     recipe = read_recipe('semhint')
     assert recipe.losses.hint.weight and recipe.losses.semantic.refinement and recipe.balance.kind == 'norm'
     assert recipe.architecture['shared_decoder'] == 3
-    assert read_recipe('semhint', {'losses.hint': 0.0, 'balance': None, 'losses.semantic.refinement': None}).balance is None
+    off = read_recipe('semhint', {'losses.hint': 0.0, 'balance': None, 'losses.semantic.refinement': None})
+    assert off.balance is off.losses.semantic.refinement is None and off.losses.hint.margin == 0.1
 
 
 @pytest.mark.parametrize('losses, words', [({'hint': {'labels': 'true'}}, "labels is 'true', expected one of"),

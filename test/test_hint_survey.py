@@ -82,7 +82,8 @@ def test_in_the_sky_the_farther_one_is_nearer_the_truth():
     one.depth[:] = torch.where(one.truth == ROAD, torch.inf, one.depth)
     own, hint = torch.full_like(one.depth, 20.0), torch.full_like(one.depth, 30.0)
     seen = seen_of(one, torch.ones(()), torch.ones(()))
-    seen = Seen(own, seen.labels, Hints(PseudoDepth(hint[None], seen.hints.pseudo.kind), seen.hints.accepted), seen.refined)
+    pseudo = PseudoDepth(hint[None], seen.hints.pseudo.kind)
+    seen = Seen(own, seen.labels, Hints(pseudo, seen.hints.accepted), seen.refined)
     before, after = log_errors(one, seen)
     sky = (one.truth == ROAD).numpy()
     assert (after[sky] < before[sky]).all() and np.isfinite(before).all()
@@ -101,7 +102,8 @@ def test_labels_are_mended_spoiled_and_undecided():
     survey = LabelSurvey()
     survey.add(one, seen_of(one, torch.ones(()), torch.ones(()), refined=refined))
     found, share = survey.result(), lambda mask: float(mask.float().mean())
-    assert found['wrong'] == pytest.approx(share(wall)) and found['mended'] == pytest.approx(share(wall & top) / share(wall))
+    assert found['wrong'] == pytest.approx(share(wall))
+    assert found['mended'] == pytest.approx(share(wall & top) / share(wall))
     assert found['spoiled'] == pytest.approx(share(road) / (1 - share(wall))) and found['undecided_wrong'] == 1
     assert found['changed'] == pytest.approx(share(wall & top) + share(road)) and found['network_wrong'] == 0
     assert found['wrong_after'] == pytest.approx(share(road) / (1 - share(wall & ~top)))

@@ -13,7 +13,8 @@ from semdepth_ros.cli.world import parse_size
 DEPTH_COLUMNS = {'proposed': 'proposed', 'proposed_nearer': 'nearer', 'accepted': 'accepted', 'accepted_nearer': 'nearer',
                  'own_error': 'own |ln|', 'hint_error': 'hint |ln|'}
 LABEL_WORDS = {'wrong': 'wrong as given', 'network_wrong': 'wrong as predicted', 'changed': 'changed',
-               'changed_right': '  of these right now', 'mended': 'mended, of the wrong', 'spoiled': 'spoiled, of the right',
+               'changed_right': '  of these right now', 'mended': 'mended, of the wrong',
+               'spoiled': 'spoiled, of the right',
                'undecided': 'undecided', 'undecided_wrong': '  of these wrong as given',
                'wrong_after': 'wrong, of those still labelled'}
 
@@ -70,7 +71,8 @@ def run(args: argparse.Namespace) -> None:
               'frames': len(frames), 'hints': depth.result(), 'labels': labels.result()}
     print(table(result))
     if args.out:
-        (Path(args.out) / 'hints.json').write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
+        text = json.dumps(result, indent=1, allow_nan=False) + '\n'
+        (Path(args.out) / 'hints.json').write_text(text, encoding='utf-8')
         print(args.out)
 
 
@@ -80,7 +82,8 @@ def table(result: dict) -> str:
     lines = [f'{result["frames"]} frames {width}x{height}. Hints: shares of all pixels; nearer: share of those that are '
              'nearer the truth than the depth of the model',
              f'{"":8} ' + ' '.join(f'{name:>9}' for name in DEPTH_COLUMNS.values())]
-    lines += [f'{kind:8} ' + ' '.join(_cell(row[name]) for name in DEPTH_COLUMNS) for kind, row in result['hints'].items()]
+    for kind, row in result['hints'].items():
+        lines.append(f'{kind:8} ' + ' '.join(_cell(row[name]) for name in DEPTH_COLUMNS))
     lines.append('Labels')
     lines += [f'{words:32} {_cell(result["labels"][name])}' for name, words in LABEL_WORDS.items()]
     return '\n'.join(lines)

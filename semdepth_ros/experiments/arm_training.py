@@ -68,7 +68,8 @@ def adopt(network: JointNetwork, weights: dict[str, Tensor]) -> list[str]:
     """
     own = network.state_dict()
     path = 'depth_decoder.path.'
-    weights = {f'trunk.{name.removeprefix(path)}': tensor for name, tensor in weights.items() if name.startswith(path)} | weights
+    begun = {f'trunk.{name.removeprefix(path)}': tensor for name, tensor in weights.items() if name.startswith(path)}
+    weights = begun | weights
     fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
     network.load_state_dict(fitting, strict=False)
     return sorted({name.partition('.')[0] for name in own.keys() - fitting})

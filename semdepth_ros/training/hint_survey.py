@@ -98,7 +98,8 @@ def look(network: JointNetwork, frame: HintFrame, losses: Losses, focal_px: floa
     view = View(prediction, frame.batch, images, depth_range, focal_px, step=2 ** 62)
     hints = find_hints(view, losses.hint)
     labels = view.prediction.logits.argmax(dim=1)[0].to(torch.uint8)
-    return Seen(view.depth[0, 0, 0], labels, Hints(hints.pseudo, hints.accepted[:1]), refined_labels(view, losses.semantic))
+    refined = refined_labels(view, losses.semantic)
+    return Seen(view.depth[0, 0, 0], labels, Hints(hints.pseudo, hints.accepted[:1]), refined)
 
 
 def log_errors(frame: HintFrame, seen: Seen) -> tuple[np.ndarray, np.ndarray]:
