@@ -24,10 +24,12 @@ from semdepth_ros.adaptation.signed_rank import p_of_positive
 from semdepth_ros.adaptation.track_motion import epipolar_px, track_motion
 from semdepth_ros.adaptation.tracks import flow_px, follow, parallax_px
 from semdepth_ros.adaptation.triplet import Triplet
+from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import build_network
 from semdepth_ros.networks.guidance.table import GUIDANCES as TABLE
 from semdepth_ros.training.view import image_pairs
+from semdepth_ros.world import Drive
 
 SEGMENTER = {'kind': 'model', 'architecture': {'encoder': 'small'}}
 GUIDANCES = {'plain': 'plain', 'concatenation': {'kind': 'concatenation', 'segmenter': SEGMENTER},
@@ -230,6 +232,17 @@ def test_the_lever_arm_makes_the_cameras_motion_exact_and_its_lack_is_seen_in_th
         known.take([np.log(travel_m(motion) / travel_m(true))])
         ignored.take([np.log(travel_m(camera_motion(a, b)) / travel_m(true))])
     assert known.value == pytest.approx(1, abs=0.01) and abs(ignored.value - 1) > 0.15
+
+
+def test_on_a_drive_of_the_world_the_cameras_translation_is_the_true_one_within_a_millimetre():
+    drive = Drive('day', 4, 60, Camera.from_field_of_view(64, 32, 80.0, height_m=1.65), rays=1)
+    frames = drive.render(range(0, 60, 12))
+    for a, b in zip(frames, frames[1:]):
+        truth = np.linalg.inv(b.pose) @ a.pose
+        found = camera_motion(a.odometry_pose, b.odometry_pose, drive.camera_in_base)
+        assert np.linalg.norm(found[:3, 3] - truth[:3, 3]) < 1e-3
+        without = camera_motion(a.odometry_pose, b.odometry_pose)
+        assert travel_m(truth) > 0.5 and np.linalg.norm(without[:3, 3] - truth[:3, 3]) > 0.5
 
 
 def test_the_reader_applies_the_lever_arm():
