@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from adaptation_world import CAMERA, factory, frame, pose, view
 from scipy.stats import wilcoxon
 
 from semdepth_ros.adaptation import AdaptationError, OdometryTrack, camera_motion
+from semdepth_ros.adaptation.anchors import knows_the_world, world_anchors
 from semdepth_ros.adaptation.branch import with_branch
 from semdepth_ros.adaptation.factory import FactoryModel
 from semdepth_ros.adaptation.held_out import HeldOut
@@ -263,6 +265,23 @@ def test_odometry_is_interpolated_at_an_images_stamp_and_never_beyond():
     assert track.at(200) is None and track.newest_ns == 250
 
 
+def test_anchors_are_rendered_once_alike_and_again_where_their_file_is_broken(tmp_path):
+    camera, seen = Camera.from_field_of_view(64, 32, 80.0), torch.ones(32, 64, dtype=torch.bool)
+    network = network_of()
+    model = FactoryModel(network, ModelCard(network.architecture, focal_px=40.0, input=InputRule(pixels=64 * 32)))
+    first = world_anchors(camera, seen, 1, model, tmp_path)
+    file, = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    again, kept = (world_anchors(camera, seen, 1, model, tmp_path) for _ in range(2))
+    for one, two, three in zip(first, again, kept):
+        assert torch.equal(one.images, two.images) and torch.equal(two.images, three.images)
+        np.testing.assert_array_equal(one.depth, three.depth)
+        assert (one.distance > 0.2).all() and np.isfinite(one.depth).mean() > 0.3
+        np.testing.assert_allclose(np.linalg.norm(one.motions[:, :3, 3], axis=1), one.distance, rtol=1e-5)
+    assert not knows_the_world(first)
+    assert knows_the_world([replace(t, factory_depth=np.where(np.isfinite(t.depth), 2 * t.depth, 90.0)) for t in first])
+
+
 def triplet(number: int, features=None, camera=CAMERA) -> Triplet:
     rng = np.random.default_rng(number)
     smooth = torch.from_numpy(np.tile(np.linspace(20, 200, 128).astype(np.uint8), (3, 3, 64, 1))) // (1 + number % 3)
@@ -291,7 +310,6 @@ def test_the_memory_keeps_what_differs_and_stays_within_its_bound():
 
 
 def test_the_memory_draws_of_the_camera_that_is_asked_for_alone():
-    from dataclasses import replace
     other = replace(CAMERA, fx=70.0)
     memory = ReplayMemory(Memory(triplets=4))
     for number in range(3):
