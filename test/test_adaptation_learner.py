@@ -128,7 +128,7 @@ def test_the_candidate_is_the_average_as_half_precision_holds_it():
         one.step(given)
     candidate = one.candidate().depth_decoder.path['map']
     assert torch.equal(candidate, candidate.half().float())
-    start, end = factory()[0].depth_decoder.path['map'], one.network.depth_decoder.path['map']
+    start, end = (network.depth_decoder.path['map'].detach() for network in (factory()[0], one.network))
     assert 0 < float((candidate - start).norm()) < float((end - start).norm())
 
 

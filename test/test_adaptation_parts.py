@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from adaptation_world import CAMERA, factory, frame, pose, view
 from scipy.stats import wilcoxon
 
 from semdepth_ros.adaptation import AdaptationError, OdometryTrack, camera_motion
+from semdepth_ros.adaptation.anchors import knows_the_world, world_anchors
 from semdepth_ros.adaptation.branch import with_branch
 from semdepth_ros.adaptation.factory import FactoryModel
 from semdepth_ros.adaptation.held_out import HeldOut
@@ -24,10 +26,12 @@ from semdepth_ros.adaptation.signed_rank import p_of_positive
 from semdepth_ros.adaptation.track_motion import epipolar_px, track_motion
 from semdepth_ros.adaptation.tracks import flow_px, follow, parallax_px
 from semdepth_ros.adaptation.triplet import Triplet
+from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import build_network
 from semdepth_ros.networks.guidance.table import GUIDANCES as TABLE
 from semdepth_ros.training.view import image_pairs
+from semdepth_ros.world import Drive
 
 SEGMENTER = {'kind': 'model', 'architecture': {'encoder': 'small'}}
 GUIDANCES = {'plain': 'plain', 'concatenation': {'kind': 'concatenation', 'segmenter': SEGMENTER},
@@ -232,6 +236,17 @@ def test_the_lever_arm_makes_the_cameras_motion_exact_and_its_lack_is_seen_in_th
     assert known.value == pytest.approx(1, abs=0.01) and abs(ignored.value - 1) > 0.15
 
 
+def test_on_a_drive_of_the_world_the_cameras_translation_is_the_true_one_within_a_millimetre():
+    drive = Drive('day', 4, 60, Camera.from_field_of_view(64, 32, 80.0, height_m=1.65), rays=1)
+    frames = drive.render(range(0, 60, 12))
+    for a, b in zip(frames, frames[1:]):
+        truth = np.linalg.inv(b.pose) @ a.pose
+        found = camera_motion(a.odometry_pose, b.odometry_pose, drive.camera_in_base)
+        assert np.linalg.norm(found[:3, 3] - truth[:3, 3]) < 1e-3
+        without = camera_motion(a.odometry_pose, b.odometry_pose)
+        assert travel_m(truth) > 0.5 and np.linalg.norm(without[:3, 3] - truth[:3, 3]) > 0.5
+
+
 def test_the_reader_applies_the_lever_arm():
     poses, lens = drive_of_a_long_base()
     reader = FrameReader(factory()[1].input, lens)
@@ -248,6 +263,23 @@ def test_odometry_is_interpolated_at_an_images_stamp_and_never_beyond():
     assert track.at(301) is None and track.at(-1) is None and track.newest_ns == 300
     track.add(250, pose(9))
     assert track.at(200) is None and track.newest_ns == 250
+
+
+def test_anchors_are_rendered_once_alike_and_again_where_their_file_is_broken(tmp_path):
+    camera, seen = Camera.from_field_of_view(64, 32, 80.0), torch.ones(32, 64, dtype=torch.bool)
+    network = network_of()
+    model = FactoryModel(network, ModelCard(network.architecture, focal_px=40.0, input=InputRule(pixels=64 * 32)))
+    first = world_anchors(camera, seen, 1, model, tmp_path)
+    file, = tmp_path.iterdir()
+    file.write_bytes(file.read_bytes()[:1000])
+    again, kept = (world_anchors(camera, seen, 1, model, tmp_path) for _ in range(2))
+    for one, two, three in zip(first, again, kept):
+        assert torch.equal(one.images, two.images) and torch.equal(two.images, three.images)
+        np.testing.assert_array_equal(one.depth, three.depth)
+        assert (one.distance > 0.2).all() and np.isfinite(one.depth).mean() > 0.3
+        np.testing.assert_allclose(np.linalg.norm(one.motions[:, :3, 3], axis=1), one.distance, rtol=1e-5)
+    assert not knows_the_world(first)
+    assert knows_the_world([replace(t, factory_depth=np.where(np.isfinite(t.depth), 2 * t.depth, 90.0)) for t in first])
 
 
 def triplet(number: int, features=None, camera=CAMERA) -> Triplet:
@@ -278,7 +310,6 @@ def test_the_memory_keeps_what_differs_and_stays_within_its_bound():
 
 
 def test_the_memory_draws_of_the_camera_that_is_asked_for_alone():
-    from dataclasses import replace
     other = replace(CAMERA, fx=70.0)
     memory = ReplayMemory(Memory(triplets=4))
     for number in range(3):

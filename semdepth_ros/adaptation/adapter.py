@@ -24,7 +24,7 @@ from semdepth_ros.adaptation.odometry_scale import OdometryScale
 from semdepth_ros.adaptation.profiles import find_profile
 from semdepth_ros.adaptation.serving import Serving
 from semdepth_ros.adaptation.settings import AdapterSettings
-from semdepth_ros.adaptation.trial import TrialReport, blocks_error, hold_trial
+from semdepth_ros.adaptation.trial import TrialReport, block_errors, hold_trial
 from semdepth_ros.adaptation.triplet import Triplet, triplet_of
 from semdepth_ros.adaptation.versions import Version, Versions
 from semdepth_ros.frame import Frame
@@ -174,13 +174,16 @@ class Adapter:
     def promote(self) -> TrialReport:
         """Hold a trial at once, on the blocks that are fresh; return its report. The criteria are the same.
 
-        :raises ValueError: fewer blocks are fresh than a trial takes, or promoted weights are on probation
+        :raises ValueError: fewer blocks are fresh than a trial takes, promoted weights are on probation, or no frame
+            has come since a pause
         """
         fresh, least = len(self.held_out.fresh), self.settings.trial.blocks
         if fresh < least:
             raise ValueError(f'{fresh} held-out blocks are fresh, expected {least}')
         if self.watching:
             raise ValueError(f'version {self.served.number} is on probation')
+        if not self._window:
+            raise ValueError('no frame has come since the pause, expected one')
         self._hold_trial(self._window[-1][0])
         return self.last_report
 
@@ -306,9 +309,8 @@ class Adapter:
     def _finish_block(self, stamp_ns: int) -> None:
         block = self.held_out.close(self.number)
         if block is not None:
-            factory = self.serving.factory.network
-            errors = blocks_error(block, {'factory': factory, 'served': self.served.network}, factory,
-                                  self.factory.classes, self.learner.focal_px)
+            errors = block_errors(block, self.served.network, self.serving.factory.network, self.factory.classes,
+                                  self.learner.focal_px)
             self._write('block', first=block.first, triplets=len(block.stored), version=self.served.number,
                         errors=errors, stamp_ns=stamp_ns)
 

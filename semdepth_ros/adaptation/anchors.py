@@ -4,6 +4,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import zipfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -71,7 +72,7 @@ def _cached(camera: Camera, count: int, cache: str | os.PathLike | None) -> tupl
     try:
         with np.load(path) as kept:
             return kept['images'], kept['depth'].astype(np.float32), kept['motions']
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         pass
     images, depth, motions = _rendered(camera, count)
     buffer = io.BytesIO()

@@ -125,13 +125,13 @@ class Memory:
     :param triplets: most that are kept for replay
     :param similar: a triplet whose features are at least as similar to a kept one's is not kept
     :param jpeg_quality: of kept images
-    :param anchor_frames: most anchors; the first half is learned from, the other judges: 16 have every light in either
+    :param anchor_frames: most anchors; the first half is learned from, the other judges: 24 have every light in either
     """
 
     triplets: int = 100
     similar: float = 0.95
     jpeg_quality: int = 95
-    anchor_frames: int = 16
+    anchor_frames: int = 24
 
     def __post_init__(self):
         between(self, 0, 10_000, 'triplets', 'anchor_frames')

@@ -160,10 +160,8 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def blocks_error(block: Block, networks: dict[str, JointNetwork], reference: JointNetwork, classes: Classes,
+def block_errors(block: Block, served: JointNetwork, factory: JointNetwork, classes: Classes,
                  focal_px: float) -> dict[str, float]:
-    """Return each network's photometric error on a block, all held against the reference's; for the record alone."""
-    errors = {}
-    for name, network in networks.items():
-        errors[name] = _mean(compare(t, network, reference, classes, focal_px).errors[0] for t in block.triplets)
-    return errors
+    """Return the photometric errors of `served` and `factory` weights on a block, for the record alone."""
+    errors = [compare(t, served, factory, classes, focal_px).errors for t in block.triplets]
+    return {name: _mean(pair[i] for pair in errors) for i, name in enumerate(('served', 'factory'))}
