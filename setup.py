@@ -104,7 +104,7 @@ setup(
     distclass=DistributionWithData,
     entry_points={'console_scripts': [
         'semdepth = semdepth_ros.cli.main:main',
-        'perception = semdepth_ros.nodes.perception:main',
-        'evaluation = semdepth_ros.nodes.evaluation:main',
+        'perception = semdepth_ros.nodes.start:perception',
+        'evaluation = semdepth_ros.nodes.start:evaluation',
     ]},
 )
