@@ -104,8 +104,8 @@ setup(
     distclass=DistributionWithData,
     entry_points={'console_scripts': [
         'semdepth = semdepth_ros.cli.main:main',
-        'perception = semdepth_ros.nodes.perception:main',
-        'adaptation = semdepth_ros.nodes.adaptation:main',
-        'evaluation = semdepth_ros.nodes.evaluation:main',
+        'perception = semdepth_ros.nodes.start:perception',
+        'adaptation = semdepth_ros.nodes.start:adaptation',
+        'evaluation = semdepth_ros.nodes.start:evaluation',
     ]},
 )

@@ -8,7 +8,7 @@ from launch.actions import (DeclareLaunchArgument, ExecuteProcess, OpaqueFunctio
 from launch.event_handlers import OnProcessExit
 from launch_ros.actions import Node
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
-from semdepth_ros.live.launching import node_program, player_command
+from semdepth_ros.live.launching import ended_with_launch, node_program, player_command
 
 SHARE = Path(os.path.abspath(__file__)).parents[1]
 ARGUMENTS = (
@@ -57,4 +57,5 @@ def start(context):
         sigterm_timeout=REPORT_S, sigkill_timeout=REPORT_S)
     player = ExecuteProcess(cmd=player_command(given['bagfile'], float(given['rate'])), output='screen')
     end = TimerAction(period=LAST_FRAMES_S, actions=[Shutdown(reason='the bag is over')])
-    return [perception, evaluation, RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])), player]
+    return [*ended_with_launch([perception, evaluation, player]), perception, evaluation,
+            RegisterEventHandler(OnProcessExit(target_action=player, on_exit=[end])), player]

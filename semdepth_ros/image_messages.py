@@ -27,8 +27,8 @@ def view_message(message: Any, depth: BitDepth | None = None, fallback: View | N
 
     :param message: anything with the fields of sensor_msgs/Image, or of sensor_msgs/CompressedImage
     :param depth: of the camera's words of 16 bits; where None they are taken for full
-    :param fallback: converts other encodings that name their colours; where None, and where it raises ValueError for an
-        encoding that semdepth_ros.image_encodings knows, the latter does
+    :param fallback: converts other encodings that name their colours; where None, where it raises ImportError, and where
+        it raises ValueError for an encoding that semdepth_ros.image_encodings knows, the latter does
     :raises ValueError: an encoding or format that no camera image has, a size, step or buffer that does not fit, data
         that is damaged
     """
@@ -38,6 +38,8 @@ def view_message(message: Any, depth: BitDepth | None = None, fallback: View | N
     if fallback is not None and encoding not in (*HOT, *image_encodings.WORDS) and not _NAMELESS.match(encoding):
         try:
             return fallback(message)
+        except ImportError as error:
+            _warn_once(f'cv_bridge is not whole ({" ".join(str(error).split())}): images are converted by OpenCV instead')
         except ValueError as error:
             if encoding not in image_encodings.SUPPORTED:
                 raise

@@ -16,6 +16,7 @@ from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry import Camera
 from semdepth_ros.geometry.camera_info import camera_from_info
+from semdepth_ros.image_messages import view_message
 
 TYPES = RclpyTypes()
 CAMERA = Camera(6, 4, 5, 5, 2.5, 1.5, 'plumb_bob', (.1, .2, 0, 0, 0))
@@ -86,6 +87,29 @@ def test_a_cv_bridge_of_another_numpy_raises_what_can_be_caught(monkeypatch):
         cv_bridge_view()(SimpleNamespace(encoding='bgr16'))
 
 
+def test_a_cv_bridge_that_lacks_a_part_is_tried_once_and_opencv_converts_the_rest(monkeypatch, caplog):
+    tried = []
+
+    def imgmsg_to_cv2(bridge, message, encoding):
+        tried.append(message)
+        from cv_bridge.boost import cv_bridge_boost
+        return cv_bridge_boost
+    bridge = type('CvBridge', (), {'imgmsg_to_cv2': imgmsg_to_cv2})
+    monkeypatch.setitem(sys.modules, 'cv_bridge', SimpleNamespace(CvBridge=bridge, CvBridgeError=TypeError))
+    view = cv_bridge_view()
+    for encoding in ('bayer_rggb8', 'bayer_rggb8', 'bayer_bggr8'):
+        grey = TYPES.make('sensor_msgs/msg/Image', height=4, width=6, encoding=encoding, step=6,
+                          data=np.full(24, 130, np.uint8))
+        assert (view_message(grey, fallback=view)[0] == 130).all()
+    assert len(tried) == 1
+    assert [r.getMessage() for r in caplog.records] == [
+        "cv_bridge is not whole (No module named 'cv_bridge.boost'; 'cv_bridge' is not a package): images are converted by "
+        'OpenCV instead']
+    with pytest.raises(ValueError, match="'colourful'"):
+        view_message(SimpleNamespace(encoding='colourful', height=1, width=1, step=1, is_bigendian=0, data=b'0'),
+                     fallback=view)
+
+
 @pytest.mark.skipif(cv_bridge_view() is None, reason='cv_bridge comes with a ROS installation, not from PyPI')
 @pytest.mark.parametrize('encoding', ['rgb16', 'yuv422', 'yuv422_yuy2', 'bgr16'])
 def test_cv_bridge_and_opencv_see_the_same_pixels(encoding):
@@ -95,6 +119,5 @@ def test_cv_bridge_and_opencv_see_the_same_pixels(encoding):
                          step=6 * channels * pixels.itemsize,
                          data=pixels.reshape(-1).view(np.uint8))
     from semdepth_ros.bridge import to_rgb
-    from semdepth_ros.image_messages import view_message
     theirs, ours = (to_rgb(*view_message(message, fallback=fallback)) for fallback in (cv_bridge_view(), None))
     assert np.abs(theirs.astype(int) - ours).max() <= 1

@@ -9,6 +9,7 @@ from node_parts import IMAGE, TYPES, Listener, black, publisher
 from ros_graph import Graph, wait_until
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.nodes import camera_input
 from semdepth_ros.nodes.camera_input import CameraInput
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
@@ -200,3 +201,29 @@ def test_the_first_image_waits_for_a_camera_info_that_somebody_publishes_but_not
     assert time.monotonic() - start > 0.3
     node.destroy_timer(timer)
     graph.call(camera_input.close)
+
+
+def test_images_that_a_best_effort_driver_loses_are_told_of_once_with_what_helps(graph):
+    rig = Rig(graph, 'lossy')
+    images = publisher(rig.node, 'image', False)
+    wait_until(lambda: rig.input.reliability == 'best_effort', what='best effort')
+    large = np.zeros((2, 4 * 40_000), np.uint8)
+    for number in [*range(8), *range(8, 40, 4)]:
+        message = picture(1_000_000_000 + 50_000_000 * number, large)
+        before = len(rig.arrivals)
+        images.publish(message)
+        wait_until(lambda: len(rig.arrivals) > before, what='the image')
+    wait_until(lambda: any('did not come' in line for line in rig.lines), what=f'a warning, not {rig.lines}')
+    rig.graph.call(rig.input.follow)
+    told = [line for line in rig.lines if 'did not come' in line]
+    assert len(told) == 1 and told[0].startswith('/lossy/image: ') and 'images of 0.3 MB did not come' in told[0]
+    assert 'FASTDDS_DEFAULT_PROFILES_FILE' in told[0] and told[0].endswith('config/fastdds_large_messages.xml')
+    rig.close()
+
+
+def test_a_best_effort_driver_of_which_nothing_comes_is_told_of(graph, monkeypatch):
+    monkeypatch.setattr(camera_input, '_FIRST_S', 0.2)
+    rig = Rig(graph, 'mute')
+    publisher(rig.node, 'image', False)
+    wait_until(lambda: any('not one image has come' in line for line in rig.lines), what=f'a warning, not {rig.lines}')
+    rig.close()

@@ -173,7 +173,7 @@ def test_a_node_names_arguments_that_cannot_be(processes, arguments, words):
 
 def test_a_node_has_help(processes):
     pytest.importorskip('rclpy', reason='no ROS 2 in this environment')
-    child = processes.python('-m', 'semdepth_ros.nodes.perception', '--help')
+    child = processes.python('-m', 'semdepth_ros.nodes.start', 'perception', '--help')
     assert child.wait(60.0) == 0 and '--ros-args' in child.output
 
 

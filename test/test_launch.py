@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 import shutil
+import signal
 import sys
 import time
 
@@ -15,7 +16,7 @@ from random_model import write_random_model
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.classes import CITYSCAPES
-from semdepth_ros.live.launching import node_program
+from semdepth_ros.live.launching import expect_program, given_parameters, log_level, node_program
 from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,7 +30,7 @@ from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 service = LaunchService(noninteractive=True)
-arguments = [tuple(a.split(":=")) for a in sys.argv[2:]]
+arguments = [tuple(a.split(":=", 1)) for a in sys.argv[2:]]
 service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
     PythonLaunchDescriptionSource(sys.argv[1]), launch_arguments=arguments)]))
 sys.exit(service.run())
@@ -59,7 +60,8 @@ def test_the_launch_file_compiles_and_its_arguments_are_those_it_promises():
     compile(tree, str(LAUNCH), 'exec')
     table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
     names = [row.elts[0].value for row in table.elts]
-    assert names == ['camera', 'model', 'params_file', 'rviz', 'bagfile', 'use_sim_time', 'autostart']
+    assert names == ['camera', 'cameras', 'model', 'stride', 'scale_source', 'camera_height_m', 'params_file', 'namespace',
+                     'name', 'log_level', 'rviz', 'bagfile', 'use_sim_time', 'autostart']
 
 
 def test_every_class_has_one_cost_in_the_semantic_layer():
@@ -168,11 +170,16 @@ def test_the_launch_file_remaps_the_camera_and_hands_parameters_on(model, proces
 
 @pytest.mark.parametrize('argument, words', [
     ('rviz:=perhaps', "launch argument is 'perhaps', expected true or false"),
-    ('params_file:=/nowhere.yaml', "params_file is '/nowhere.yaml', expected a file")])
+    ('params_file:=/nowhere.yaml', "params_file is '/nowhere.yaml', expected a file"),
+    ('bagfile:=/nowhere.mcap', "bagfile is '/nowhere.mcap', expected one that exists"),
+    ('stride:=0', 'stride is 0, expected 1 to 16'),
+    ('rviz:=true', 'rviz:=true needs rviz2, which is not installed; nothing has been started')])
 def test_the_launch_file_refuses_what_cannot_be(processes, argument, words):
+    if argument == 'rviz:=true' and shutil.which('rviz2'):
+        return  # it is, here
     child = launched(processes, argument)
     assert child.wait() != 0
-    assert words in child.output
+    assert words in child.output and 'process started' not in child.output
 
 
 def test_the_launch_file_leaves_the_start_to_a_manager(model, processes):
@@ -214,21 +221,91 @@ def test_the_launch_file_finds_the_program_that_colcon_installed_beside_it(tmp_p
 
 def test_a_node_that_pip_installed_is_started_as_a_module(tmp_path):
     share = tmp_path / 'share' / 'semdepth_ros'
-    expected = {'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.evaluation']}
+    expected = {'executable': sys.executable, 'arguments': ['-m', 'semdepth_ros.nodes.start', 'evaluation']}
     assert node_program(share, 'evaluation') == expected
     (tmp_path / 'lib' / 'semdepth_ros').mkdir(parents=True)
     (tmp_path / 'lib' / 'semdepth_ros' / 'evaluation').touch()
     assert node_program(share, 'evaluation') == {'package': 'semdepth_ros', 'executable': 'evaluation'}
 
 
-def test_rviz_shows_the_camera_that_was_named():
+@pytest.fixture
+def rviz_installed(tmp_path, monkeypatch):
+    """Install a program of rviz2's name for ROS to find."""
+    program = tmp_path / 'ros' / 'lib' / 'rviz2' / 'rviz2'
+    marker = tmp_path / 'ros' / 'share' / 'ament_index' / 'resource_index' / 'packages' / 'rviz2'
+    for path in (program, marker):
+        path.parent.mkdir(parents=True)
+        path.touch(0o755)
+    prefixes = [str(tmp_path / 'ros'), *filter(None, [os.environ.get('AMENT_PREFIX_PATH')])]
+    monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(prefixes))
+
+
+def started(**given):
+    """Return what the launch file would start with these arguments: the remappings and commands of its programs."""
     module = launch_module(LAUNCH)
     from launch import LaunchContext
+    from launch_ros.actions import Node
     context = LaunchContext()
-    context.launch_configurations.update({name: value for name, value, _ in module.ARGUMENTS})
-    context.launch_configurations.update(camera='/front/image_raw/compressed', rviz='true')
-    node, rviz = module.start(context)
-    for shown in (node, rviz):
-        shown._perform_substitutions(context)
-        assert ('image', '/front/image_raw') in shown.expanded_remapping_rules
+    context.launch_configurations.update({name: value for name, value, _ in module.ARGUMENTS}, **given)
+    nodes = [action for action in module.start(context) if isinstance(action, Node)]
+    for node in nodes:
+        node._perform_substitutions(context)
+    return nodes
+
+
+def test_rviz_shows_the_camera_that_was_named(rviz_installed):
+    for shown in started(camera='/front/image_raw/compressed', rviz='true'):
+        remapped = dict(shown.expanded_remapping_rules)
+        assert remapped.get('image', remapped.get('/image')) == '/front/image_raw'
     assert '/image' in {topic for _, topic, _ in rviz_displays()}
+
+
+def test_rviz_shows_the_first_camera_of_the_namespace(rviz_installed):
+    node, rviz = started(namespace='robot', name='eyes', cameras='front,left', camera='image_raw', rviz='true')
+    remapped = dict(rviz.expanded_remapping_rules)
+    for topic in ('/depth/image', '/semantic_color/image', '/points'):
+        assert remapped[topic] == f'/robot/front{topic}'
+    assert remapped['/image'] == '/robot/front/image_raw'
+    assert ('left/camera_info', 'left/camera_info') in node.expanded_remapping_rules
+    assert ('left/image', 'left/image_raw') in node.expanded_remapping_rules and node.node_name == '/robot/eyes'
+
+
+def test_launch_arguments_become_parameters_of_their_type():
+    given = {'stride': '4', 'camera_height_m': '2', 'cameras': '[front, left/wide]', 'autostart': 'False', 'model': '',
+             'scale_source': 'camera_height', 'camera': '/image'}
+    assert given_parameters(PERCEPTION, given) == {
+        'stride': 4, 'camera_height_m': 2.0, 'cameras': ['front', 'left/wide'], 'autostart': False,
+        'scale_source': 'camera_height'}
+    for name, value, words in (('stride', 'two', "stride is 'two', expected a whole number"), ('stride', '99', '1 to 16'),
+                               ('cameras', '/front', 'different names'), ('camera_height_m', 'nan', 'finite')):
+        with pytest.raises(ValueError, match=words):
+            given_parameters(PERCEPTION, {name: value})
+
+
+def test_a_log_level_is_one_that_ros_has():
+    assert [log_level(text) for text in ('', 'debug', 'eyes:=WARN')] == [
+        [], ['--log-level', 'debug'], ['--log-level', 'eyes:=WARN']]
+    with pytest.raises(ValueError, match="log_level is 'eyes:=loud', expected one of debug, info"):
+        log_level('eyes:=loud')
+
+
+def test_a_program_that_is_not_installed_is_missed_before_anything_is_started(rviz_installed, monkeypatch):
+    pytest.importorskip('ament_index_python', reason='no ROS 2 in this environment')
+    expect_program('rviz2', 'rviz2', 'rviz:=true')
+    with pytest.raises(ValueError, match='viewer:=true needs no_such_viewer, which is not installed; nothing has been'):
+        expect_program('no_such_viewer', 'viewer', 'viewer:=true')
+
+
+def test_a_terminated_launch_leaves_no_node(model, processes):
+    child = launched(processes, f'model:={model}')
+    child.wait_for('active: perceives', 60)
+    pid = int(child.wait_for('process started with pid').split('[')[-1].rstrip(']\n'))
+    child.process.send_signal(signal.SIGTERM)
+    assert child.wait() == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_the_launch_file_hands_name_namespace_and_parameters_on(model, processes):
+    child = launched(processes, f'model:={model}', 'namespace:=robot', 'name:=eyes', 'stride:=2', 'log_level:=eyes:=debug')
+    child.wait_for('[robot.eyes]: active: perceives /robot/image', 60)

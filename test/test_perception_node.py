@@ -278,8 +278,12 @@ def test_frames_that_all_fail_are_an_error_until_one_is_perceived(client, node, 
 
 def test_the_node_can_be_switched_off_and_on(client):
     client.listen('depth/image')
+    client.listen('/diagnostics', name=DIAGNOSTICS)
     assert client.call('enable', SetBool, data=False).success
     wait_until(lambda: not client.images.get_subscription_count(), what='switched off')
+    client.warned('disabled: no images are subscribed to')
+    wait_until(lambda: 'disabled' in [s.message for m in tuple(client.heard['/diagnostics']) for s in m.status
+                                      if s.name == 'perception: camera'], what='diagnostics that say so')
     assert client.call('enable', SetBool, data=True).success
     wait_until(lambda: client.images.get_subscription_count(), what='switched on')
     client.answers(client.send(), 'depth/image')

@@ -48,3 +48,11 @@ def test_a_missing_model_is_told_in_one_line_and_in_diagnostics(processes):
     node.interrupt()
     assert node.wait(20.0) == 0
     graph.close()
+
+
+def test_ctrl_c_while_it_is_loaded_ends_it_without_a_word(processes):
+    node = processes.python('-X', 'importtime', '-m', 'semdepth_ros.nodes.start', 'perception')
+    node.wait_for('| rclpy', 30.0)  # torch comes later
+    node.process.send_signal(signal.SIGINT)
+    assert node.wait(30.0) == 130
+    assert [line for line in node.output.splitlines() if line and not line.startswith('import time:')] == []

@@ -9,6 +9,8 @@ from typing import Any
 
 START, CONFIGURE, RUNNING = 'at start', 'when configured', 'any time'
 _CHANGES = {START: 'Read at start.', CONFIGURE: 'Read when configured.', RUNNING: ''}
+_APPLIES = {START: 'Read at start: cannot change.', CONFIGURE: 'Read when configured: a change needs cleanup before it.',
+            RUNNING: 'A change applies at once.'}
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,11 @@ class Parameter:
         if self.maximum is None:
             return '' if self.minimum is None else f'at least {self.minimum:g}'
         return f'{self.minimum:g} to {self.maximum:g}'
+
+    @property
+    def explanation(self) -> str:
+        """What it means and when a change applies, for people at a terminal."""
+        return f'{self.description} {_APPLIES[self.change]}'.replace('`', '')
 
     def _typed(self, value: Any) -> Any:
         kind = type(self.default)

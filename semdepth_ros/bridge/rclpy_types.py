@@ -73,16 +73,23 @@ def cv_bridge_view() -> Callable[[Any], tuple[np.ndarray, str]] | None:
     """Return a function from an image message to (rgb array, layout) that goes through cv_bridge, None without it.
 
     cv_bridge built for another NumPy raises AttributeError, some while it is imported and some for big-endian words.
+    One that lacks a part of its own (cv_bridge.boost) is found out with the first image: the function raises ImportError
+    then, and from then on without trying again.
     """
     try:
         from cv_bridge import CvBridge, CvBridgeError
     except (ImportError, AttributeError):
         return None
-    bridge = CvBridge()
+    bridge, missing = CvBridge(), []
 
     def convert(message: Any) -> tuple[np.ndarray, str]:
+        if missing:
+            raise ImportError(missing[0])
         try:
             return bridge.imgmsg_to_cv2(message, 'rgb8'), 'rgb'
+        except ImportError as error:
+            missing.append(str(error))
+            raise
         except (CvBridgeError, AttributeError, TypeError, KeyError, ValueError) as error:
             raise ValueError(f'image encoding is {message.encoding!r}: cv_bridge says {error}') from error
 

@@ -17,6 +17,7 @@ DEFAULT_SEGMENT = 32 << 20
 FOLDER = '/dev/shm'
 _DEFAULT_OF_FAST_DDS, _PIECE_OF_FAST_DDS = 512 << 10, 65_500
 LARGEST_MESSAGE = DEFAULT_SEGMENT // 2  # that goes in one piece
+_NOTABLE, _NOTABLE_PART = 5, 0.1  # images lost, in all and of those sent
 _PROCESSES = 4  # a driver, perception, a viewer and one more
 _MEGABYTE = 1 << 20
 
@@ -92,6 +93,25 @@ def lateness(outputs: Mapping[str, int], segment: int, largest: int) -> str | No
             f'Fast DDS profile has a segment of {segment / 1e6:.0f} MB for messages of up to {largest / 1e6:.0f} MB: '
             'they will come seconds late to other processes; set a larger stride, or in a copy of the profile '
             f'segment_size to {needed} and maxMessageSize to {needed // 2}')
+
+
+def loss_at_driver(received: int, missing: int, silent_s: float, image_bytes: int, profile: Path) -> str | None:
+    """Return one line where a best-effort driver seems to have no room for its images, None where it does not.
+
+    :param received, missing: images that came, and that did not
+    :param silent_s: for how long none has come though somebody publishes them [s]; 0 where they do come
+    :param image_bytes: size of an image, 0 where none has come
+    :param profile: the file that would help
+    """
+    some = missing >= _NOTABLE and missing >= _NOTABLE_PART * (received + missing)
+    if some and 2 * image_bytes > _DEFAULT_OF_FAST_DDS:
+        loss = f'{missing} of {received + missing} images of {image_bytes / 1e6:.1f} MB did not come'
+    elif received == 0 and silent_s > 0:
+        loss = f'not one image has come for {silent_s:.0f} s (larger ones than 0.5 MB may all be lost)'
+    else:
+        return None
+    return (f'{loss}; they are sent best effort, and most often their driver has no room for them in shared memory: start '
+            f'it with FASTDDS_DEFAULT_PROFILES_FILE (up to Jazzy FASTRTPS_DEFAULT_PROFILES_FILE) set to {profile}')
 
 
 def with_segment(profile: str, segment: int) -> str:

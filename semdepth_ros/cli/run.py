@@ -8,7 +8,7 @@ import sys
 
 from semdepth_ros.bridge.middleware import with_large_messages
 
-NODES = {name: f'semdepth_ros.nodes.{name}' for name in ('perception', 'adaptation', 'evaluation')}
+START, NODES = 'semdepth_ros.nodes.start', ('adaptation', 'evaluation', 'perception')
 
 
 def add_parser(subparsers) -> None:
@@ -18,7 +18,7 @@ def add_parser(subparsers) -> None:
         'it, such as: --ros-args -r image:=/camera/image -p model:=default'))
     parser.add_argument('--profile', metavar='XML', help='Fast DDS profile; default: the one in the environment, else '
                                                          "the package's config/fastdds_large_messages.xml")
-    parser.add_argument('node', choices=sorted(NODES), metavar='NODE', help=', '.join(sorted(NODES)))
+    parser.add_argument('node', choices=NODES, metavar='NODE', help=', '.join(NODES))
     parser.add_argument('arguments', nargs=argparse.REMAINDER, metavar='...', help='arguments of the node')
     parser.set_defaults(run=run)
 
@@ -34,6 +34,6 @@ def run(args: argparse.Namespace) -> None:
     for module in ('rclpy', 'semdepth_ros.msg'):
         if find_spec(module) is None:
             raise ModuleNotFoundError(f'no module {module}', name=module)
-    command = [sys.executable, '-m', NODES[args.node], *args.arguments]
+    command = [sys.executable, '-m', START, args.node, *args.arguments]
     sys.stdout.flush()
     os.execve(sys.executable, command, with_large_messages(os.environ, args.profile))

@@ -8,18 +8,21 @@ from typing import Any
 
 from rclpy.node import Node
 
-from semdepth_ros.bags.qos import CALIBRATION, INPUT
+from semdepth_ros.bags.qos import BEST_EFFORT, CALIBRATION, INPUT
 from semdepth_ros.bit_depth import AUTOMATIC, BitDepth
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.images import frame_from_message
 from semdepth_ros.bridge.info_matcher import InfoMatcher
 from semdepth_ros.bridge.messages import stamp_ns
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, cv_bridge_view
+from semdepth_ros.bridge.shared_memory import loss_at_driver
 from semdepth_ros.bridge.stamps import StampWatch
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.nodes.following_subscription import FollowingSubscription, overridden
+from semdepth_ros.nodes.shared_memory_check import uses_fast_dds
 from semdepth_ros.nodes.throttled_log import ThrottledLog
+from semdepth_ros.share import shared_file
 
 _SILENCE_S, _SILENCE_PERIODS = 1.0, 5  # without an image for longer than both, a camera is silent
 _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
@@ -27,6 +30,7 @@ _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _TRANSPORT = {(_RAW, _COMPRESSED): '; with image_transport: compressed, image is to be remapped to the name without '
                                    '/compressed',
               (_COMPRESSED, _RAW): '; image_transport: raw reads it'}
+_FIRST_S = 5.0      # in which a best-effort driver's first image is expected
 _PATIENCE_S = 0.5  # for how long the first images wait, each for a frame's time, for a camera_info that may come
 
 
@@ -76,6 +80,8 @@ class CameraInput:
         self._patient_until: float | None = None
         self._opened_s = 0.0
         self._told: set[str] = set()
+        self._image_bytes = self._gaps_before = 0  # the latter: when subscribed to
+        self._loss_told = not uses_fast_dds()  # whose shared memory it is about
 
     @property
     def is_open(self) -> bool:
@@ -113,7 +119,7 @@ class CameraInput:
         if self._subscriptions:
             return
         self._watch.restart()
-        self._opened_s = time.monotonic()
+        self._opened_s, self._gaps_before = time.monotonic(), self.gaps
         image = FollowingSubscription(self._node, self._image_class, self.image_topic, self._on_image,
                                       lost=self._on_lost,
                                       incompatible=lambda policy: self._on_incompatible(self.image_topic, policy))
@@ -136,6 +142,7 @@ class CameraInput:
             subscription.follow()
         if self._subscriptions:
             self._say_other_types()
+            self._say_loss()
         if self._held and time.monotonic() > self._patient_until:
             self._release()
 
@@ -162,6 +169,7 @@ class CameraInput:
     def _on_image(self, message: Any) -> None:
         arrival = Arrival(message, time.monotonic())
         self._statistics.count('received', arrival.at_s)
+        self._image_bytes = len(message.data)
         if not self._watch.see(stamp_ns(message.header)):
             self._statistics.count('time jumps')
             self._infos.clear()
@@ -187,6 +195,18 @@ class CameraInput:
                 helps = _TRANSPORT.get((expected, found), '')
                 self._say_once(f'{topic} is published as {found}, but {expected} is subscribed to: nothing will come '
                                f'from it{helps}')
+
+    def _say_loss(self) -> None:
+        """Say once that a best-effort driver's images do not come, and what most often helps."""
+        if self._loss_told or self.reliability != BEST_EFFORT:
+            return
+        silent_s = time.monotonic() - self._opened_s
+        is_late = silent_s > _FIRST_S and self._node.count_publishers(self.image_topic) > 0
+        loss = loss_at_driver(self._statistics.total('received'), self.gaps - self._gaps_before, is_late * silent_s,
+                              self._image_bytes, shared_file('config', 'fastdds_large_messages.xml'))
+        if loss:
+            self._loss_told = True
+            self._log.warn(f'{self.image_topic}: {loss}')
 
     def _say_once(self, text: str) -> None:
         if text not in self._told:

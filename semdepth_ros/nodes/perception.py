@@ -57,11 +57,13 @@ class PerceptionNode(LifecycleShell):
                                  self.failure)
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._enabled = request.data
+        before, self._enabled = self._enabled, request.data
         if self.work:
             self.work.poll(self._enabled)
         response.success = True
         response.message = 'enabled' if self._enabled else 'disabled: no images are subscribed to'
+        if self._enabled != before:
+            self.get_logger().info(response.message)
         return response
 
     async def _rollback(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

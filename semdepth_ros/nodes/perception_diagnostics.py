@@ -42,7 +42,7 @@ class PerceptionDiagnostics:
             return
         self._due_s = now_s + period_s - 0.05
         statuses = [self._model(state, enabled, perceiving, failure)]
-        statuses += [self.camera_status(camera, now_s) for camera in (perceiving.cameras.values() if perceiving else ())]
+        statuses += [self.camera_status(camera, now_s, enabled) for camera in (perceiving.cameras.values() if perceiving else ())]
         now_ns = self._node.get_clock().now().nanoseconds
         self._publisher.publish(make_diagnostics(self._types, make_header(self._types, now_ns, ''), statuses))
 
@@ -63,7 +63,7 @@ class PerceptionDiagnostics:
         message = f'{perceptor.card.name} version {perceptor.version} on {perceptor.device}'
         return self._status('model', WARN if recent else OK, trouble if recent else message, values)
 
-    def camera_status(self, camera: CameraChannel, now_s: float) -> Any:
+    def camera_status(self, camera: CameraChannel, now_s: float, enabled: bool = True) -> Any:
         """Return what there is to say of a camera at a time of the steady clock [s]; gaps are told of once."""
         statistics, gaps = camera.statistics, camera.input.gaps
         new_gaps, self._gaps[camera.input] = gaps - self._gaps.get(camera.input, 0), gaps
@@ -79,7 +79,8 @@ class PerceptionDiagnostics:
                        'why not metric': '' if scale.metric else camera.scale.doubt or 'no camera_info'}
         for stage, (median, most, worst) in statistics.percentiles().items():
             values |= {f'{stage} p50 [ms]': median, f'{stage} p95 [ms]': most, f'{stage} p99 [ms]': worst}
-        level, message = OK, 'perceiving' if camera.input.is_open else 'nobody subscribes to its outputs'
+        idle = 'nobody subscribes to its outputs' if enabled else 'disabled'
+        level, message = OK, 'perceiving' if camera.input.is_open else idle
         if new_gaps > 0:
             level, message = WARN, f'{new_gaps} images did not come'
         silence_s = camera.input.silence_s(now_s)
