@@ -1,4 +1,4 @@
-"""Perceive one camera and learn from it: `ros2 launch semdepth_ros adaptation.launch.py camera:=/camera/image_raw odometry:=/odom mode:=on`."""
+"""Perceive and learn: `ros2 launch semdepth_ros adaptation.launch.py camera:=/camera/image_raw odometry:=/odom mode:=on`."""
 import os
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, SetEnvironmentVariable
 from launch_ros.actions import Node
 from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
-from semdepth_ros.live.launching import is_true, node_program, player_command
+from semdepth_ros.live.launching import ended_with_launch, is_true, node_program, player_command
 
 SHARE = Path(os.path.abspath(__file__)).parents[1]
 ARGUMENTS = (
@@ -37,6 +37,8 @@ def start(context):
     for name in ('params_file', 'perception_params_file'):
         if not os.path.isfile(given[name]):
             raise ValueError(f'{name} is {given[name]!r}, expected a file')
+    if given['bagfile'] and not os.path.exists(given['bagfile']):
+        raise ValueError(f'bagfile is {given["bagfile"]!r}, expected one that exists')
     if given['mode'] not in ('off', 'shadow', 'on'):
         raise ValueError(f'mode is {given["mode"]!r}, expected off, shadow or on')
     image = given['camera'].removesuffix('/compressed')
@@ -53,4 +55,4 @@ def start(context):
                                                 'camera_in_base': given['camera_in_base']}])]
     if given['bagfile']:
         actions.append(ExecuteProcess(cmd=player_command(given['bagfile']), output='screen'))
-    return actions
+    return [*ended_with_launch(actions), *actions]

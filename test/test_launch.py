@@ -22,6 +22,7 @@ from semdepth_ros.recordings.sequence_bag import write_sequence_bag
 ROOT = Path(__file__).resolve().parents[1]
 LAUNCH = ROOT / 'launch' / 'perception.launch.py'
 EVALUATION = ROOT / 'launch' / 'evaluation.launch.py'
+ADAPTATION = ROOT / 'launch' / 'adaptation.launch.py'
 RVIZ_TYPES = {'rviz_default_plugins/Image': 'sensor_msgs/msg/Image',
               'rviz_default_plugins/PointCloud2': 'sensor_msgs/msg/PointCloud2'}
 LAUNCHER = '''
@@ -149,6 +150,31 @@ def test_the_launch_file_of_the_evaluation_ends_with_a_report_on_the_bag(model, 
 def test_the_launch_file_of_the_evaluation_wants_a_bag(processes):
     child = launched(processes, 'bagfile:=/nowhere.mcap', file=EVALUATION)
     assert child.wait() != 0 and "bagfile is '/nowhere.mcap', expected one that exists" in child.output
+
+
+def test_the_launch_file_of_the_adaptation_learns_beside_perception(model, tmp_path, processes):
+    from plane_world import Corridor
+    write_sequence_bag(tmp_path / 'drive.mcap', Corridor(30))
+    child = launched(processes, f'bagfile:={tmp_path / "drive.mcap"}', f'model:={model}', 'mode:=on',
+                     f'weights_dir:={tmp_path / "weights"}', file=ADAPTATION)
+    from ros_graph import Graph, wait_until
+    from semdepth_ros.msg import AdaptationStatus
+    graph, seen = Graph(), []
+    try:
+        graph.node('looker').create_subscription(AdaptationStatus, '/adaptation/status', seen.append, 10)
+        wait_until(lambda: seen and seen[-1].frames_seen > 3, 90, child.output)
+    finally:
+        graph.close()
+    assert seen[-1].served_version == 0 and seen[-1].state in range(7)
+    child.interrupt()
+    assert child.wait() in (0, 1) and 'Traceback' not in child.output
+
+
+@pytest.mark.parametrize('argument, words', [('mode:=perhaps', "mode is 'perhaps', expected off, shadow or on"),
+                                             ('bagfile:=/nowhere.mcap', "bagfile is '/nowhere.mcap'")])
+def test_the_launch_file_of_the_adaptation_refuses_what_cannot_be(processes, argument, words):
+    child = launched(processes, argument, file=ADAPTATION)
+    assert child.wait() != 0 and words in child.output and 'process started' not in child.output
 
 
 def test_the_launch_file_remaps_the_camera_and_hands_parameters_on(model, processes):
