@@ -462,6 +462,10 @@ def test_several_cameras_send_jpeg_and_a_damaged_one_stops_neither(graph, two_ca
     for client in clients:
         header = jpeg(client, data)
         client.answers(header, 'depth/image')
+    for client in clients:  # each is told of its own first image
+        client.listen(f'{client.prefix}model_info', name=MODEL_INFO, qos=LATCHED)
+        info = wait_until(lambda: client.heard[f'{client.prefix}model_info'], what='model_info')[-1]
+        assert info.header in [m.header for m in client.heard['depth/image']] and info.input_width > 0
     clients[0].warned('no camera_info on /front/camera_info')
     jpeg(clients[0], data[:len(data) // 2])
     clients[0].warned('/front/image/compressed', 'cut off')
