@@ -36,7 +36,7 @@ from semdepth_ros.nodes.weights_channel import WeightsChannel
 from semdepth_ros.nodes.worker import NewestFirstWorker
 from semdepth_ros.perception import Perceptor
 
-_SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'min_confidence', 'overlay_alpha')
+_SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'cloud_rate_hz', 'min_confidence', 'overlay_alpha')
 _TORCH_THREADS = torch.get_num_threads()  # as torch itself has it
 
 
