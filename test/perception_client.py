@@ -10,7 +10,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from ros_graph import Graph, wait_until
 from semdepth_ros.bridge import make_camera_info, make_header, make_image, stamp_ns
-from semdepth_ros.bridge.outputs import TOPICS
+from semdepth_ros.bridge.outputs import ALL_TOPICS
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.geometry import Camera
 
@@ -40,7 +40,7 @@ class Client:
     def listen(self, *topics: str, name: str = '', qos: Any = 5) -> None:
         """Subscribe to outputs, or to another topic with its message's name."""
         for topic in topics:
-            kind = TYPES.message_class(name or TOPICS[topic])
+            kind = TYPES.message_class(name or ALL_TOPICS[topic])
             full = topic if name else f'{self.prefix}{topic}'
             self._subscriptions[topic] = self.node.create_subscription(kind, full, self.heard[topic].append, qos)
         if not name:

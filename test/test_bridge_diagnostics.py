@@ -1,11 +1,12 @@
 """Counts, rates, gaps and latencies as diagnostics show them."""
 import numpy as np
+import pytest
 
 from bridge_messages import header
 from semdepth_ros.bridge.diagnostics import WARN, Statistics, make_diagnostics, make_status
-from semdepth_ros.bridge.stamps import StampWatch
+from semdepth_ros.bridge.stamps import StampPace, StampWatch
 
-TENTH = 100_000_000
+TENTH, SECOND = 100_000_000, 1_000_000_000
 
 
 def test_rate_is_that_of_the_last_ten_seconds():
@@ -71,3 +72,15 @@ def test_a_status_shows_its_values_in_order_as_text():
     status = make_status(rosbags_types(), 'perception: camera', 'cpu', WARN, 'slow', values)
     assert [(v.key, v.value) for v in status.values] == [('rate', '9.877'), ('drops', '3'), ('a', 'b')]
     assert make_diagnostics(rosbags_types(), header(), [status]).status == [status]
+
+
+@pytest.mark.parametrize('rate, expected', [(0, 40), (20, 40), (10, 40), (4, 16), (3, 12), (0.5, 2)])
+def test_so_many_frames_a_second_pass_whatever_divides_the_camera_s_rate(rate, expected):
+    pace = StampPace()
+    assert sum(pace.lets_pass(5 * SECOND + i * TENTH, rate) for i in range(40)) == expected
+
+
+def test_a_pace_begins_anew_after_a_gap_and_when_time_goes_backwards():
+    pace = StampPace()
+    passed = [pace.lets_pass(round(t * SECOND), 1) for t in (5, 5.5, 6, 20, 20.5, 21, 3, 3.5, 4, 4, 4)]
+    assert passed == [True, False, True, True, False, True, True, False, True, True, True]

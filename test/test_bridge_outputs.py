@@ -1,14 +1,20 @@
 """One perceived frame becomes the messages that are wanted, all of one size and one header."""
+from dataclasses import replace
+import struct
+
+import cv2
 import numpy as np
 import pytest
 
 from bridge_messages import header
 from semdepth_ros.bags.rosbags_types import rosbags_types
-from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings, output_bytes
+from semdepth_ros.bridge import POINT
+from semdepth_ros.bridge.outputs import ALL_TOPICS, TOPICS, OutputMaker, OutputSettings, output_bytes
 from semdepth_ros.classes import CITYSCAPES, palette
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry import Camera
+from semdepth_ros.geometry.camera_info import camera_from_info
 
 CAMERA = Camera(9, 6, 7, 7, 4, 2.5)
 RANDOM = np.random.default_rng(0)
@@ -30,8 +36,8 @@ def pixels(message, dtype=np.uint8):
 
 def test_every_topic_has_its_type_and_the_header_itself():
     mine = header()
-    made = outputs(mine=mine)
-    assert {topic: m.__msgtype__ for topic, m in made.items()} == TOPICS
+    made = outputs(mine=mine, wanted=ALL_TOPICS)
+    assert {topic: m.__msgtype__ for topic, m in made.items()} == ALL_TOPICS
     assert all(m.header is mine for m in made.values())
 
 
@@ -58,7 +64,6 @@ def test_the_bytes_of_a_frame_are_known_before_it_is_made(settings):
 
 
 def test_labels_that_are_not_sure_enough_are_unlabelled_everywhere():
-    from semdepth_ros.bridge import POINT
     made = outputs(min_confidence=0.5)
     expected = np.where(SEEN.confidence < 127.5, 255, SEEN.labels)
     np.testing.assert_array_equal(pixels(made['semantic/image']), expected)
@@ -73,9 +78,8 @@ def test_the_overlay_mixes_image_and_class_colours(alpha):
 
 
 def test_without_a_camera_there_are_images_but_no_cloud_and_no_camera_info():
-    from dataclasses import replace
-    blind = outputs(replace(SEEN, camera=None), Frame(RGB, 'rgb'))
-    assert set(TOPICS) - set(blind) == {'points', 'depth/camera_info'}
+    blind = outputs(replace(SEEN, camera=None), Frame(RGB, 'rgb'), ALL_TOPICS)
+    assert set(ALL_TOPICS) - set(blind) == {'points', *(t for t in ALL_TOPICS if t.endswith('camera_info'))}
     bent = Camera(9, 6, 7, 7, 4, 2.5, 'plumb_bob', (.1, 0, 0, 0))
     assert set(TOPICS) - set(outputs(replace(SEEN, camera=bent), Frame(RGB, 'rgb', bent))) == {'points'}
 
@@ -85,3 +89,49 @@ def test_millimetres_on_request():
     assert depth.encoding == '16UC1'
     np.testing.assert_allclose(pixels(depth, np.uint16) / 1000, np.where(SEEN.depth < 65.5355, SEEN.depth, 0),
                                atol=5.1e-4)
+
+
+@pytest.mark.parametrize('stride', [1, 2, 4])
+def test_beside_every_image_is_a_camera_info_of_its_own_size(stride):
+    made = outputs(wanted=ALL_TOPICS, stride=stride)
+    for folder in ('depth', 'semantic', 'semantic_color'):
+        image, info = made[f'{folder}/image'], made[f'{folder}/camera_info']
+        assert (info.height, info.width) == (image.height, image.width)
+    camera = camera_from_info(made['semantic/camera_info'], -(-9 // stride), -(-6 // stride))
+    points = pixels(made['points'], POINT).reshape(camera.height, camera.width)
+    x = (np.arange(camera.width) - camera.cx) / camera.fx * points['z']
+    np.testing.assert_allclose(points['x'], x, rtol=1e-5, atol=1e-5)
+
+
+def decoded(message):
+    """Return depth [m], NaN where there is none, as compressed_depth_image_transport decodes it."""
+    data = np.frombuffer(message.data, np.uint8)
+    kind, a, b = struct.unpack('<iff', data[:12].tobytes())
+    words = cv2.imdecode(data[12:], cv2.IMREAD_UNCHANGED).astype(float)
+    assert kind == 0 and words.dtype != np.uint8
+    encoding, codec = message.format.split('; ')
+    assert codec == 'compressedDepth png'
+    metres = words / 1000 if encoding == '16UC1' else a / (np.where(words > 0, words, np.nan) - b)
+    return np.where(words > 0, metres, np.nan)
+
+
+@pytest.mark.parametrize('encoding', ['32FC1', '16UC1'])
+def test_compressed_depth_is_decoded_to_depth(encoding):
+    depth = np.geomspace(0.2, 900, 54).astype(np.float32).reshape(6, 9)
+    depth[0, :3] = np.nan, np.inf, 0
+    made = outputs(replace(SEEN, depth=depth), wanted=['depth/image/compressedDepth'], depth_encoding=encoding)
+    found = decoded(made['depth/image/compressedDepth'])
+    lost = ~np.isfinite(depth) | (depth == 0) | ((depth > 65.535) & (encoding == '16UC1'))
+    np.testing.assert_array_equal(np.isnan(found), lost)
+    step = 0.001 if encoding == '16UC1' else depth ** 2 / 10100
+    assert (np.abs(found - depth) <= 0.6 * step + 1e-4 * depth)[~lost].all()
+
+
+def test_the_compressed_overlay_is_the_overlay():
+    flat = Frame(np.full((6, 9, 3), 90, np.uint8), 'rgb', CAMERA)
+    made = outputs(replace(SEEN, labels=np.full((6, 9), 8, np.uint8)), flat,
+                   ['semantic_color/image', 'semantic_color/image/compressed'])
+    jpeg = made['semantic_color/image/compressed']
+    picture = cv2.imdecode(np.frombuffer(jpeg.data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert jpeg.format == 'rgb8; jpeg compressed bgr8'
+    assert np.abs(picture.astype(int) - pixels(made['semantic_color/image'])).max() <= 4

@@ -199,16 +199,29 @@ def set_parameter(node, name, value):
 
 
 def test_parameters_that_may_change_any_time_do(client, node):
-    client.listen('semantic/image', 'depth/image', 'points')
+    client.listen('semantic/image', 'depth/image', 'points', 'semantic/camera_info')
     for name, value in (('stride', 2), ('depth_encoding', '16UC1'), ('max_range_m', 5)):
         assert set_parameter(node, name, value).successful
-    depth, labels, points = client.answers(client.send(), 'depth/image', 'semantic/image', 'points')
-    assert (depth.width, labels.width, points.width) == (96, 48, 48) and depth.encoding == '16UC1'
+    depth, labels, points, info = client.answers(client.send(), 'depth/image', 'semantic/image', 'points',
+                                                 'semantic/camera_info')
+    assert (depth.width, labels.width, points.width, info.width) == (96, 48, 48, 48) and depth.encoding == '16UC1'
     assert array(depth, np.uint16).max() <= 5000
     assert not set_parameter(node, 'stride', 99).successful
     for name, value in (('stride', 1), ('depth_encoding', '32FC1'), ('max_range_m', 80.0)):
         set_parameter(node, name, value)
     assert client.answers(client.send(), 'semantic/image')[0].width == 96
+
+
+def test_clouds_have_a_rate_of_their_own_and_pictures_are_sent_for_thin_lines(client, node):
+    topics = ('depth/image', 'depth/image/compressedDepth', 'semantic_color/image/compressed')
+    client.listen(*topics, 'points')
+    assert set_parameter(node, 'cloud_rate_hz', 5.0).successful  # of ten images a second
+    sent = [client.answers(client.send(), *topics)[0].header for _ in range(8)]
+    clouds = wait_until(lambda: [m.header for m in tuple(client.heard['points'])][3:] and client.heard['points'])
+    assert [m.header for m in clouds] in (sent[::2], sent[1::2])
+    assert client.heard['depth/image/compressedDepth'][0].format == '32FC1; compressedDepth png'
+    assert cv2.imdecode(np.frombuffer(client.heard['semantic_color/image/compressed'][0].data, np.uint8), 1).shape == (64, 96, 3)
+    set_parameter(node, 'cloud_rate_hz', 0.0)
 
 
 def test_a_fixed_scale_makes_depth_metric_and_multiplies_it(client, node, truth):
@@ -462,6 +475,10 @@ def test_several_cameras_send_jpeg_and_a_damaged_one_stops_neither(graph, two_ca
     for client in clients:
         header = jpeg(client, data)
         client.answers(header, 'depth/image')
+    for client in clients:  # each is told of its own first image
+        client.listen(f'{client.prefix}model_info', name=MODEL_INFO, qos=LATCHED)
+        info = wait_until(lambda: client.heard[f'{client.prefix}model_info'], what='model_info')[-1]
+        assert info.header in [m.header for m in client.heard['depth/image']] and info.input_width > 0
     clients[0].warned('no camera_info on /front/camera_info')
     jpeg(clients[0], data[:len(data) // 2])
     clients[0].warned('/front/image/compressed', 'cut off')

@@ -22,10 +22,13 @@ class Recorder:
     """A node, a publisher and a logger that remember what they are given."""
 
     def __init__(self):
-        self.infos, self.lines, self.listener = [], [], None
+        self.infos, self.lines, self.listener, self.by_topic = [], [], None, {}
 
-    def create_publisher(self, *arguments):
-        return Fields(publish=self.infos.append)
+    def create_publisher(self, kind, topic, qos):
+        def publish(info):
+            self.infos.append(info)
+            self.by_topic.setdefault(topic, []).append(info)
+        return Fields(publish=publish)
 
     def create_subscription(self, kind, topic, callback, qos):
         self.listener = callback
@@ -142,3 +145,14 @@ def test_whatever_goes_wrong_with_one_file_is_told_and_the_next_one_is_heard(
         node.told('RuntimeError: device lost')
     node.listener(update(perceptor, models[2], 2))
     node.told('serving version 2 of tiny instead of 0')
+
+
+def test_every_camera_has_a_model_info_of_its_own(models, perceptor, node):
+    log = ThrottledLog(node.get_logger(), period_s=0.0)
+    channel = WeightsChannel(node, TYPES, perceptor, models[0], models[0].parent, set(), log, ['front', 'left'])
+    try:
+        channel.announce('left', make_header(TYPES, 5, 'lens'), 0, Scale(2.0, 0.0, True), 'fixed', (64, 32))
+    finally:
+        channel.end()
+    assert {topic: [info.scale for info in infos] for topic, infos in node.by_topic.items()} == {
+        'front/model_info': [1.0], 'left/model_info': [1.0, 2.0]}

@@ -6,6 +6,7 @@ from statistics import median
 
 _LEAST = 5  # differences before a period is believed
 _INTERRUPTION_S = 5.0
+_EARLY_NS, _EARLY = 20_000_000, 0.2  # that a frame may be, and in parts of the period
 
 
 class StampWatch:
@@ -43,3 +44,28 @@ class StampWatch:
     def period_ns(self) -> float | None:
         """The usual step between frames [ns], None before a few have been seen."""
         return median(self._steps) if len(self._steps) >= _LEAST else None
+
+
+class StampPace:
+    """Lets so many frames a second of a stream pass, by their stamps."""
+
+    def __init__(self):
+        self._last_ns = self._due_ns = 0
+
+    def lets_pass(self, stamp_ns: int, rate_hz: float) -> bool:
+        """Return whether this frame is to be taken, the next one of the stream; at a rate of 0 every frame is.
+
+        What comes late does not put off the next, so that on the whole the rate is kept; after a gap, and when time goes
+        backwards, it begins anew.
+        """
+        before, self._last_ns = self._last_ns, stamp_ns
+        if rate_hz <= 0 or stamp_ns == before:  # of a driver without a clock
+            return True
+        backwards = stamp_ns < before
+        period = round(1e9 / rate_hz)
+        self._due_ns = min(self._due_ns, stamp_ns + period)  # the rate has been raised
+        if not backwards and stamp_ns < self._due_ns - min(_EARLY_NS, _EARLY * period):
+            return False
+        is_late = stamp_ns > self._due_ns + period
+        self._due_ns = (stamp_ns if backwards or is_late else self._due_ns) + period
+        return True

@@ -30,7 +30,7 @@ _RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 _TRANSPORT = {(_RAW, _COMPRESSED): '; with image_transport: compressed, image is to be remapped to the name without '
                                    '/compressed',
               (_COMPRESSED, _RAW): '; image_transport: raw reads it'}
-_FIRST_S = 5.0      # in which a best-effort driver's first image is expected
+_FIRST_S = 10.0     # in which a best-effort driver's first image is expected
 _PATIENCE_S = 0.5  # for how long the first images wait, each for a frame's time, for a camera_info that may come
 
 
@@ -81,7 +81,8 @@ class CameraInput:
         self._opened_s = 0.0
         self._told: set[str] = set()
         self._image_bytes = self._gaps_before = 0  # the latter: when subscribed to
-        self._loss_told = not uses_fast_dds()  # whose shared memory it is about
+        self._lossy_since: float | None = None  # since when a best-effort driver has been there
+        self._losses_told: set[bool] = set()  # whether any image had come
 
     @property
     def is_open(self) -> bool:
@@ -197,15 +198,17 @@ class CameraInput:
                                f'from it{helps}')
 
     def _say_loss(self) -> None:
-        """Say once that a best-effort driver's images do not come, and what most often helps."""
-        if self._loss_told or self.reliability != BEST_EFFORT:
+        """Say once each that a best-effort driver's images do not come at all or not all, and what most often helps."""
+        if self.reliability != BEST_EFFORT or not uses_fast_dds():  # whose shared memory it is about
+            self._lossy_since = None
             return
-        silent_s = time.monotonic() - self._opened_s
-        is_late = silent_s > _FIRST_S and self._node.count_publishers(self.image_topic) > 0
-        loss = loss_at_driver(self._statistics.total('received'), self.gaps - self._gaps_before, is_late * silent_s,
+        now_s, received = time.monotonic(), self._statistics.total('received')
+        self._lossy_since = self._lossy_since or now_s
+        silent_s = now_s - self._lossy_since if self._node.count_publishers(self.image_topic) else 0.0
+        loss = loss_at_driver(received, self.gaps - self._gaps_before, silent_s if silent_s > _FIRST_S else 0.0,
                               self._image_bytes, shared_file('config', 'fastdds_large_messages.xml'))
-        if loss:
-            self._loss_told = True
+        if loss and (received > 0) not in self._losses_told:
+            self._losses_told.add(received > 0)
             self._log.warn(f'{self.image_topic}: {loss}')
 
     def _say_once(self, text: str) -> None:

@@ -13,8 +13,9 @@ from semdepth_ros.bags.qos import LATCHED, OUTPUT, Qos
 from semdepth_ros.bridge.label_info import NAME as LABEL_INFO
 from semdepth_ros.bridge.label_info import make_label_info
 from semdepth_ros.bridge.messages import make_header
-from semdepth_ros.bridge.outputs import TOPICS, OutputMaker, OutputSettings
+from semdepth_ros.bridge.outputs import ALL_TOPICS, OutputMaker, OutputSettings
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
+from semdepth_ros.bridge.stamps import StampPace
 from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
@@ -38,12 +39,12 @@ class CameraOutput:
     def __init__(self, node: LifecycleNode, types: RclpyTypes, prefix: str, classes: Collection[SemanticClass],
                  log: ThrottledLog):
         self._node, self._types, self._prefix, self._classes, self._log = node, types, prefix, classes, log
-        self._maker = OutputMaker(types, classes)
+        self._maker, self._cloud_pace = OutputMaker(types, classes), StampPace()
         self._publishers: dict[str, LifecyclePublisher] = {}
         self._labels: LifecyclePublisher | None = None
         self._named: float | None = None  # the confidence that label_info was sent with
         try:
-            for topic, name in TOPICS.items():
+            for topic, name in ALL_TOPICS.items():
                 self._publishers[topic] = self._publisher(topic, name, OUTPUT)
             if types.has(LABEL_INFO):
                 self._labels = self._publisher('semantic/label_info', LABEL_INFO, LATCHED)
@@ -58,6 +59,8 @@ class CameraOutput:
     def publish(self, wanted: Collection[str], header: Any, frame: Frame, perception: Perception,
                 settings: OutputSettings) -> None:
         """Make and send what is wanted, each with the header of the input."""
+        if 'points' in wanted and not self._cloud_pace.lets_pass(perception.stamp_ns, settings.cloud_rate_hz):
+            wanted = [topic for topic in wanted if topic != 'points']
         for topic, message in self._maker.make(wanted, header, frame, perception, settings):
             self._publishers[topic].publish(message)
 

@@ -3,7 +3,7 @@
 Three threads meet here. The executor's runs every callback: transitions, services, timers, images and camera_infos as
 they come in; it makes and ends subscriptions, and waits for a frame in work in transitions only. The worker's has a
 frame from the moment it is taken until its outputs are sent: it alone perceives, changes a camera's scale, size, stamp
-and what was published last, and publishes outputs and ~/model_info. The one that changes weights alone reads announced
+and what was published last, and publishes outputs and model_info. The one that changes weights alone reads announced
 files and has the Perceptor serve other weights, between two frames. What two of them touch has a lock of its own
 (statistics, camera_infos, the worker's places, the Perceptor) or is replaced whole.
 """
@@ -36,7 +36,7 @@ from semdepth_ros.nodes.weights_channel import WeightsChannel
 from semdepth_ros.nodes.worker import NewestFirstWorker
 from semdepth_ros.perception import Perceptor
 
-_SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'min_confidence', 'overlay_alpha')
+_SETTINGS = ('stride', 'depth_encoding', 'cloud_max_range_m', 'cloud_rate_hz', 'min_confidence', 'overlay_alpha')
 _TORCH_THREADS = torch.get_num_threads()  # as torch itself has it
 
 
@@ -79,7 +79,8 @@ class Perceiving:
             for name in [n for n in parameters['cameras'] if n] or ['']:
                 self.cameras[name] = self._camera(types, name)
             folder = weights_folder(parameters['weights_dir'])
-            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, withdrawn, log)
+            self.weights = WeightsChannel(node, types, self.perceptor, file, folder, withdrawn, log,
+                                          list(self.cameras))
         except Exception:
             self._close_cameras()
             del self.perceptor  # the error under way holds on to this object, and so to the memory of the device

@@ -1,6 +1,7 @@
 """Weights that change while the node runs: announcements, the way back, and what is said about what is served."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from concurrent.futures import Future
 import queue
 import threading
@@ -25,7 +26,7 @@ _NOISE = 0.01  # of the scale: a smaller change of one that is estimated in ever
 
 
 class WeightsChannel:
-    """Loads announced weights beside the running ones, and says on ~/model_info what answers which images.
+    """Loads announced weights beside the running ones, and says on model_info what answers which images.
 
     Loading, checking and going back happen on a thread of its own, one after the other; the Perceptor changes over
     between two frames.
@@ -33,19 +34,23 @@ class WeightsChannel:
     :param file: what was loaded at first
     :param folder: where announced files lie
     :param withdrawn: SHA-256 (hex) of files that a person has rolled back from; rollback() adds to it
+    :param cameras: their names, each with a model_info of its own; the one without a name has ~/model_info
     """
 
     def __init__(self, node: Node, types: RclpyTypes, perceptor: Perceptor, file: Path, folder: Path,
-                 withdrawn: set[str], log: ThrottledLog):
+                 withdrawn: set[str], log: ThrottledLog, cameras: Collection[str] = ('',)):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._versions = {perceptor.version: self._served(perceptor.card, file.name, sha256_of(file))}
         self._withdrawn = withdrawn
         self._announced: dict[str, tuple[tuple, Scale]] = {}  # what was said of each camera, and its scale then
-        self._publisher = node.create_publisher(types.message_class(MODEL_INFO), '~/model_info', qos_profile(LATCHED))
+        kind = types.message_class(MODEL_INFO)
+        self._publishers = {name: node.create_publisher(kind, f'{name or "~"}/model_info', qos_profile(LATCHED))
+                            for name in cameras}
         self._subscription = None
         self._asked: queue.SimpleQueue = queue.SimpleQueue()  # announcements, Futures of rollbacks, None for the end
         self._thread = threading.Thread(target=self._change_weights, name='change weights', daemon=True)
-        self._publish(make_header(types, 0, ''), perceptor.version, Scale(), 'none', (0, 0))
+        for name in cameras:
+            self._publish(name, make_header(types, 0, ''), perceptor.version, Scale(), 'none', (0, 0))
         self._thread.start()
 
     def open(self) -> None:
@@ -60,11 +65,12 @@ class WeightsChannel:
             self._subscription = None
 
     def end(self) -> None:
-        """Close, finish what is being loaded, and take ~/model_info back."""
+        """Close, finish what is being loaded, and take model_info back."""
         self.close()
         self._asked.put(None)
         self._thread.join(timeout=60.0)
-        self._node.destroy_publisher(self._publisher)
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
 
     def announce(self, camera: str, header: Any, version: int, scale: Scale, scale_source: str,
                  input_size: tuple[int, int]) -> None:
@@ -76,7 +82,7 @@ class WeightsChannel:
         told, told_scale = self._announced.get(camera, (None, scale))
         if news != told or _has_moved(told_scale, scale, 0.0 if scale_source == 'fixed' else _NOISE):
             self._announced[camera] = news, scale
-            self._publish(header, version, scale, scale_source, input_size)
+            self._publish(camera, header, version, scale, scale_source, input_size)
 
     def rollback(self) -> Future[str]:
         """Go back to the weights served before, and refuse those left from here on.
@@ -125,9 +131,11 @@ class WeightsChannel:
     def _served(self, card: ModelCard, file: str, sha256: str) -> Served:
         return Served(card, file, sha256, str(self._perceptor.device), self._perceptor.precision)
 
-    def _publish(self, header: Any, version: int, scale: Scale, scale_source: str, input_size: tuple[int, int]) -> None:
+    def _publish(self, camera: str, header: Any, version: int, scale: Scale, scale_source: str,
+                 input_size: tuple[int, int]) -> None:
         served = self._versions[version]
-        self._publisher.publish(make_model_info(self._types, header, served, scale, scale_source, input_size))
+        self._publishers[camera].publish(
+            make_model_info(self._types, header, served, scale, scale_source, input_size))
 
 
 def _has_moved(told: Scale, scale: Scale, fraction: float) -> bool:

@@ -13,10 +13,10 @@ from semdepth_ros.bags.bag_writer import BagWriter
 from semdepth_ros.bags.cdr import stamp_of
 from semdepth_ros.bags.recorded_camera import recorded_topics
 from semdepth_ros.bags.recorded_frames import has_times
-from semdepth_ros.bridge.outputs import TOPICS
+from semdepth_ros.bridge.outputs import ALL_TOPICS
 
 LOGGER = logging.getLogger(__name__)
-OUTPUTS = {*TOPICS, 'semantic/label_info', 'perception/model_info'}
+OUTPUTS = {*ALL_TOPICS, 'semantic/label_info', 'perception/model_info'}
 
 
 @dataclass(frozen=True)
