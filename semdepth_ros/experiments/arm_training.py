@@ -12,13 +12,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from semdepth_ros.experiments.plan import Folders, Run, fingerprint
-from semdepth_ros.experiments.whole_files import written_whole
 from semdepth_ros.networks import JointNetwork, build_network
 from semdepth_ros.training.checkpoint import LAST
 from semdepth_ros.training.export import export_model
 from semdepth_ros.training.log import LOG_NAME
 from semdepth_ros.training.recipe import Recipe
 from semdepth_ros.training.trainer import build_fabric, train
+from semdepth_ros.whole_files import written_whole
 
 PACE_SETTLING, PACE_STEPS = 10, 20
 FACTS_NAME = 'facts.json'

@@ -15,7 +15,7 @@ from semdepth_ros.experiments.plots import bands_plot, changes_plot
 from semdepth_ros.experiments.processes import spent
 from semdepth_ros.experiments.schedule import known_steps
 from semdepth_ros.experiments.verdicts import Results, judged, results_of
-from semdepth_ros.experiments.whole_files import written_whole
+from semdepth_ros.whole_files import written_whole
 
 WORDS = {'unscaled': 'unscaled', 'median_scaled': 'median-scaled', 'one_scale': 'one scale a sequence'}
 HEADINGS = {'abs_rel': 'Abs Rel', 'sq_rel': 'Sq Rel', 'rmse': 'RMSE', 'rmse_log': 'RMSE log', 'd1': 'd1', 'd2': 'd2',

@@ -12,9 +12,9 @@ from semdepth_ros.experiments.declaration import Experiment
 from semdepth_ros.experiments.plan import Folders, Run, fingerprint, runs_of
 from semdepth_ros.experiments.processes import Outcome, Task, run_tasks
 from semdepth_ros.experiments.results import find_result
-from semdepth_ros.experiments.whole_files import read_json, written_whole
 from semdepth_ros.perception.benchmark import machine
 from semdepth_ros.perception.device import choose_device
+from semdepth_ros.whole_files import read_json, written_whole
 
 
 @dataclass(frozen=True)
