@@ -68,7 +68,6 @@ def find_flagged(sources: list[FilterSource], perceive: Callable[[Sample], Perce
                 own = _look(sequence, source, perceive, rule, pictures, prefix, lambda n: progress(counted + n, total))
                 journal.add(own)
             counted += len(sequence)
-            progress(counted, total)
             flags.append(own)
         found.append(SourceFlags(source.entry.source, source.labels, tuple(flags)))
         _expect_judged(found[-1])
