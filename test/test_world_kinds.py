@@ -1,4 +1,4 @@
-"""Drives made for what learning without truth gets wrong: cars at the own speed, and surfaces that repeat themselves."""
+"""Drives made for what learning without truth gets wrong: cars at the own speed, surfaces that repeat themselves."""
 import numpy as np
 import pytest
 
@@ -68,7 +68,8 @@ def test_a_repetitive_town_has_the_same_streets_without_windows_and_with_fences_
 
 
 def test_larger_shares_choose_the_drives_of_smaller_ones_and_change_nothing_else():
-    chosen = [{n for n in range(200) if chosen_kinds(n, 'train', share, 0.0)['same_speed']} for share in (0.2, 0.5, 1.0)]
+    chosen = [{n for n in range(200) if chosen_kinds(n, 'train', share, 0.0)['same_speed']}
+              for share in (0.2, 0.5, 1.0)]
     assert chosen[0] < chosen[1] < chosen[2] == set(range(200)) and 25 < len(chosen[0]) < 55
     plain, mixed = draw_fleet(30, 4, 64, 32), draw_fleet(30, 4, 64, 32, same_speed=0.5, repetitive=0.5)
     assert {d.same_speed for d in plain} == {d.repetitive for d in plain} == {False}

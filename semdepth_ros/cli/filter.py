@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from semdepth_ros.cli.outputs import expect_folder, expect_writable
@@ -41,6 +40,7 @@ def run(args: argparse.Namespace) -> None:
 
     :raises ValueError: data, a model or a setting that cannot be used, in one line
     """
+    from semdepth_ros.experiments.depth_perceptor import perceiver
     from semdepth_ros.settings import build
     from semdepth_ros.training.filtering.rule import FilterRule
     from semdepth_ros.training.filtering.survey import FilterSource, find_flagged
@@ -56,20 +56,6 @@ def run(args: argparse.Namespace) -> None:
         flags = find_flagged(sources, perceive, rule, args.out, model, pictures, progress=progress)
     print(summary(flags))
     print(f'list: {args.out}' + (f'\npictures: {pictures}' if pictures else ''))
-
-
-def perceiver(model: str | Path, device: str) -> tuple[Callable, dict[str, str]]:
-    """Return what perceives samples with a model, and what a list of flagged images says of the model.
-
-    :raises ModelFileError: whatever is wrong with the file, in one line
-    """
-    from semdepth_ros.experiments.depth_perceptor import DepthPerceptor
-    from semdepth_ros.model_file import tensor_hash
-    from semdepth_ros.networks import load_network
-    from semdepth_ros.perception.device import choose_device
-    network, card = load_network(model)
-    weights = tensor_hash(network.state_dict())
-    return DepthPerceptor(network, card, choose_device(device)).perceive, {'name': card.name, 'weights': weights}
 
 
 def _options(spec: str, args: argparse.Namespace) -> dict:

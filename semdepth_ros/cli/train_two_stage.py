@@ -41,7 +41,7 @@ def train_two_stages(args: argparse.Namespace, recipe, is_metric: Callable) -> i
     :param is_metric: whether what came of a training is in metres
     :raises ValueError: what cannot be used, in one line
     """
-    from semdepth_ros.cli.filter import perceiver
+    from semdepth_ros.experiments.depth_perceptor import perceiver
     from semdepth_ros.networks import build_network, load_network
     from semdepth_ros.settings import build
     from semdepth_ros.training.filtering.rule import FilterRule

@@ -85,7 +85,7 @@ def town(perceptor: DepthPerceptor, path: Path, learned: bool, start: DepthPerce
         output, truth = perceptor.perceive(sample), depth_of(sample)
         digest.update(truth.tobytes() + sample.labels.tobytes() + sample.image.tobytes())
         evaluation.add(output.depth, truth, sample.labels, output.labels if learned else None,
-                       None if start is None else start.perceive(sample).depth)
+                       None if start is None else start.perceive(sample).depth, sample.camera)
     return {'figures': evaluation.result(), 'rendering': digest.hexdigest()[:8]}
 
 
