@@ -118,6 +118,15 @@ def test_what_counts_follows_the_rule():
     assert counts == {'movable': [True, False, False], 'labelled': [True, True, False], 'all': [True, True, True]}
 
 
+def test_an_image_whose_plane_leans_is_not_judged():
+    rays = WIDE.rays().astype(np.float64)
+    for lean, judged in ((3, True), (5, False), (-5, False)):
+        slope = rays @ [np.sin(np.radians(lean)), np.cos(np.radians(lean)), 0.05]
+        depth, labels = 1.65 / np.maximum(slope, 0.02), np.where(slope > 0.03, ROAD, WALL).astype(np.uint8)
+        assert (judge(depth, labels, WIDE).plane is not None) == judged
+        assert judge(depth, labels, WIDE, FilterRule(lean_deg=6.0)).plane is not None
+
+
 def test_an_image_without_a_plane_of_road_is_not_judged():
     frame = Corridor(3)[1]
     depth, labels = with_car(frame)
@@ -128,7 +137,8 @@ def test_an_image_without_a_plane_of_road_is_not_judged():
 
 @pytest.mark.parametrize('settings, words', [({'below': -1.0}, 'below is -1.0, expected at least 0'),
                                              ({'share': 0.0}, 'share is 0'), ({'share': 2.0}, 'share is 2.0'),
-                                             ({'within': 'sky'}, "within is 'sky'"), ({'reach': 0.0}, 'reach is 0.0')])
+                                             ({'within': 'sky'}, "within is 'sky'"), ({'reach': 0.0}, 'reach is 0.0'),
+                                             ({'lean_deg': -1.0}, 'lean_deg is -1.0')])
 def test_rules_that_cannot_be_are_refused(settings, words):
     with pytest.raises(SettingsError, match=words):
         FilterRule(**settings)
@@ -250,7 +260,7 @@ def test_the_command_lists_and_draws_by_a_model_file(tmp_path, capsys):
     assert not main(['world', '--seed', '3', '--frames', '2', '--size', '320x96', '--out', str(drive)])
     command = ['filter', str(drive), '--model', 'default', '--out', str(tmp_path / 'flags.json')]
     capsys.readouterr()
-    assert not main([*command, '--set', 'below=0', 'share=1e-9'])
+    assert not main([*command, '--set', 'below=0', 'share=1e-9', 'within=labelled'])
     said = capsys.readouterr().out.splitlines()
     flags = FlagList.read(tmp_path / 'flags.json')
     assert said[1].split()[:4] == ['street', '2', '2', '2'] and said[2].split()[:2] == ['all', '2']

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from semdepth_ros.experiments.depth_perceptor import perceiver
-from semdepth_ros.experiments.plan import Folders, Run, filter_labels, fingerprint
+from semdepth_ros.experiments.plan import Folders, Run, fingerprint
 from semdepth_ros.networks import JointNetwork, build_network
 from semdepth_ros.training.checkpoint import LAST
 from semdepth_ros.training.export import export_model
@@ -63,9 +63,10 @@ def filter_data(run: Run, folders: Folders, device: str) -> dict[str, dict[str, 
     file = run.flags(folders)
     if not file.exists():
         by, recipe = run.filtered_by, run.recipe(folders)
-        source = FilterSource(replace(recipe.data[0], filter=None), filter_labels(run, by.recipe(folders), recipe))
+        arm_filter = run.arm.filter
+        source = FilterSource(replace(recipe.data[0], filter=None), arm_filter.road_by(by.recipe(folders), recipe))
         perceive, model = perceiver(by.model(folders), device)
-        find_flagged([source], perceive, run.arm.filter.rule, file, model, file.with_name('flagged'))
+        find_flagged([source], perceive, arm_filter.rule, file, model, file.with_name('flagged'))
     return {'flagged': FlagList.read(file).counts()}
 
 

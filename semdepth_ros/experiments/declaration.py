@@ -7,8 +7,8 @@ from typing import Any
 
 from semdepth_ros.evaluation.bootstrap import CHANGES
 from semdepth_ros.evaluation.dense_evaluation import metric_names
+from semdepth_ros.experiments.arm_filter import ArmFilter
 from semdepth_ros.settings import SettingsError, between, one_of, positive
-from semdepth_ros.training.filtering.rule import LABEL_KINDS, FilterRule
 
 GIVEN = ('prediction', 'labels')
 KNOBS = ('same_speed', 'repetitive')     # of the world; off unless they are said
@@ -99,24 +99,6 @@ class Start:
 
     def __post_init__(self):
         positive('start.steps', self.steps)
-
-
-@dataclass(frozen=True)
-class ArmFilter:
-    """Which images an arm does not learn from: those where another arm's model of the same seed has holes in the road.
-
-    :param by: the other arm
-    :param labels: whose classes say where road is, one of LABEL_KINDS; None for the model's where that arm learns
-        classes, else the data's
-    """
-
-    by: str
-    labels: str | None = None
-    rule: FilterRule = FilterRule()
-
-    def __post_init__(self):
-        if self.labels is not None:
-            one_of('labels', self.labels, LABEL_KINDS)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,6 @@ def _left_out(arm: Arm, results: Results) -> str:
     return f'`{arm.name}` learns from what `{arm.filter.by}` sees no holes in. Images left out: {shares or NOT_RUN}.'
 
 
-
 def _change_table(experiment: Experiment, results: Results) -> str:
     changes = _changes(experiment, results)
     rows = []

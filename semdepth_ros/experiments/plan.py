@@ -13,7 +13,6 @@ import yaml
 from semdepth_ros.experiments.declaration import KNOBS, Arm, Experiment, FleetOfDrives, Towns, TrainingData
 from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.checkpoint import FREE_KEYS
-from semdepth_ros.training.filtering.rule import label_kind
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.recipe_file import find_recipe, read_recipe
 
@@ -150,21 +149,12 @@ def expect_sound(runs: list[Run], folders: Folders) -> None:
     for run in {run.arm.name: run for run in with_needs(runs)}.values():
         recipe = run.recipe(folders)
         if run.filtered_by:
-            filter_labels(run, run.filtered_by.recipe(folders), recipe)
+            run.arm.filter.road_by(run.filtered_by.recipe(folders), recipe)
 
 
 def with_needs(runs: list[Run]) -> list[Run]:
     """Return the runs and all that have to be trained before them."""
     return [*runs, *(each for run in runs if run.needs for each in with_needs(list(run.needs)))]
-
-
-def filter_labels(run: Run, by: Recipe, recipe: Recipe) -> str:
-    """Return whose classes say where road is when a run's data is filtered.
-
-    :param by: the recipe of the model that filters; recipe: the run's own
-    :raises RecipeError: nothing says it
-    """
-    return run.arm.filter.labels or label_kind(by, recipe.data[0])
 
 
 def declared(settings: Any) -> dict[str, Any]:

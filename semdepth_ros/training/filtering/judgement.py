@@ -16,7 +16,8 @@ from semdepth_ros.training.filtering.rule import FilterRule
 class Judgement:
     """What was found in one image.
 
-    :param plane: of the road; None where too little road is seen or it is no plane, and the image cannot be judged
+    :param plane: of the road; None where too little road is seen, or it is no plane or leans, and the image cannot be
+        judged
     :param below: which pixels count as below it, bool [H, W]
     :param share: of the image's pixels
     :param deepest: the largest depth below it of a pixel that counts [heights]; 0 where none does
@@ -41,7 +42,7 @@ def judge(depth: np.ndarray, labels: np.ndarray, camera: Camera, rule: FilterRul
     :param camera: of exactly this image, without distortion
     """
     plane = fit_ground_plane(depth, labels == TRAIN_ID['road'], camera)
-    if plane is None:
+    if plane is None or abs(np.degrees(plane.roll)) > rule.lean_deg:
         return Judgement(None, np.zeros(depth.shape, dtype=bool))
     heights = heights_below(depth, plane, camera)
     counted = rule.counted(labels) & (distance_to_ground(plane, camera) < rule.reach)

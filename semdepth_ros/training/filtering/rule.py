@@ -22,21 +22,26 @@ class FilterRule:
 
     :param below: a pixel counts that lies deeper than this below the plane of the road [heights of the lens over it]
     :param share: an image is flagged from this share of its pixels on
-    :param within: which pixels can count: those of 'movable' things, those 'labelled' at all, or 'all'
+    :param within: which pixels can count: those of 'movable' things, those 'labelled' at all, or 'all'. Beyond movable
+        things that is also ground that slopes, and the own bonnet
     :param reach: a pixel counts only where the road under it would be nearer than this [heights]: far away a small
         error of the plane is a large one of the height
+    :param lean_deg: an image whose plane leans more than this to a side is not judged: a camera on a car does not, so
+        that the plane is a bad one, as of the little road between two lorries
     """
 
     below: float = 0.3
     share: float = 0.002
-    within: str = 'labelled'
+    within: str = 'movable'
     reach: float = 20.0
+    lean_deg: float = 4.0
 
     def __post_init__(self):
         one_of('within', self.within, WITHIN)
         between(self, 0, math.inf, 'below')
         between(self, 0, 1, 'share')
         between(self, 1, math.inf, 'reach')
+        between(self, 0, 90, 'lean_deg')
         if not self.share:
             raise SettingsError('share is 0, expected more: every image would be flagged')
 
