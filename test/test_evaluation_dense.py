@@ -236,7 +236,7 @@ def test_pixels_below_the_true_roads_plane_are_those_of_a_literal_loop():
     labels = np.where(road, ROAD, BUILDING).astype(np.uint8)
     labels[30:36, 20:30] = CAR
     truth[30:36, 20:30] = truth[30:36, 20:30].min() * 0.95
-    truth[36:38] *= 1.5         # a ditch, which is truly deeper
+    truth[36:38] *= 1.8         # a ditch, which is truly deeper
     truth[:, 60:] = np.nan
     depth = truth.copy()
     depth[np.isnan(depth)] = 30.0
@@ -245,7 +245,7 @@ def test_pixels_below_the_true_roads_plane_are_those_of_a_literal_loop():
     for v, u in np.ndindex(truth.shape):
         if np.isfinite(truth[v, u]):
             pixels += 1
-            deep, truly = (z[v, u] * rays[v, u, 1] / 1.5 - 1 > 0.3 for z in (depth, truth))
+            deep, truly = (z[v, u] * rays[v, u, 1] / 1.5 - 1 > 0.5 for z in (depth, truth))
             below += bool(deep and not truly and rays[v, u, 1] > 1 / 20)
     assert below_ground(depth, truth, labels, camera) == (below, pixels) == (60, 40 * 60)
     town = DenseEvaluation()

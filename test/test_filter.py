@@ -127,6 +127,14 @@ def test_an_image_whose_plane_leans_is_not_judged():
         assert judge(depth, labels, WIDE, FilterRule(lean_deg=6.0)).plane is not None
 
 
+def test_an_image_whose_road_is_mostly_off_its_plane_is_not_judged():
+    frame = Corridor(3)[1]
+    depth = frame.depth.copy()
+    depth[:, :40] *= np.where(frame.labels[:, :40] == ROAD, np.linspace(1.2, 3, 40), 1)
+    judged = [judge(depth, frame.labels, CAMERA, FilterRule(inliers=least)).plane is not None for least in (0.5, 0.7)]
+    assert judged == [True, False]
+
+
 def test_an_image_without_a_plane_of_road_is_not_judged():
     frame = Corridor(3)[1]
     depth, labels = with_car(frame)
@@ -138,7 +146,8 @@ def test_an_image_without_a_plane_of_road_is_not_judged():
 @pytest.mark.parametrize('settings, words', [({'below': -1.0}, 'below is -1.0, expected at least 0'),
                                              ({'share': 0.0}, 'share is 0'), ({'share': 2.0}, 'share is 2.0'),
                                              ({'within': 'sky'}, "within is 'sky'"), ({'reach': 0.0}, 'reach is 0.0'),
-                                             ({'lean_deg': -1.0}, 'lean_deg is -1.0')])
+                                             ({'lean_deg': -1.0}, 'lean_deg is -1.0'),
+                                             ({'inliers': 2.0}, 'inliers is 2.0')])
 def test_rules_that_cannot_be_are_refused(settings, words):
     with pytest.raises(SettingsError, match=words):
         FilterRule(**settings)

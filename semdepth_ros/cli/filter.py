@@ -25,7 +25,7 @@ def add_parser(subparsers) -> None:
                         "can count: the model's (default), or the data's true or noisy ones")
     parser.add_argument('--set', nargs='+', default=[], metavar='KEY=VALUE', dest='settings', help='what is too much: '
                         'below [heights of the lens], share (of the pixels), within (movable, labelled, all), reach '
-                        '[heights], lean_deg')
+                        '[heights], inliers, lean_deg')
     parser.add_argument('--pictures', type=Path, metavar='DIR', help='where a picture of every flagged image, and a '
                         'table of them, goes; default: FILE without its suffix, and _flagged')
     parser.add_argument('--no-pictures', action='store_true', help='make none')

@@ -8,7 +8,7 @@ import numpy as np
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.geometry.below_ground import distance_to_ground, heights_below
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.geometry.ground_plane import GroundPlane, fit_ground_plane
+from semdepth_ros.geometry.ground_plane import GroundPlane, GroundPlaneRule, fit_ground_plane
 from semdepth_ros.training.filtering.rule import FilterRule
 
 
@@ -41,7 +41,8 @@ def judge(depth: np.ndarray, labels: np.ndarray, camera: Camera, rule: FilterRul
     :param labels: uint8 [H, W] train ids
     :param camera: of exactly this image, without distortion
     """
-    plane = fit_ground_plane(depth, labels == TRAIN_ID['road'], camera)
+    trusted = GroundPlaneRule(min_inliers=rule.inliers)
+    plane = fit_ground_plane(depth, labels == TRAIN_ID['road'], camera, trusted)
     if plane is None or abs(np.degrees(plane.roll)) > rule.lean_deg:
         return Judgement(None, np.zeros(depth.shape, dtype=bool))
     heights = heights_below(depth, plane, camera)

@@ -26,20 +26,22 @@ class FilterRule:
         things that is also ground that slopes, and the own bonnet
     :param reach: a pixel counts only where the road under it would be nearer than this [heights]: far away a small
         error of the plane is a large one of the height
-    :param lean_deg: an image whose plane leans more than this to a side is not judged: a camera on a car does not, so
-        that the plane is a bad one, as of the little road between two lorries
+    :param inliers: least share of an image's road that lies on its plane, for the image to be judged
+    :param lean_deg: an image whose plane leans more than this to a side is not judged either: a camera on a car does
+        not, so that the plane is a bad one, as of the little road between two lorries
     """
 
-    below: float = 0.3
-    share: float = 0.002
+    below: float = 0.5
+    share: float = 0.003
     within: str = 'movable'
     reach: float = 20.0
+    inliers: float = 0.7
     lean_deg: float = 4.0
 
     def __post_init__(self):
         one_of('within', self.within, WITHIN)
         between(self, 0, math.inf, 'below')
-        between(self, 0, 1, 'share')
+        between(self, 0, 1, 'share', 'inliers')
         between(self, 1, math.inf, 'reach')
         between(self, 0, 90, 'lean_deg')
         if not self.share:
