@@ -69,7 +69,8 @@ def test_tasks_are_starts_then_runs_and_each_is_there_once(tmp_path):
 
 
 def filtered(folder, **changes):
-    arms = [{'name': 'two', 'filter': {'by': 'plain', 'labels': 'true'}}, {'name': 'plain'}]
+    rule = {'within': 'labelled'}       # the corridor's own labels know no car
+    arms = [{'name': 'two', 'filter': {'by': 'plain', 'labels': 'true', 'rule': rule}}, {'name': 'plain'}]
     return experiment(folder, arms=arms, **changes), Folders(folder / 'work', folder / 'docs')
 
 
