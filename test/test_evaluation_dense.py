@@ -245,7 +245,7 @@ def test_pixels_below_the_true_roads_plane_are_those_of_a_literal_loop():
     for v, u in np.ndindex(truth.shape):
         if np.isfinite(truth[v, u]):
             pixels += 1
-            deep, truly = (z[v, u] * rays[v, u, 1] / 1.5 - 1 > 0.5 for z in (depth, truth))
+            deep, truly = (z[v, u] * rays[v, u, 1] / 1.5 - 1 > 0.4 for z in (depth, truth))
             below += bool(deep and not truly and rays[v, u, 1] > 1 / 20)
     assert below_ground(depth, truth, labels, camera) == (below, pixels) == (60, 40 * 60)
     town = DenseEvaluation()

@@ -9,7 +9,7 @@ from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.ground_plane import fit_ground_plane
 
 # how far below the plane a pixel lies, and how far away the ground there may be [heights of the lens over it]
-DEEPER_THAN, NEARER_THAN = 0.5, 20.0
+DEEPER_THAN, NEARER_THAN = 0.4, 20.0
 
 
 def below_ground(depth: np.ndarray, truth: np.ndarray, labels: np.ndarray, camera: Camera) -> tuple[int, int]:

@@ -31,12 +31,12 @@ class FilterRule:
         not, so that the plane is a bad one, as of the little road between two lorries
     """
 
-    below: float = 0.5
-    share: float = 0.003
+    below: float = 0.4
+    share: float = 0.002
     within: str = 'movable'
     reach: float = 20.0
-    inliers: float = 0.7
-    lean_deg: float = 4.0
+    inliers: float = 0.6
+    lean_deg: float = 6.0
 
     def __post_init__(self):
         one_of('within', self.within, WITHIN)
