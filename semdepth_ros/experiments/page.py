@@ -112,9 +112,9 @@ def _arms(experiment: Experiment, results: Results) -> str:
 
 def _left_out(arm: Arm, results: Results) -> str:
     """Return how many images an arm with a filter was not trained on, of every seed that was run."""
-    counts = {seed: results[arm.name, seed].get('flagged') for seed in results.seeds(arm.name)}
-    shares = ', '.join(f'{count["flagged"]} of {count["images"]} ({100 * count["flagged"] / count["images"]:.1f} %) with '
-                       f'seed {seed}' for seed, count in counts.items() if count)
+    counts = [(seed, results[arm.name, seed].get('flagged')) for seed in results.seeds(arm.name)]
+    known = [(seed, count['flagged'], count['images']) for seed, count in counts if count]
+    shares = ', '.join(f'{few} of {all_} ({100 * few / all_:.1f} %) with seed {seed}' for seed, few, all_ in known)
     return f'`{arm.name}` learns from what `{arm.filter.by}` sees no holes in. Images left out: {shares or NOT_RUN}.'
 
 

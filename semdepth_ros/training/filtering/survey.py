@@ -54,7 +54,8 @@ def find_flagged(sources: list[FilterSource], perceive: Callable[[Sample], Perce
     :raises RecipeError: data cannot be opened, has no camera, or has none of the labels asked for
     """
     opened = [(source, open_entry(source.entry, opener)) for source in sources]
-    head = {'model': model, 'rule': asdict(rule), 'sources': [[s.entry.source, s.labels] for s in sources]}
+    head = {'model': model, 'rule': asdict(rule),
+            'sources': [[s.entry.source, s.labels, str(s.entry.options)] for s in sources]}
     journal = _Journal(out.with_name(f'{out.name}.journal'), head)
     if pictures is not None and journal.is_new:
         _clear(pictures)
