@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from semdepth_ros.classes import CITYSCAPES, MOVABLE, THIN, TRAIN_ID
+from semdepth_ros.evaluation.below_ground import below_ground
 from semdepth_ros.evaluation.bootstrap import paired_change
 from semdepth_ros.evaluation.class_borders import border_distance, movable_map
 from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation, metric_names
@@ -14,6 +15,7 @@ from semdepth_ros.evaluation.depth_borders import border_counts, border_scores, 
 from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.evaluation.far_objects import far_vehicles
 from semdepth_ros.evaluation.local_minima import minimum_counts, minimum_figures
+from semdepth_ros.geometry.camera import Camera
 
 ROAD, BUILDING, POLE, SKY, CAR = (TRAIN_ID[n] for n in ('road', 'building', 'pole', 'sky', 'car'))
 PLANE = 1 / (0.001 + 0.004 * np.arange(1, 25)[:, None] + np.zeros((24, 30)))        # inverse depth linear in the row
@@ -224,6 +226,35 @@ def test_a_vehicle_counts_as_far_beyond_twice_its_depth_and_only_if_it_is_large(
     assert far_vehicles(depth, truth, labels) == (1, 2)
     truth[2:14, 20:32] = np.nan
     assert far_vehicles(depth, truth, labels) == (0, 1)
+
+
+def test_pixels_below_the_true_roads_plane_are_those_of_a_literal_loop():
+    camera = Camera.from_field_of_view(64, 40, 80)
+    rays = camera.rays().astype(np.float64)
+    road = rays[..., 1] > 0.05
+    truth = np.where(road, 1.5 / np.maximum(rays[..., 1], 1e-9), 40.0)
+    labels = np.where(road, ROAD, BUILDING).astype(np.uint8)
+    labels[30:36, 20:30] = CAR
+    truth[30:36, 20:30] = truth[30:36, 20:30].min() * 0.95
+    truth[36:38] *= 1.8         # a ditch, which is truly deeper
+    truth[:, 60:] = np.nan
+    depth = truth.copy()
+    depth[np.isnan(depth)] = 30.0
+    depth[30:36, 20:30], depth[5:8] = 200.0, 500.0
+    below = pixels = 0
+    for v, u in np.ndindex(truth.shape):
+        if np.isfinite(truth[v, u]):
+            pixels += 1
+            deep, truly = (z[v, u] * rays[v, u, 1] / 1.5 - 1 > 0.4 for z in (depth, truth))
+            below += bool(deep and not truly and rays[v, u, 1] > 1 / 20)
+    assert below_ground(depth, truth, labels, camera) == (below, pixels) == (60, 40 * 60)
+    town = DenseEvaluation()
+    town.add(depth, truth, labels, camera=camera)
+    assert town.result()['below_ground.rate'] == pytest.approx(60 / 2400)
+    without = DenseEvaluation()
+    without.add(depth, truth, labels)
+    assert 'below_ground.rate' not in without.result()
+    assert below_ground(depth, truth, np.full_like(labels, BUILDING), camera) == (0, 0)
 
 
 @pytest.mark.parametrize('kind', ['relative', 'absolute'])

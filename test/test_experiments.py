@@ -9,15 +9,16 @@ import pytest
 import torch
 from plane_world import CAMERA, ROAD, Corridor
 from safetensors.torch import load_file, save_file
+from test_filter import Holed
 from tiny_experiment import DECLARED, build_towns, experiment
 from torch import nn
 
 from semdepth_ros.classes import SKY
-from semdepth_ros.data import FolderSequence, write_folder_sequence
+from semdepth_ros.data import FolderSequence, open_data, write_folder_sequence
 from semdepth_ros.evaluation.bootstrap import Change, paired_change
 from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation
 from semdepth_ros.evaluation.protocol import evaluate_sequence
-from semdepth_ros.experiments import cost
+from semdepth_ros.experiments import arm_training, cost
 from semdepth_ros.experiments.arm_evaluation import start_perceptor, town
 from semdepth_ros.experiments.arm_training import adopt, begun_network, digest_of, measure_pace, train_run
 from semdepth_ros.experiments.declaration import Hypothesis
@@ -34,6 +35,8 @@ from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import build_network, load_network
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.training import trainer
+from semdepth_ros.training.filtering.flag_list import flagged_frames
+from semdepth_ros.training.recipe_file import read_recipe
 
 BAND = 'median_scaled.within_border_5px.abs_rel'
 
@@ -63,6 +66,45 @@ def test_tasks_are_starts_then_runs_and_each_is_there_once(tmp_path):
     assert [(t.said, t.needs) for t in tasks] == [
         ('start, seed 1', ()), ('plain, seed 1', (0,)), ('semantic, seed 1', (0,)), ('told, seed 1', (2,)),
         ('start, seed 2', ()), ('plain, seed 2', (4,)), ('semantic, seed 2', (4,)), ('told, seed 2', (6,))]
+
+
+def filtered(folder, **changes):
+    rule = {'within': 'labelled'}       # the corridor's own labels know no car
+    arms = [{'name': 'two', 'filter': {'by': 'plain', 'labels': 'true', 'rule': rule}}, {'name': 'plain'}]
+    return experiment(folder, arms=arms, **changes), Folders(folder / 'work', folder / 'docs')
+
+
+def test_an_arm_that_filters_comes_first_whether_it_is_to_be_run_or_not(tmp_path):
+    declared, folders = filtered(tmp_path)
+    runs = [runs_of(declared, 3, only) for only in ((), ('two',))]
+    said = [[(task.said, task.needs) for task in tasks_of(each, folders, 'cpu')] for each in runs]
+    begun = [('start, seed 1', ()), ('plain, seed 1', (0,)), ('two, seed 1', (0, 1))]
+    assert said == [[*begun, ('plain, seed 1', (1,))], begun]
+
+
+def test_an_arm_with_a_filter_learns_from_what_the_other_arm_sees_no_holes_in(tmp_path, monkeypatch):
+    declared, folders = filtered(tmp_path, steps=2, start={'arm': 'plain', 'steps': 1})
+    build_towns(declared, folders)
+    monkeypatch.setattr(cost, 'TIMED_RUNS', 2)
+    asked = []
+
+    def perceiver(model, device):       # a model of two steps sees no road
+        asked.append(model)
+        return Holed((2,)).perceive, {'name': 'holed'}
+
+    monkeypatch.setattr(arm_training, 'perceiver', perceiver)
+    two, plain = runs_of(declared, 2)
+    for task in tasks_of([two, plain], folders, 'cpu'):
+        assert task.function(*task.arguments)
+    assert asked == [plain.model(folders)]
+    kept = read_recipe(two.training_folder(folders) / 'recipe.yaml').data[0]
+    flags = flagged_frames(kept.filter, kept.source, open_data(kept.source))
+    assert flags == [{2}] and (two.training_folder(folders) / 'flagged' / 'flagged.md').exists()
+    result = read_result(two.result(folders))
+    assert result['flagged'] == {'images': 5, 'judged': 5, 'flagged': 1}
+    assert 'flagged' not in read_result(plain.result(folders))
+    page = write_page(declared, folders).read_text()
+    assert '`two` learns from what `plain` sees no holes in. Images left out: 1 of 5 (20.0 %) with seed 1.' in page
 
 
 def test_what_is_done_is_kept_and_only_what_is_missing_is_done_again(run_through, monkeypatch):
@@ -151,7 +193,7 @@ def test_figures_of_a_town_are_those_of_the_exported_network_on_its_frames(run_t
         seen = perceptor.perceive(frame_of(sample))
         not_sky = seen.labels != SKY
         np.testing.assert_allclose(depth[not_sky], seen.depth[not_sky], rtol=1e-3)
-        evaluation.add(depth, sample.depth, sample.labels, seen.labels, start.perceive(sample).depth)
+        evaluation.add(depth, sample.depth, sample.labels, seen.labels, start.perceive(sample).depth, sample.camera)
     kept = read_result(run.result(folders))['towns']['day_301']
     assert kept == pytest.approx(evaluation.result(), rel=1e-4)
 

@@ -4,7 +4,9 @@ import yaml
 from tiny_experiment import DECLARED, declare, experiment
 
 from semdepth_ros.experiments import known_experiments, read_experiment
-from semdepth_ros.experiments.plan import (ARM_SEED, Folders, Run, expect_sound, fleet_folder, runs_of, town_folders)
+from semdepth_ros.experiments.plan import (ARM_SEED, Folders, Run, expect_sound, fleet_folder, runs_of,
+                                           town_folders, with_needs)
+from semdepth_ros.experiments.plan import declared as plain_values
 from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.recipe import RecipeError
 
@@ -29,7 +31,15 @@ def folders(tmp_path):
     ({'arms': [{'name': 'plain', 'data': 'b'}]}, "arm 'plain': data is 'b', expected one of ['clean', 'none']"),
     ({'arms': [{'name': 'plain', 'given': 'truth'}]}, "given is 'truth', expected one of ['prediction', 'labels']"),
     ({'start': {'arm': 'bare', 'steps': 3}}, "start.arm is 'bare', expected one of"),
+    ({'arms': [{'name': 'plain', 'filter': {'by': 'b'}}]}, "arm 'plain': filter.by is 'b', expected one of ['plain']"),
+    ({'arms': [{'name': 'plain', 'filter': {'by': 'plain'}}]}, "filter.by is 'plain', which has a filter itself"),
+    ({'arms': [{'name': 'plain', 'filter': {}}]}, "lacks 'by'"),
+    ({'arms': [{'name': 'a'}, {'name': 'plain', 'filter': {'by': 'a'}}]}, "start.arm is 'plain', which has a filter"),
+    ({'arms': [{'name': 'plain'}, {'name': 'b', 'filter': {'by': 'plain', 'labels': 'own'}}]}, "labels is 'own'"),
+    ({'arms': [{'name': 'plain'}, {'name': 'b', 'filter': {'by': 'plain', 'rule': {'share': 2}}}]}, 'share is 2.0'),
     ({'towns': {'count': 1}}, 'count is 1, expected at least 2'),
+    ({'towns': {'same_speed': 2}}, 'same_speed is 2.0, expected 0 to 1'),
+    ({'data': {'a': {'fleet': FLEET | {'repetitive': -1}}}}, 'repetitive is -1.0, expected 0 to 1'),
     ({'towns': {'presets': []}}, 'presets is []'),
     ({'data': {'a': {}}}, 'fleet and source are both given or both missing'),
     ({'data': {'a': {'fleet': FLEET | {'drives': 0}}}}, 'drives is 0, expected a positive number'),
@@ -153,6 +163,43 @@ def test_a_fingerprint_is_of_what_decides_the_figures_and_of_nothing_else(tmp_pa
     arms[1] = arms[1] | {'set': {'losses.semantic': 0.25}}
     other = fingerprints(tmp_path, arms=arms, start={'arm': 'bare', 'steps': 2})
     assert (other[0] == same[0], other[1] == same[1]) == (True, False)
+
+
+def test_knobs_of_the_world_are_part_of_a_fingerprint_and_a_folder_only_where_they_are_on(tmp_path, folders):
+    data = {'a': {'fleet': FLEET}}
+    plain = experiment(tmp_path, data=data)
+    run = runs_of(plain, 3)[0]
+    assert not {'same_speed', 'repetitive'} & (run.training['data']['fleet'].keys() | plain_values(plain.towns).keys())
+    known = fingerprints(tmp_path, data=data)
+    assert fingerprints(tmp_path, data={'a': {'fleet': FLEET | {'same_speed': 0}}}) == known
+    for name in ('same_speed', 'repetitive'):
+        fleet = FLEET | {name: 0.5}
+        other = experiment(tmp_path, data={'a': {'fleet': fleet}}, towns=DECLARED['towns'] | {name: 1})
+        assert not set(fingerprints(tmp_path, data={'a': {'fleet': fleet}})) & set(known)
+        assert not set(fingerprints(tmp_path, data=data, towns=DECLARED['towns'] | {name: 1})) & set(known)
+        where = fleet_folder(other.data['a'].fleet, folders)
+        assert where.name == f'{fleet_folder(plain.data["a"].fleet, folders).name}_{name}0.5'
+        places = [{path.parent for *_, path in town_folders(each.towns, folders).values()} for each in (plain, other)]
+        assert places[1].pop().name == f'{places[0].pop().name}_{name}1'
+
+
+def test_an_arm_with_a_filter_is_another_training_that_needs_the_one_that_filters(tmp_path, folders):
+    arms = [{'name': 'plain'}, {'name': 'two', 'filter': {'by': 'plain', 'labels': 'true'}}]
+    known = fingerprints(tmp_path, arms=arms)
+    assert len(set(known)) == 2
+    arms[1] = {'name': 'two', 'filter': {'by': 'plain', 'labels': 'true', 'rule': {'below': 0.9}}}
+    assert [a == b for a, b in zip(fingerprints(tmp_path, arms=arms), known)] == [True, False]
+    plain, two = runs_of(experiment(tmp_path, arms=arms), 3)
+    assert two.filtered_by == plain and [run.said for run in with_needs([two])] == [
+        'two, seed 1', 'start, seed 1', 'plain, seed 1', 'start, seed 1']
+    assert two.recipe(folders).data[0].filter == str(two.training_folder(folders) / 'filter.json')
+    assert plain.recipe(folders).data[0].filter is None
+
+
+def test_a_filter_that_nothing_tells_the_road_is_said_before_any_work(tmp_path, folders):
+    arms = [{'name': 'plain'}, {'name': 'two', 'data': 'none', 'filter': {'by': 'plain'}}]
+    with pytest.raises(RecipeError, match='its labels are none and losses.semantic is 0'):
+        expect_sound(runs_of(experiment(tmp_path, arms=arms), 3), folders)
 
 
 def test_measuring_with_labels_given_is_another_result_of_the_same_training(tmp_path, folders):

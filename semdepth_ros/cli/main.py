@@ -22,6 +22,7 @@ COMMANDS = {
     'world': ('semdepth_ros.cli.world', 'render a drive with exact truth'),
     'train': ('semdepth_ros.cli.train', 'train a model from a recipe'),
     'average': ('semdepth_ros.cli.average', 'write the mean of several models'),
+    'filter': ('semdepth_ros.cli.filter', 'list training images with holes in the road'),
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
     'adapt': ('semdepth_ros.cli.adapt', 'let a model learn from a drive, and serve only what is better'),
     'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),

@@ -4,13 +4,11 @@ from __future__ import annotations
 import argparse
 import math
 import re
-import shlex
-import sys
 from dataclasses import replace
 
-import yaml
-
 from semdepth_ros.cli.outputs import expect_writable
+from semdepth_ros.cli.train_arguments import again, seeded, settings_of
+from semdepth_ros.cli.train_two_stage import add_arguments, expect_fitting, train_two_stages
 
 
 def add_parser(subparsers) -> None:
@@ -36,6 +34,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--devices', type=int, default=1, metavar='N', help='devices of each machine')
     parser.add_argument('--nodes', type=int, default=1, metavar='N', help='machines')
     parser.add_argument('--strategy', default='auto', help="Lightning Fabric's strategy, such as ddp")
+    add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -53,13 +52,21 @@ def run(args: argparse.Namespace) -> int:
     expect_writable(args.export)
     if args.minutes is not None and not (args.steps is None and 0 < args.minutes < math.inf):
         raise ValueError(f'--minutes is {args.minutes:g}, expected a positive number, and no --steps beside it')
+    expect_fitting(args)
     was_metric = False
     if args.init:
         network, card = load_network(args.init)
         was_metric = card.metric
         recipe = replace(recipe, architecture=card.architecture, focal_px=card.focal_px)
     else:
-        network = _seeded(recipe.seed, build_network, recipe.architecture)
+        network = seeded(recipe.seed, build_network, recipe.architecture)
+
+    def is_metric(result) -> bool:
+        losses = recipe.losses
+        return losses.depth.weight > 0 or losses.velocity.weight > 0 and (result.travel_known or was_metric)
+
+    if args.two_stage:
+        return train_two_stages(args, recipe, is_metric)
     fabric = build_fabric(recipe, args.device, args.devices, args.nodes, args.strategy)
     result = train(recipe, network, fabric, args.out, resume=args.resume, minutes=args.minutes)
     if args.minutes is not None:
@@ -67,33 +74,13 @@ def run(args: argparse.Namespace) -> int:
     if not fabric.is_global_zero:
         return 0
     if result.interrupted:
-        command = shlex.join(['semdepth', *sys.argv[1:]] + ([] if args.resume else ['--resume']))
-        print(f'stopped after step {result.step} of {recipe.steps}; continue with: {command}')
+        print(f'stopped after step {result.step} of {recipe.steps}; continue with: {again(args)}')
         return 130
     print(f'{result.step} steps done; checkpoint in {result.checkpoint}')
     if args.export:
-        losses = recipe.losses
-        metric = losses.depth.weight > 0 or losses.velocity.weight > 0 and (result.travel_known or was_metric)
-        export_model(args.export, result.network, recipe, result.step, result.frames, metric)
+        export_model(args.export, result.network, recipe, result.step, result.frames, is_metric(result))
         print(f'model in {args.export}')
     return 0
-
-
-def settings_of(texts: list[str]) -> dict:
-    """Return the values of KEY=VALUE texts by their keys, each read as YAML.
-
-    :raises ValueError: a text of another form
-    """
-    settings = {}
-    for text in texts:
-        key, found, value = text.partition('=')
-        if not found:
-            raise ValueError(f'--set {text!r}: expected KEY=VALUE')
-        try:
-            settings[key] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f'--set {text!r}: the value is not YAML') from None
-    return settings
 
 
 def _with_data(recipe, args: argparse.Namespace):
@@ -119,9 +106,3 @@ def _entry(model, spec: str):
 def _towns(source: str, split: str) -> dict:
     """Return the options that keep a world's test towns, which others are evaluated on, out of training."""
     return {'split': split} if source.startswith('world:') else {}
-
-
-def _seeded(seed: int, build, *arguments):
-    import torch
-    torch.manual_seed(seed)
-    return build(*arguments)

@@ -15,7 +15,7 @@ from semdepth_ros.cli.world_fleet import CPU_BATCH, samples, write_drives
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera
 from semdepth_ros.world.drive import usable_device
-from semdepth_ros.world.fleet import draw_fleet
+from semdepth_ros.world.fleet import chosen_kinds, draw_fleet
 
 PREVIEW_ROWS = 6
 FLEET_SIZE = (320, 128)
@@ -40,6 +40,10 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--jpeg', action='store_true', help='JPEG instead of raw images (bag) or PNG (folder)')
     parser.add_argument('--fleet', type=int, metavar='N', help='N drives for training into the folder OUT: each with a '
                         'town, light, field of view, height and pitch drawn by --seed; drives already there are kept')
+    parser.add_argument('--same-speed', type=float, default=0.0, metavar='SHARE', help='share of drives behind a car that '
+                        'keeps the own speed all the way, so that it stands still in the picture; default 0')
+    parser.add_argument('--repetitive', type=float, default=0.0, metavar='SHARE', help='share of drives through towns '
+                        'of plain walls, and of fences and fronts that repeat themselves; default 0')
     parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. '
                         'On one CUDA device about one per core')
     parser.add_argument('--force', action='store_true', help='replace a bag of this name')
@@ -74,8 +78,9 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'--force replaces bags only, and {args.out} is a folder')
     if args.fleet is not None:
         return write_fleet(args)
-    drive = Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
-                  pitch_deg=args.pitch)
+    camera, kinds = camera_of(args), chosen_kinds(args.seed, args.split, args.same_speed, args.repetitive)
+    drive = Drive(args.preset, args.seed, args.frames, camera, args.rate, args.split, args.device, pitch_deg=args.pitch,
+                  **kinds)
     if args.out:
         with Progress('frames') as progress:
             write(drive, Path(args.out), args.jpeg, args.force, progress)
@@ -102,7 +107,8 @@ def write_fleet(args: argparse.Namespace) -> None:
     if args.preview:
         raise ValueError('--preview shows one drive, and a fleet is many: leave it out')
     usable_device(args.device)
-    drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed)
+    drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed, args.same_speed,
+                        args.repetitive)
     kept = write_drives(drives, Path(args.out), 'jpg' if args.jpeg else 'png', args.device, args.workers)
     print(f'{args.out}: {len(drives)} drives of {args.frames} frames' + f', {kept} of them were there' * bool(kept))
 

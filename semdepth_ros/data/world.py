@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 class WorldSequence:
     """A drive through a town of the procedural world, rendered as its frames are asked for.
 
-    :param preset, seed, frames, camera, split, device, rate_hz, rays, pitch_deg: as semdepth_ros.world.Drive has them
+    :param preset, seed, frames, camera, split, device, rate_hz, rays, pitch_deg, same_speed, repetitive: as
+        semdepth_ros.world.Drive has them
     :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, samples have noisy_labels beside
         the true ones, each object's errors the same through the drive
     :raises ValueError: no such preset, split or noise
@@ -24,9 +25,11 @@ class WorldSequence:
 
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  split: str = 'test', device: str = 'cpu', rate_hz: float = 10.0, rays: int = 4,
-                 pitch_deg: float | None = None, label_noise: dict | None = None):
+                 pitch_deg: float | None = None, label_noise: dict | None = None, same_speed: bool = False,
+                 repetitive: bool = False):
         from semdepth_ros.world import Drive
-        self.drive = Drive(preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg)
+        self.drive = Drive(preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg,
+                           same_speed=same_speed, repetitive=repetitive)
         self.name = f'world_{preset}_{seed}'
         self.camera, self.rate_hz, self.label_noise = self.drive.camera, rate_hz, label_noise
 

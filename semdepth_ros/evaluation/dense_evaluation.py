@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 
 from semdepth_ros.classes import CITYSCAPES, GROUND, MOVABLE, SKY, THIN
+from semdepth_ros.evaluation.below_ground import below_ground
 from semdepth_ros.evaluation.class_borders import border_distance, movable_map
 from semdepth_ros.evaluation.depth_borders import REACH_PX, TOLERANCE_PX, border_counts, border_scores, depth_borders
 from semdepth_ros.evaluation.depth_evaluation import pixel_errors, scale_ratio
@@ -12,6 +13,7 @@ from semdepth_ros.evaluation.depth_metrics import METRICS, clamped, depth_errors
 from semdepth_ros.evaluation.far_objects import far_vehicles
 from semdepth_ros.evaluation.local_minima import FIGURES, minimum_counts, minimum_figures
 from semdepth_ros.evaluation.semantic_metrics import confusion_matrix, semantic_scores
+from semdepth_ros.geometry.camera import Camera
 
 SCALINGS = ('unscaled', 'median_scaled')
 BANDS_PX = (2, 5, 10)
@@ -29,13 +31,13 @@ def metric_names() -> tuple[str, ...]:
 
     SCALING.all.METRIC with the seven metrics; SCALING.REGION.METRIC with abs_rel, rmse, d1, where a region is one of
     BANDS or GROUPS; SCALING.CLASS.abs_rel, and of all classes their mean SCALING.class_mean.abs_rel;
-    depth_borders.SCORE; far_vehicles.rate; local_minima.stuck, local_minima.left, local_minima.fell; classes.miou,
-    classes.pixel_accuracy, classes.CLASS.
+    depth_borders.SCORE; far_vehicles.rate; below_ground.rate; local_minima.stuck, local_minima.left, local_minima.fell;
+    classes.miou, classes.pixel_accuracy, classes.CLASS.
     """
     depth = [f'{region}.{metric}' for region in (*BANDS, *GROUPS) for metric in REGION_METRICS]
     depth = [f'all.{metric}' for metric in METRICS] + depth + [f'{name}.abs_rel' for name in ('class_mean', *CLASSES)]
     return (*(f'{scaling}.{name}' for scaling in SCALINGS for name in depth),
-            *(f'depth_borders.{name}' for name in BORDER_SCORES), 'far_vehicles.rate',
+            *(f'depth_borders.{name}' for name in BORDER_SCORES), 'far_vehicles.rate', 'below_ground.rate',
             *(f'local_minima.{name}' for name in FIGURES), *(f'classes.{name}' for name in (*CLASS_SCORES, *CLASSES)))
 
 
@@ -45,19 +47,20 @@ class DenseEvaluation:
     Depth is compared where the truth is between 0.001 and 80 m, sky is not, and nothing is cropped. `median_scaled`
     multiplies each frame's prediction by median(truth) / median(prediction), `unscaled` by nothing; then predictions
     are clamped. The seven figures over all pixels are means over frames; those of regions are over the pixels of all
-    frames, and a region of fewer than LEAST_PIXELS has none. Depth's borders are counted off the sky; vehicles are
-    those of the median-scaled depth; so are local minima, and the start's depth is median-scaled by itself.
+    frames, and a region of fewer than LEAST_PIXELS has none. Depth's borders are counted off the sky; vehicles and
+    pixels below the ground are those of the median-scaled depth; so are local minima, and the start's depth is
+    median-scaled by itself.
     """
 
     def __init__(self):
         self.frames = 0
         self._errors = {name: [] for name in SCALINGS}
         self._sums = {name: {} for name in SCALINGS}
-        self._borders, self._far, self._confusion = np.zeros(4, dtype=int), np.zeros(2, dtype=int), None
-        self._minima = np.zeros(5, dtype=int)
+        self._borders, self._far, self._sunk = np.zeros(4, dtype=int), np.zeros(2, dtype=int), np.zeros(2, dtype=int)
+        self._minima, self._confusion = np.zeros(5, dtype=int), None
 
     def add(self, depth: np.ndarray, truth: np.ndarray, true_labels: np.ndarray,
-            labels: np.ndarray | None = None, start: np.ndarray | None = None) -> None:
+            labels: np.ndarray | None = None, start: np.ndarray | None = None, camera: Camera | None = None) -> None:
         """Compare one frame; all arrays [H, W].
 
         :param depth: predicted, m, positive; also where classes say sky
@@ -65,6 +68,7 @@ class DenseEvaluation:
         :param true_labels: uint8, 255 unlabelled
         :param labels: predicted classes, None where none were learned
         :param start: depth of the weights that training began from, m, positive; None where it is not known
+        :param camera: of these arrays; without it there are no pixels below the ground
         :raises ValueError: shapes differ, or depth is not positive
         """
         if not depth.shape == truth.shape == true_labels.shape:
@@ -78,13 +82,14 @@ class DenseEvaluation:
             self._confusion = matrix if self._confusion is None else self._confusion + matrix
         mask = in_range(truth)
         if mask.any():
-            self._add_depth(depth.astype(np.float64), truth, true_labels, mask)
+            self._add_depth(depth.astype(np.float64), truth, true_labels, mask, camera)
             if start is not None:
                 before, after, target = (values[mask].astype(np.float64) for values in (start, depth, truth))
                 before, after = (values * scale_ratio(values, target) for values in (before, after))
                 self._minima += minimum_counts(before, after, target)
 
-    def _add_depth(self, depth: np.ndarray, truth: np.ndarray, labels: np.ndarray, mask: np.ndarray) -> None:
+    def _add_depth(self, depth: np.ndarray, truth: np.ndarray, labels: np.ndarray, mask: np.ndarray,
+                   camera: Camera | None) -> None:
         target, regions = truth[mask].astype(np.float64), {name: r[mask] for name, r in _regions(labels).items()}
         scaled = depth * scale_ratio(depth[mask], target)
         for scaling, values in (('unscaled', depth), ('median_scaled', scaled)):
@@ -95,7 +100,10 @@ class DenseEvaluation:
                 self._sums[scaling][name] = self._sums[scaling].get(name, 0) + errors[:, region].sum(axis=1)
         away_from_sky = _distance_to(labels == SKY) > REACH_PX + TOLERANCE_PX
         self._borders += border_counts(depth_borders(depth), depth_borders(truth), mask & away_from_sky)
-        self._far += far_vehicles(scaled, np.where(mask, truth, np.nan), labels)
+        evaluated = np.where(mask, truth, np.nan)
+        self._far += far_vehicles(scaled, evaluated, labels)
+        if camera is not None:
+            self._sunk += below_ground(scaled, evaluated, labels, camera)
 
     def result(self) -> dict[str, float]:
         """Return the town's figures by name (metric_names); what the frames have no pixels for is left out."""
@@ -114,6 +122,8 @@ class DenseEvaluation:
         figures |= {f'local_minima.{name}': value for name, value in minimum_figures(self._minima).items()}
         if self._far[1]:
             figures['far_vehicles.rate'] = float(self._far[0] / self._far[1])
+        if self._sunk[1]:
+            figures['below_ground.rate'] = float(self._sunk[0] / self._sunk[1])
         return figures | self._class_figures()
 
     def _class_figures(self) -> dict[str, float]:

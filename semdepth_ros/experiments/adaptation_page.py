@@ -10,7 +10,7 @@ from semdepth_ros.adaptation import read_journal
 from semdepth_ros.evaluation.report_style import STYLE
 from semdepth_ros.experiments.adaptation_run import COLUMNS, JOURNAL, RESULT
 from semdepth_ros.experiments.timeline import Mark, Series, timeline
-from semdepth_ros.experiments.whole_files import read_json, written_whole
+from semdepth_ros.whole_files import read_json, written_whole
 
 PAGE = 'report.html'
 MARKED = {'promotion': ('promoted', '#3a8f4d'), 'rollback': ('rolled back', '#c4512d'), 'reset': ('reset', '#8b5fbf'),

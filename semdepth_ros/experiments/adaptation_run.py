@@ -16,7 +16,6 @@ from semdepth_ros.data import Sample, Sequence, rectified
 from semdepth_ros.evaluation.depth_evaluation import resized_nearest, scale_ratio
 from semdepth_ros.evaluation.depth_metrics import clamped, depth_errors, evaluated_pixels
 from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
-from semdepth_ros.experiments.whole_files import written_whole
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.model_card import ModelCard
@@ -24,6 +23,7 @@ from semdepth_ros.networks import JointNetwork
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.perception.candidate import Candidate, Weights
 from semdepth_ros.scale import CameraHeight, Mount
+from semdepth_ros.whole_files import written_whole
 
 JOURNAL, RESULT = 'journal.jsonl', 'adapt.json'
 COLUMNS = ('frozen', 'scale_only', 'weights_only', 'adapted')

@@ -17,12 +17,12 @@ from semdepth_ros.experiments.cost import network_cost
 from semdepth_ros.experiments.depth_perceptor import DepthPerceptor
 from semdepth_ros.experiments.plan import Folders, Run, town_folders
 from semdepth_ros.experiments.results import code_version, write_result
-from semdepth_ros.experiments.whole_files import read_json, written_whole
 from semdepth_ros.model_file import ModelCard
 from semdepth_ros.networks import load_network
 from semdepth_ros.perception.benchmark import machine
 from semdepth_ros.perception.device import choose_device
 from semdepth_ros.training.triplets import depth_of
+from semdepth_ros.whole_files import read_json, written_whole
 
 # what of a real sequence's evaluation a result keeps
 REAL_PARTS = ('frames', 'depth', 'semantics')
@@ -85,7 +85,7 @@ def town(perceptor: DepthPerceptor, path: Path, learned: bool, start: DepthPerce
         output, truth = perceptor.perceive(sample), depth_of(sample)
         digest.update(truth.tobytes() + sample.labels.tobytes() + sample.image.tobytes())
         evaluation.add(output.depth, truth, sample.labels, output.labels if learned else None,
-                       None if start is None else start.perceive(sample).depth)
+                       None if start is None else start.perceive(sample).depth, sample.camera)
     return {'figures': evaluation.result(), 'rendering': digest.hexdigest()[:8]}
 
 

@@ -11,14 +11,17 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from semdepth_ros.experiments.depth_perceptor import perceiver
 from semdepth_ros.experiments.plan import Folders, Run, fingerprint
-from semdepth_ros.experiments.whole_files import written_whole
 from semdepth_ros.networks import JointNetwork, build_network
 from semdepth_ros.training.checkpoint import LAST
 from semdepth_ros.training.export import export_model
+from semdepth_ros.training.filtering.flag_list import FlagList
+from semdepth_ros.training.filtering.survey import FilterSource, find_flagged
 from semdepth_ros.training.log import LOG_NAME
 from semdepth_ros.training.recipe import Recipe
 from semdepth_ros.training.trainer import build_fabric, train
+from semdepth_ros.whole_files import written_whole
 
 PACE_SETTLING, PACE_STEPS = 10, 20
 FACTS_NAME = 'facts.json'
@@ -27,18 +30,20 @@ FACTS_NAME = 'facts.json'
 def train_run(run: Run, folders: Folders, device: str) -> bool:
     """Train a run, or train it on from its last checkpoint; return whether it reached its end.
 
-    In the end the folder has the weights (Run.model) and `facts.json`: seconds a step, which parts started fresh, and a
-    digest of the data; and no checkpoint, which is ten times as large.
+    In the end the folder has the weights (Run.model) and `facts.json`: seconds a step, which parts started fresh, a
+    digest of the data, and how many images were left out where the arm has a filter; and no checkpoint, which is ten
+    times as large.
 
     :raises ValueError: a recipe, data or checkpoint that cannot be used, in one line
     """
     recipe, folder, model = run.recipe(folders), run.training_folder(folders), run.model(folders)
+    left_out = filter_data(run, folders, device) if run.arm.filter else {}
     network, fresh = begun_network(recipe, run.begins_from and run.begins_from.model(folders))
     result = train(recipe, network, build_fabric(recipe, device), folder, resume=(folder / LAST).exists())
     if result.interrupted and result.step < recipe.steps:
         return False
     facts = {'seconds_per_step': round(seconds_per_step(folder / LOG_NAME, recipe.batch), 4), 'fresh': fresh,
-             'data': digest_of([Path(entry.source) for entry in recipe.data])}
+             'data': digest_of([Path(entry.source) for entry in recipe.data])} | left_out
     written_whole(folder / FACTS_NAME, lambda path: path.write_text(json.dumps(facts)))
     if run.start:
         weights = {name: tensor.contiguous() for name, tensor in result.network.state_dict().items()}
@@ -48,6 +53,21 @@ def train_run(run: Run, folders: Folders, device: str) -> bool:
         export_model(model, result.network, recipe, result.step, result.frames, metric)
     result.checkpoint.unlink()
     return True
+
+
+def filter_data(run: Run, folders: Folders, device: str) -> dict[str, dict[str, int]]:
+    """List the images that a run does not learn from, where that is not done; return how many of them are flagged.
+
+    Beside the list is a folder of pictures, `flagged`. What was ended goes on with the next sequence.
+    """
+    file = run.flags(folders)
+    if not file.exists():
+        by, recipe = run.filtered_by, run.recipe(folders)
+        arm_filter = run.arm.filter
+        source = FilterSource(replace(recipe.data[0], filter=None), arm_filter.road_by(by.recipe(folders), recipe))
+        perceive, model = perceiver(by.model(folders), device)
+        find_flagged([source], perceive, arm_filter.rule, file, model, file.with_name('flagged'))
+    return {'flagged': FlagList.read(file).counts()}
 
 
 def begun_network(recipe: Recipe, weights: Path | None) -> tuple[JointNetwork, list[str]]:
@@ -82,6 +102,7 @@ def measure_pace(run: Run, folders: Folders, device: str) -> bool:
     """
     file = pace_file(run, folders)
     recipe = replace(run.recipe(folders), log_every=PACE_SETTLING, steps=PACE_SETTLING + PACE_STEPS)
+    recipe = replace(recipe, data=tuple(replace(entry, filter=None) for entry in recipe.data))     # not known yet
     folder = file.with_suffix('')
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -7,9 +7,11 @@ from typing import Any
 
 from semdepth_ros.evaluation.bootstrap import CHANGES
 from semdepth_ros.evaluation.dense_evaluation import metric_names
+from semdepth_ros.experiments.arm_filter import ArmFilter
 from semdepth_ros.settings import SettingsError, between, one_of, positive
 
 GIVEN = ('prediction', 'labels')
+KNOBS = ('same_speed', 'repetitive')     # of the world; off unless they are said
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class FleetOfDrives:
 
     :param drives, frames: how many, and frames of each
     :param size: of the images (width, height) [px]
+    :param same_speed, repetitive: shares of drives, as semdepth_ros.world.fleet.draw_fleet has them
     :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, drives have noisy labels too
     :param jpeg: whether images are written as JPEG instead of PNG: read twice as fast
     """
@@ -29,10 +32,13 @@ class FleetOfDrives:
     seed: int = 0
     label_noise: dict[str, Any] | None = None
     jpeg: bool = False
+    same_speed: float = 0.0
+    repetitive: float = 0.0
 
     def __post_init__(self):
         for name in ('drives', 'frames'):
             positive(name, getattr(self, name))
+        between(self, 0, 1, *KNOBS)
         if min(self.size) < 1:
             raise SettingsError(f'size is {list(self.size)}, expected [width, height] in pixels')
 
@@ -59,7 +65,10 @@ class TrainingData:
 
 @dataclass(frozen=True)
 class Towns:
-    """The test towns that every arm is measured in: town n has the seed first_seed + n and the presets in turn."""
+    """The test towns that every arm is measured in: town n has the seed first_seed + n and the presets in turn.
+
+    :param same_speed, repetitive: shares of towns, as semdepth_ros.world.fleet.chosen_kinds has them
+    """
 
     count: int = 16
     frames: int = 8
@@ -68,9 +77,12 @@ class Towns:
     rate_hz: float = 1.0
     size: tuple[int, int] = (640, 192)
     split: str = 'test'
+    same_speed: float = 0.0
+    repetitive: float = 0.0
 
     def __post_init__(self):
         between(self, 2, math.inf, 'count')
+        between(self, 0, 1, *KNOBS)
         for name in ('frames', 'rate_hz'):
             positive(name, getattr(self, name))
         if not self.presets or min(self.size) < 1:
@@ -97,6 +109,7 @@ class Arm:
     :param about: what it is, in a few words
     :param against: the arm that it is compared with
     :param data: which of the experiment's training data; empty for the first
+    :param filter: which images of the data it does not learn from; None learns from all
     :param given: what a guidance by labels is given when the arm is measured: the network's own prediction, or the true
         labels
     """
@@ -106,6 +119,7 @@ class Arm:
     about: str = ''
     against: str | None = None
     data: str = ''
+    filter: ArmFilter | None = None
     given: str = 'prediction'
 
     def __post_init__(self):
@@ -184,7 +198,13 @@ class Experiment:
         for arm in self.arms:
             _expect_known(f'arm {arm.name!r}: data', arm.data or None, self.data)
             _expect_known(f'arm {arm.name!r}: against', arm.against, self.arm_names)
+            _expect_known(f'arm {arm.name!r}: filter.by', arm.filter and arm.filter.by, self.arm_names)
+            if arm.filter and self.arm(arm.filter.by).filter:
+                raise SettingsError(f'arm {arm.name!r}: filter.by is {arm.filter.by!r}, which has a filter itself, '
+                                    f'expected an arm without')
         _expect_known('start.arm', self.start and self.start.arm, self.arm_names)
+        if self.start and self.arm(self.start.arm).filter:
+            raise SettingsError(f'start.arm is {self.start.arm!r}, which has a filter, expected an arm without')
         for hypothesis in self.hypotheses:
             for name in (hypothesis.arm, hypothesis.reference):
                 _expect_known(f'hypothesis {hypothesis.text!r}: arm or reference', name, self.arm_names)

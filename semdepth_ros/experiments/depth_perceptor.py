@@ -1,7 +1,9 @@
 """What a network says of a frame, its classes having no say in depth but through the network."""
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +13,9 @@ from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
-from semdepth_ros.model_file import ModelCard
-from semdepth_ros.networks import JointNetwork, inverse_depth
+from semdepth_ros.model_file import ModelCard, tensor_hash
+from semdepth_ros.networks import JointNetwork, inverse_depth, load_network
+from semdepth_ros.perception.device import choose_device
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,13 @@ class DepthPerceptor:
             raise ValueError(f'frame {sample.name} has no true labels to give to the network')
         labels = torch.from_numpy(sample.labels)[None, None].to(self.device)
         return geometry.window.labels(labels, UNLABELLED)[:, 0]
+
+
+def perceiver(model: str | Path, device: str) -> tuple[Callable[[Sample], NetworkOutput], dict[str, str]]:
+    """Return what perceives samples with a model file, and what a list of flagged images says of the model.
+
+    :raises ModelFileError: whatever is wrong with the file, in one line
+    """
+    network, card = load_network(model)
+    weights = tensor_hash(network.state_dict())
+    return DepthPerceptor(network, card, choose_device(device)).perceive, {'name': card.name, 'weights': weights}

@@ -8,14 +8,14 @@ import numpy as np
 from semdepth_ros.evaluation.bootstrap import Change
 from semdepth_ros.evaluation.dense_evaluation import BANDS_PX, CLASSES, GROUPS, SCALINGS
 from semdepth_ros.evaluation.depth_metrics import METRICS
-from semdepth_ros.experiments.declaration import Experiment, Hypothesis
+from semdepth_ros.experiments.declaration import Arm, Experiment, Hypothesis
 from semdepth_ros.experiments.markdown import MISSING, NOT_RUN, amount, change_cell, mean_cell, table
 from semdepth_ros.experiments.plan import Folders
 from semdepth_ros.experiments.plots import bands_plot, changes_plot
 from semdepth_ros.experiments.processes import spent
 from semdepth_ros.experiments.schedule import known_steps
 from semdepth_ros.experiments.verdicts import Results, judged, results_of
-from semdepth_ros.experiments.whole_files import written_whole
+from semdepth_ros.whole_files import written_whole
 
 WORDS = {'unscaled': 'unscaled', 'median_scaled': 'median-scaled', 'one_scale': 'one scale a sequence'}
 HEADINGS = {'abs_rel': 'Abs Rel', 'sq_rel': 'Sq Rel', 'rmse': 'RMSE', 'rmse_log': 'RMSE log', 'd1': 'd1', 'd2': 'd2',
@@ -106,7 +106,16 @@ def _arms(experiment: Experiment, results: Results) -> str:
         done, against = len(results.seeds(arm.name)), f'`{arm.against}`' if arm.against else MISSING
         rows.append([f'`{arm.name}`', arm.about, against, arm.data or next(iter(experiment.data)),
                      f'{done} of {len(experiment.seeds)}' if done else NOT_RUN])
-    return table(['arm', 'what it is', 'compared with', 'training data', 'seeds run'], rows)
+    text = table(['arm', 'what it is', 'compared with', 'training data', 'seeds run'], rows)
+    return text + ''.join(f'\n\n{line}' for arm in experiment.arms if arm.filter for line in [_left_out(arm, results)])
+
+
+def _left_out(arm: Arm, results: Results) -> str:
+    """Return how many images an arm with a filter was not trained on, of every seed that was run."""
+    counts = [(seed, results[arm.name, seed].get('flagged')) for seed in results.seeds(arm.name)]
+    known = [(seed, count['flagged'], count['images']) for seed, count in counts if count]
+    shares = ', '.join(f'{few} of {all_} ({100 * few / all_:.1f} %) with seed {seed}' for seed, few, all_ in known)
+    return f'`{arm.name}` learns from what `{arm.filter.by}` sees no holes in. Images left out: {shares or NOT_RUN}.'
 
 
 def _change_table(experiment: Experiment, results: Results) -> str:
@@ -147,9 +156,11 @@ def _borders(experiment: Experiment, results: Results) -> str:
 def _by_class(experiment: Experiment, results: Results) -> str:
     groups = {f'{group}, {WORDS[scaling]}': f'{scaling}.{group}.abs_rel' for scaling in reversed(SCALINGS)
               for group in (*GROUPS, 'class_mean')}
-    groups |= {'far vehicles': 'far_vehicles.rate', 'mIoU': 'classes.miou', 'pixels right': 'classes.pixel_accuracy'}
+    groups |= {'far vehicles': 'far_vehicles.rate', 'below ground': 'below_ground.rate', 'mIoU': 'classes.miou',
+               'pixels right': 'classes.pixel_accuracy'}
     groups = {name.replace('class_mean', 'mean of classes'): metric for name, metric in groups.items()}
-    text = 'Abs Rel of groups of classes, the rate of vehicles at over twice their depth, and classes themselves:\n\n'
+    text = ('Abs Rel of groups of classes, the rates of vehicles at over twice their depth and of pixels below the '
+            'ground, and classes themselves:\n\n')
     text += _figure_table(experiment, results, groups)
     for title, pattern in (('Abs Rel, median-scaled', 'median_scaled.{}.abs_rel'), ('IoU', 'classes.{}')):
         columns = {name.replace('_', ' '): pattern.format(name) for name in CLASSES}

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from semdepth_ros.experiments.declaration import Arm, Experiment, FleetOfDrives, Towns, TrainingData
+from semdepth_ros.experiments.declaration import KNOBS, Arm, Experiment, FleetOfDrives, Towns, TrainingData
 from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.checkpoint import FREE_KEYS
 from semdepth_ros.training.recipe import Recipe, RecipeError
@@ -61,6 +61,18 @@ class Run:
             return None
         return Run(self.experiment, self.experiment.arm(start.arm), self.seed, start.steps, start=True)
 
+    @property
+    def filtered_by(self) -> Run | None:
+        """The run whose model says which images this one does not learn from; None where it learns from all."""
+        if self.arm.filter is None:
+            return None
+        return replace(self, arm=self.experiment.arm(self.arm.filter.by))
+
+    @property
+    def needs(self) -> tuple[Run, ...]:
+        """The runs that have to be trained before this one."""
+        return tuple(run for run in (self.begins_from, self.filtered_by) if run is not None)
+
     def recipe(self, folders: Folders) -> Recipe:
         """Return what the run is trained by.
 
@@ -68,7 +80,7 @@ class Run:
         """
         fixed = {'seed': self.seed if self.start else self.seed + ARM_SEED, 'steps': self.steps, 'validation': [],
                  'name': f'{self.experiment.name}_{self.arm.name}',
-                 'data': [_entry(self.experiment.data_of(self.arm), folders)]}
+                 'data': [_entry(self.experiment.data_of(self.arm), folders) | self._filter(folders)]}
         try:
             recipe = read_recipe(self.experiment.recipe, copy.deepcopy(self._overrides) | fixed)
         except RecipeError as error:
@@ -82,13 +94,17 @@ class Run:
         base, changes = ({key: value for key, value in each.items() if key not in FREE_KEYS | {'data', 'seed'}}
                          for each in (content, self._overrides))
         begun = self.begins_from
-        return {'recipe': base, 'set': changes, 'data': asdict(self.experiment.data_of(self.arm)),
-                'steps': self.steps, 'seed': self.seed, 'start': begun and begun.training}
+        content = {'recipe': base, 'set': changes, 'data': declared(self.experiment.data_of(self.arm)),
+                   'steps': self.steps, 'seed': self.seed, 'start': begun and begun.training}
+        if self.arm.filter:
+            content['filter'] = asdict(self.arm.filter) | {'by': self.filtered_by.training}
+        return content
 
     @property
     def fingerprint(self) -> str:
         """What a result of this run has: of the training, and of how it is measured in the towns."""
-        return fingerprint({'training': self.training, 'towns': asdict(self.experiment.towns), 'given': self.arm.given})
+        towns = declared(self.experiment.towns)
+        return fingerprint({'training': self.training, 'towns': towns, 'given': self.arm.given})
 
     @property
     def _overrides(self) -> dict[str, Any]:
@@ -97,6 +113,13 @@ class Run:
     def training_folder(self, folders: Folders) -> Path:
         """Where checkpoints, logs and in the end weights are."""
         return folders.work / ('starts' if self.start else 'arms') / fingerprint(self.training) / f's{self.seed}'
+
+    def _filter(self, folders: Folders) -> dict[str, str]:
+        return {'filter': str(self.flags(folders))} if self.arm.filter else {}
+
+    def flags(self, folders: Folders) -> Path:
+        """Where the list of the images is that an arm with a filter does not learn from."""
+        return self.training_folder(folders) / 'filter.json'
 
     def model(self, folders: Folders) -> Path:
         """The trained weights: a model file; of a start, plain weights in single precision."""
@@ -123,14 +146,30 @@ def runs_of(experiment: Experiment, steps: int, only: tuple[str, ...] = ()) -> l
 
 def expect_sound(runs: list[Run], folders: Folders) -> None:
     """Raise RecipeError, naming the arm, where a run or what it begins from has a recipe that cannot be followed."""
-    for run in {run.arm.name: run for run in (*runs, *filter(None, (run.begins_from for run in runs)))}.values():
-        run.recipe(folders)
+    for run in {run.arm.name: run for run in with_needs(runs)}.values():
+        recipe = run.recipe(folders)
+        if run.filtered_by:
+            run.arm.filter.road_by(run.filtered_by.recipe(folders), recipe)
+
+
+def with_needs(runs: list[Run]) -> list[Run]:
+    """Return the runs and all that have to be trained before them."""
+    return [*runs, *(each for run in runs if run.needs for each in with_needs(list(run.needs)))]
+
+
+def declared(settings: Any) -> dict[str, Any]:
+    """Return what a dataclass declares as plain values, without KNOBS that are off: results are older than those."""
+    def said(content: dict[str, Any]) -> dict[str, Any]:
+        return {key: said(value) if isinstance(value, dict) else value for key, value in content.items()
+                if value or key not in KNOBS}
+    return said(asdict(settings))
 
 
 def fleet_folder(fleet: FleetOfDrives, folders: Folders) -> Path:
     """Where a fleet is rendered."""
     width, height = fleet.size
     name = f'{fleet.split}_{fleet.drives}x{fleet.frames}_{width}x{height}_s{fleet.seed}' + '_jpeg' * fleet.jpeg
+    name += _knobs_in_name(fleet)
     return folders.work / 'data' / (name if fleet.label_noise is None else f'{name}_{fingerprint(fleet.label_noise)}')
 
 
@@ -138,6 +177,7 @@ def town_folders(towns: Towns, folders: Folders) -> dict[str, tuple[str, int, Pa
     """Return preset, seed and folder of every test town, by name."""
     width, height = towns.size
     where = folders.work / 'data' / f'{towns.split}_towns_{towns.frames}x{towns.rate_hz:g}hz_{width}x{height}'
+    where = where.with_name(where.name + _knobs_in_name(towns))
     seeds = range(towns.first_seed, towns.first_seed + towns.count)
     each = [(towns.presets[n % len(towns.presets)], seed) for n, seed in enumerate(seeds)]
     return {f'{preset}_{seed}': (preset, seed, where / f'{preset}_{seed}') for preset, seed in each}
@@ -151,6 +191,10 @@ def fingerprint(content: Any) -> str:
         raise SettingsError(f'an experiment holds a value that is neither text, number, list nor mapping: {error}') \
             from None
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _knobs_in_name(settings: FleetOfDrives | Towns) -> str:
+    return ''.join(f'_{name}{getattr(settings, name):g}' for name in KNOBS if getattr(settings, name))
 
 
 def _entry(data: TrainingData, folders: Folders) -> dict[str, Any]:

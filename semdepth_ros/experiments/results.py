@@ -9,7 +9,7 @@ from typing import Any
 from semdepth_ros import __version__
 from semdepth_ros.evaluation.dense_evaluation import metric_names
 from semdepth_ros.experiments.plan import Folders, Run
-from semdepth_ros.experiments.whole_files import read_json, written_whole
+from semdepth_ros.whole_files import read_json, written_whole
 
 Result = dict[str, Any]
 

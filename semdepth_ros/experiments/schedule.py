@@ -12,9 +12,9 @@ from semdepth_ros.experiments.declaration import Experiment
 from semdepth_ros.experiments.plan import Folders, Run, fingerprint, runs_of
 from semdepth_ros.experiments.processes import Outcome, Task, run_tasks
 from semdepth_ros.experiments.results import find_result
-from semdepth_ros.experiments.whole_files import read_json, written_whole
 from semdepth_ros.perception.benchmark import machine
 from semdepth_ros.perception.device import choose_device
+from semdepth_ros.whole_files import read_json, written_whole
 
 
 @dataclass(frozen=True)
@@ -72,23 +72,26 @@ def find_steps(experiment: Experiment, folders: Folders, resources: Resources) -
 
 
 def tasks_of(runs: list[Run], folders: Folders, device: str) -> list[Task]:
-    """Return what is left to be done: a task a run, and before it its start; what trains the same is trained once."""
+    """Return what is left: a task a run, and before it those that it needs; what trains the same is trained once."""
     tasks: list[Task] = []
     training: dict[str, int] = {}
 
     def before(run: Run) -> tuple[int, ...]:
-        """Return the task that trains what this run trains or begins from, which is added where there is none yet."""
+        """Return the tasks that train what this run trains or needs; those that are not there yet are added."""
         if run.model(folders).exists():
             return ()
         if fingerprint(run.training) in training:
             return (training[fingerprint(run.training)],)
-        start = run.begins_from
-        if start is None or start.model(folders).exists():
+        return tuple(number for need in run.needs for number in trained(need))
+
+    def trained(run: Run) -> tuple[int, ...]:
+        if run.model(folders).exists():
             return ()
-        if fingerprint(start.training) not in training:
-            tasks.append(Task(start.said, train_run, (start, folders, device)))
-            training[fingerprint(start.training)] = len(tasks) - 1
-        return (training[fingerprint(start.training)],)
+        if fingerprint(run.training) not in training:
+            needs = before(run)
+            tasks.append(Task(run.said, train_run, (run, folders, device), needs))
+            training[fingerprint(run.training)] = len(tasks) - 1
+        return (training[fingerprint(run.training)],)
 
     for run in runs:
         if not is_measured(run, folders):

@@ -59,7 +59,7 @@ def load_checkpoint(fabric: Fabric, folder: Path, state: dict[str, Any], recipe:
         raise CheckpointError(f'{path} cannot be read: {str(error).splitlines()[0]}') from None
     except Exception as error:
         raise CheckpointError(f'{path} is not a checkpoint of this program: {str(error).splitlines()[0]}') from None
-    _expect_same_recipe(path, _completed(path, saved), recipe.as_dict())
+    expect_same_recipe(path, saved, recipe)
     processes = content.get('processes', fabric.world_size)
     if processes != fabric.world_size:
         raise CheckpointError(f'{path} comes from {processes} processes, now there are {fabric.world_size}: continue '
@@ -83,16 +83,18 @@ def save_broken_batch(fabric: Fabric, folder: Path, step: int, batch: TripletBat
     return path
 
 
+def expect_same_recipe(path: Path, saved: dict[str, Any], recipe: Recipe) -> None:
+    """Raise CheckpointError where what is saved in path, as plain values, is another recipe in more than FREE_KEYS."""
+    saved, given = _completed(path, saved), recipe.as_dict()
+    for key in sorted((saved.keys() | given.keys()) - FREE_KEYS):
+        if saved.get(key) != given.get(key):
+            raise CheckpointError(f'{path} was trained with another {key}: {saved.get(key)!r}, now {given.get(key)!r}; '
+                                  f'to train on with other settings start a new run with --init')
+
+
 def _completed(path: Path, saved: dict[str, Any]) -> dict[str, Any]:
     """Return a saved recipe with the defaults of keys that recipes did not have yet."""
     try:
         return recipe_from(saved).as_dict()
     except RecipeError as error:
         raise CheckpointError(f'{path} comes from a recipe that cannot be followed any more: {error}') from None
-
-
-def _expect_same_recipe(path: Path, saved: dict[str, Any], given: dict[str, Any]) -> None:
-    for key in sorted((saved.keys() | given.keys()) - FREE_KEYS):
-        if saved.get(key) != given.get(key):
-            raise CheckpointError(f'{path} was trained with another {key}: {saved.get(key)!r}, now {given.get(key)!r}; '
-                                  f'to train on with other settings start a new run with --init')

@@ -36,6 +36,7 @@ class DataEntry:
     :param min_distance_m: triplets whose camera moved less to either side, where that is known, are left out
     :param cache: 'ram' reads every frame once at the start; 'device' too, and keeps and cuts them where the network
         trains, which a fast GPU wants; 'none' reads them again every time
+    :param filter: a list of flagged images, as `semdepth filter` writes it: they are no targets. None leaves none out
     :param options: further keyword arguments of `open_data`
     """
 
@@ -45,6 +46,7 @@ class DataEntry:
     strides: tuple[int, ...] = (1,)
     min_distance_m: float = 0.05
     cache: str = 'ram'
+    filter: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -251,6 +253,10 @@ class Recipe:
         between(self, 0, math.inf, 'seed', 'workers', 'validation_frames')
         self._check_sizes()
         self._check_neighbours()
+        for entry in self.validation:
+            if entry.filter is not None:
+                raise RecipeError(f'validation {entry.source!r} has the filter {entry.filter!r}, which is for data that is '
+                                  f'learned from')
 
     def _check_sizes(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """Which frames of a sequence can be trained on: those whose neighbours were taken when and where they should be."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -26,15 +27,15 @@ class Targets(NamedTuple):
     travel_known: bool
 
 
-def find_targets(sequence: Sequence, stride: int, min_distance_m: float) -> Targets:
+def find_targets(sequence: Sequence, stride: int, min_distance_m: float, flagged: Collection[int] = ()) -> Targets:
     """Return the frames with neighbours a stride away on both sides; no image is read.
 
     Left out are frames with a neighbour that comes much sooner or later than the stride says, seen by the stamps; that
     lies farther away than a car can have come; or that is closer than min_distance_m, both where poses are known. A
-    stride of 0 asks for no neighbours, and every frame will do.
+    stride of 0 asks for no neighbours, and every frame will do. Flagged frames are no targets; they stay neighbours.
     """
     if stride == 0:
-        return Targets(np.arange(len(sequence)), {}, False)
+        return _unflagged(Targets(np.arange(len(sequence)), {}, False), flagged)
     if len(sequence) <= 2 * stride:
         return Targets(np.zeros(0, dtype=np.int64), {}, False)
     stamps = np.asarray(sequence.stamps_ns, dtype=np.int64)
@@ -51,7 +52,15 @@ def find_targets(sequence: Sequence, stride: int, min_distance_m: float) -> Targ
         left_out[reason] = int((good & either).sum())
         good &= ~either
     known = np.isfinite(metres[:-stride]) | np.isfinite(metres[stride:])
-    return Targets(np.flatnonzero(good) + stride, {r: n for r, n in left_out.items() if n}, bool((known & good).any()))
+    found = Targets(np.flatnonzero(good) + stride, {r: n for r, n in left_out.items() if n}, bool((known & good).any()))
+    return _unflagged(found, flagged)
+
+
+def _unflagged(targets: Targets, flagged: Collection[int]) -> Targets:
+    kept = targets.frames[~np.isin(targets.frames, list(flagged))]
+    if len(kept) == len(targets.frames):
+        return targets
+    return targets._replace(frames=kept, left_out=targets.left_out | {'flagged': len(targets.frames) - len(kept)})
 
 
 def _positions(sequence: Sequence) -> np.ndarray:

@@ -39,6 +39,7 @@ from semdepth_ros.training.triplets import (StepNumbers, TripletDataset, Triplet
                                             triplet_source)
 from semdepth_ros.training.validation import ValidationFrame, validate, validation_frames
 from semdepth_ros.training.view import View, image_pairs
+from semdepth_ros.whole_files import written_whole
 
 _STEP_DRAW = 3
 _LOG = logging.getLogger(__name__)
@@ -198,8 +199,8 @@ def _last_step(steps: Steps, stop_at: int | None) -> int:
 
 def _write_recipe(out: Path, recipe: Recipe, fabric: Fabric) -> None:
     if fabric.is_global_zero:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / 'recipe.yaml').write_text(yaml.safe_dump(recipe.as_dict(), sort_keys=False))
+        text = yaml.safe_dump(recipe.as_dict(), sort_keys=False)
+        written_whole(out / 'recipe.yaml', lambda path: path.write_text(text))
 
 
 def _training_data(recipe: Recipe, fabric: Fabric, opener: Callable[..., list[Sequence]]

@@ -22,6 +22,7 @@ from semdepth_ros.geometry.window import Window
 from semdepth_ros.training.appearance import draw_colour
 from semdepth_ros.training.augmentation import draw_window
 from semdepth_ros.training.batch import TripletBatch
+from semdepth_ros.training.filtering.flag_list import flagged_frames
 from semdepth_ros.training.recipe import Augmentation, DataEntry, RecipeError
 from semdepth_ros.training.targets import find_targets
 
@@ -87,11 +88,14 @@ def triplet_source(entry: DataEntry, sequences: list[Sequence], progress: Callab
     """Cache the sequences as the entry says and list the targets that can be trained on (see find_targets).
 
     :param keep_depth: whether true depth is cached too
-    :raises RecipeError: there are none
+    :raises RecipeError: there are none, or the entry's filter is not of this data
     """
+    flagged = [()] * len(sequences)
+    if entry.filter is not None:
+        flagged = flagged_frames(entry.filter, entry.source, sequences)
     if entry.cache == 'ram':
         sequences = [CachedSequence(sequence, progress, keep_depth) for sequence in sequences]
-    found = [(s, stride, find_targets(sequence, stride, entry.min_distance_m))
+    found = [(s, stride, find_targets(sequence, stride, entry.min_distance_m, flagged[s]))
              for s, sequence in enumerate(sequences) for stride in entry.strides]
     left_out = sum((Counter(targets.left_out) for _, _, targets in found), Counter())
     numbers = [(s, frame, stride) for s, stride, targets in found for frame in targets.frames.tolist()]

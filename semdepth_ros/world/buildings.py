@@ -5,6 +5,7 @@ import numpy as np
 
 from semdepth_ros.world.primitives import Parts, rotation
 
+BOARDS_M, PALES_M = (0.5, 1.4), (0.25, 0.7)     # from one to the next, of fronts and fences that repeat themselves
 CELLAR = 2.5    # how far bodies reach below the ground, so that slopes never show their underside
 
 
@@ -45,6 +46,9 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
     if town.plain:
         window, material = (0, 0.55, 0, 0), 'paint'
         colour = np.array((0.03, 0.04, 0.05)) if pattern == 'glass' else colour
+    elif town.repetitive:       # a blank wall, or upright boards all alike
+        pattern, material = 'slats' if rng.random() < 0.5 else 'plain', 'paint'
+        window = (rng.uniform(*BOARDS_M), 0, 0, 0)
     p.box((-deep / 2, 0, (top - CELLAR) / 2), (deep, wide, top + CELLAR), colour, 'building', material=material,
           period={'brick': 2.8, 'slabs': 5.0}.get(material, 8.0), pattern=pattern, parameters=window,
           seed=rng.uniform(0, 99))
@@ -67,7 +71,7 @@ def house(rng: np.random.Generator, town, wide: float, deep: float, floors: int,
         if rng.random() < 0.4:
             p.box((0.75, 0, 2.95), (1.5, wide * 0.7, 0.06), rng.uniform(0.05, 0.5, 3), 'building', material='cloth',
                   axes=rotation(pitch=0.28))
-    elif floors > 2 and rng.random() < town.balconies and not town.plain:
+    elif floors > 2 and rng.random() < town.balconies and not town.windowless:
         for floor in range(1, floors):
             for y in (-0.28 * wide, 0.28 * wide):
                 p.box((0.55, y, floor * storey + 0.25), (1.1, 2.4, 0.12), trim, 'building', material='plaster')
@@ -81,7 +85,7 @@ GLASSY = (0.05, 0.06, 0.07)
 def wall(rng: np.random.Generator, town, length: float) -> Parts:
     """Return a free-standing wall along y."""
     p, (colour, material) = Parts(), _wall_colour(rng, town)
-    tall = rng.uniform(1.0, 2.4)
+    material, tall = 'paint' if town.repetitive else material, rng.uniform(1.0, 2.4)
     p.box((-0.15, 0, (tall - 1) / 2), (0.3, length, tall + 1), colour * 0.9, 'wall', material=material, period=2.8)
     p.box((-0.15, 0, tall + 0.04), (0.42, length, 0.10), colour * 0.7, 'wall', material='plaster', period=5)
     return p
@@ -90,10 +94,11 @@ def wall(rng: np.random.Generator, town, length: float) -> Parts:
 def fence(rng: np.random.Generator, town, length: float) -> Parts:
     """Return a board fence, or rails on posts, along y."""
     p, tall = Parts(), rng.uniform(0.9, 1.8)
-    if rng.random() < 0.5:
+    boards = rng.uniform(*PALES_M) if town.repetitive else 0.14
+    if town.repetitive or rng.random() < 0.5:
         colour = np.array(((0.22, 0.14, 0.08), (0.45, 0.44, 0.42), (0.10, 0.14, 0.10))[rng.integers(3)])
         p.box((-0.05, 0, tall / 2), (0.05, length, tall), colour, 'fence', material='wood', period=3.2, pattern='slats',
-              parameters=(0.14, 0, 0, 0))
+              parameters=(boards, 0, 0, 0))
     else:
         colour = np.array(((0.30, 0.31, 0.32), (0.03, 0.04, 0.03), (0.50, 0.50, 0.50))[rng.integers(3)])
         for z in (tall - 0.08, tall * 0.55, 0.22):

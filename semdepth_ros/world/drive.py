@@ -67,12 +67,15 @@ class Drive:
     :param pitch_deg: how far the camera looks down; None for the preset's own
     :param clutter: whether unlabelled things float about, and half of all has colours and textures drawn at random
     :param bonnet: share of the image's rows, from the last one up, to which the own bonnet reaches; it is unlabelled
+    :param same_speed: whether a car drives ahead at the own speed all the way
+    :param repetitive: whether walls are plain, and fences and fronts repeat themselves
     :raises ValueError: an unknown preset or split, or a number out of range
     """
 
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  rate_hz: float = 10.0, split: str = 'test', device: str = 'cpu', rays: int = 4,
-                 pitch_deg: float | None = None, clutter: bool = False, bonnet: float = 0.0):
+                 pitch_deg: float | None = None, clutter: bool = False, bonnet: float = 0.0,
+                 same_speed: bool = False, repetitive: bool = False):
         kind = find_preset(preset)
         for name, value in (('frames', frames), ('rate_hz', rate_hz), ('rays', rays)):
             if not value > 0:
@@ -88,7 +91,7 @@ class Drive:
         self.name = f'{preset}_{split}_{seed}'
         self.camera_in_base = camera_mount(self.camera.height_m or kind.height_m,
                                            kind.pitch_deg if pitch_deg is None else pitch_deg)
-        self.scene = Scene(kind, seed, split, frames / rate_hz + 1, clutter)
+        self.scene = Scene(kind, seed, split, frames / rate_hz + 1, clutter, same_speed, repetitive)
         if bonnet:
             self.scene.bonnet = bonnet_under(self.camera, self.camera_in_base, bonnet, np.random.default_rng([seed, 8]))
         self._focal = float(np.sqrt(self.camera.fx * self.camera.fy))

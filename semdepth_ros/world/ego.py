@@ -11,6 +11,7 @@ from semdepth_ros.world.streets import Streets
 
 STEP_S, BEYOND_S = 0.05, 60.0      # of the plan, and how far it reaches beyond the drive's end
 SIDE_ACCELERATION, BRAKING, ACCELERATION = 1.9, 1.7, 1.3    # [m/s^2]
+SAME_SPEED_GAP_M = (10.0, 20.0)     # rear axle to the middle of a car that drives ahead at the own speed
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,11 @@ class EgoPlan:
 
     :param streets: the route; grown as far as the plan needs
     :param seconds: how long the drive lasts
+    :param same_speed: whether the car ahead keeps one distance all the way, and halts ahead of the own car
     """
 
-    def __init__(self, streets: Streets, relief: Relief, seed: list[int], seconds: float):
-        self.streets, self.relief = streets, relief
+    def __init__(self, streets: Streets, relief: Relief, seed: list[int], seconds: float, same_speed: bool = False):
+        self.streets, self.relief, self.same_speed = streets, relief, same_speed
         town = streets.town
         self.dense = town.kind == 'boulevard'     # slow traffic on all lanes, which no junction halts
         self.side = 1.0 if town.left_hand else -1.0
@@ -41,7 +43,10 @@ class EgoPlan:
         streets.grow((seconds + BEYOND_S) * town.speed_limit + 700)
         rng = [np.random.default_rng([*seed, 4, i]) for i in range(4)]  # so that a longer drive begins alike
         self.wander = rng[0].uniform(0, 2 * np.pi, 2)
-        self._drive(self._limits(rng[1]), rng[2], self._gap_targets(rng[3]), seconds + BEYOND_S)
+        targets = self._gap_targets(rng[3])
+        if same_speed:
+            targets[:] = np.random.default_rng([*seed, 4, 4]).uniform(*SAME_SPEED_GAP_M)
+        self._drive(self._limits(rng[1]), rng[2], targets, seconds + BEYOND_S)
 
     def _limits(self, rng: np.random.Generator) -> np.ndarray:
         """Return the highest speed at every metre of the route, already lowered ahead of bends."""
@@ -58,11 +63,13 @@ class EgoPlan:
         """Simulate the own car, which halts before some junctions, and the leading one, which keeps its distance."""
         draws = rng.random((len(self.streets.junctions), 3))
         often = 0.0 if self.dense else 0.38
-        planned = [(i, j.enters - 9.0, 3 + 6 * hold, queue < 0.4)
+        queued = 1.0 if self.same_speed else 0.4
+        planned = [(i, j.enters - 9.0, 3 + 6 * hold, queue < queued)
                    for i, (j, (halt, hold, queue)) in enumerate(zip(self.streets.junctions, draws)) if halt < often]
         n = int(seconds / STEP_S)
         self.s, self.v, self.lead_s = np.zeros(n), np.zeros(n), np.zeros(n)
-        s, v, lead, lead_v, wait, coming = 12.0, 0.6 * limits[12], 12.0 + targets[0], 0.0, 0.0, 0
+        s, v, lead, wait, coming = 12.0, 0.6 * limits[12], 12.0 + targets[0], 0.0, 0
+        lead_v = v if self.same_speed else 0.0
         for i in range(n):
             self.s[i], self.v[i], self.lead_s[i] = s, v, lead
             junction, line, hold, queue = planned[coming] if coming < len(planned) else (0, 1e9, 0.0, False)

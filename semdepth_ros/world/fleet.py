@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from semdepth_ros.world.town import SPLITS
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
 CLUTTERED, WITH_BONNET = 0.12, 0.15      # shares of a training fleet's drives
 BONNET_ROWS = (0.03, 0.18)
+_KINDS_DRAW = 11         # keeps what knobs choose apart from everything else that is drawn
 FIELD_OF_VIEW_DEG, HEIGHT_M, PITCH_DEG = (55.0, 95.0), (1.2, 2.2), (-1.0, 5.0)
 
 
@@ -22,7 +23,7 @@ class FleetDrive:
     """One drive of a fleet, before its town is built: what a process needs to know to render it.
 
     :param number: in the fleet
-    :param pitch_deg: how far the camera looks down; clutter, bonnet: see Drive
+    :param pitch_deg: how far the camera looks down; clutter, bonnet, same_speed, repetitive: see Drive
     """
 
     number: int
@@ -34,6 +35,8 @@ class FleetDrive:
     pitch_deg: float
     clutter: bool = False
     bonnet: float = 0.0
+    same_speed: bool = False
+    repetitive: bool = False
 
     @property
     def name(self) -> str:
@@ -43,22 +46,48 @@ class FleetDrive:
     def build(self, device: str = 'cpu') -> Drive:
         """Return the drive, its town built; see Drive for what raises."""
         return Drive(self.preset, self.seed, self.frames, self.camera, split=self.split, device=device,
-                     pitch_deg=self.pitch_deg, clutter=self.clutter, bonnet=self.bonnet)
+                     pitch_deg=self.pitch_deg, clutter=self.clutter, bonnet=self.bonnet, same_speed=self.same_speed,
+                     repetitive=self.repetitive)
 
 
-def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train',
-               seed: int = 0) -> list[FleetDrive]:
+def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
+               same_speed: float = 0.0, repetitive: float = 0.0) -> list[FleetDrive]:
     """Return drives whose town, light, field of view, camera height and pitch are drawn at random.
 
     Drive n is the same whatever the number of drives: a pure function of (split, seed, n).
 
-    :raises ValueError: seed is negative, or an unknown split
+    :param same_speed: share of drives behind a car that keeps the own speed all the way
+    :param repetitive: share of drives through towns of plain walls, and of fences and fronts that repeat themselves
+    :raises ValueError: seed is negative, an unknown split, or a share outside 0..1
     """
+    _expect_drawable(seed, split)
+    plain = [_draw(number, frames, width, height, split, seed) for number in range(drives)]
+    return [replace(drive, **chosen_kinds(drive.seed, split, same_speed, repetitive)) for drive in plain]
+
+
+def chosen_kinds(seed: int, split: str, same_speed: float, repetitive: float) -> dict[str, bool]:
+    """Return whether a drive is one of those that knobs make, by the knob's name; a pure function of seed and split.
+
+    A drive that a share chooses is chosen by every larger one; what else is drawn of it does not change.
+
+    :param same_speed, repetitive: shares of drives, see draw_fleet
+    :raises ValueError: a negative seed, an unknown split, or a share outside 0..1
+    """
+    _expect_drawable(seed, split)
+    chosen = {}
+    for number, (name, share) in enumerate((('same_speed', same_speed), ('repetitive', repetitive))):
+        if not 0 <= share <= 1:
+            raise ValueError(f'{name} is {share}, expected a share of drives, 0 to 1')
+        draw = np.random.default_rng([seed, SPLITS.index(split), _KINDS_DRAW, number]).random()
+        chosen[name] = bool(draw < share)
+    return chosen
+
+
+def _expect_drawable(seed: int, split: str) -> None:
     if seed < 0:
         raise ValueError(f'seed is {seed}, expected zero or a positive number')
     if split not in SPLITS:
         raise ValueError(f'split is {split!r}, expected one of {", ".join(SPLITS)}')
-    return [_draw(number, frames, width, height, split, seed) for number in range(drives)]
 
 
 def _draw(number: int, frames: int, width: int, height: int, split: str, seed: int) -> FleetDrive:

@@ -13,6 +13,7 @@ from semdepth_ros.world.town import Town
 # shares of wall, fence, hedge, guard rail at the sidewalk where no house stands; the rest is open
 CLOSURES = {'city': (0.4, 0.25, 0.15, 0.0), 'suburb': (0.2, 0.35, 0.3, 0.0), 'park': (0.05, 0.2, 0.3, 0.12),
             'works': (0.35, 0.45, 0.05, 0.1), 'country': (0.08, 0.15, 0.1, 0.35)}
+REPETITIVE = (0.4, 0.5, 0.0, 0.0)       # in a town whose fences repeat themselves, whatever the district
 MAKERS = (buildings.wall, buildings.fence, buildings.hedge, buildings.guard_rail)
 
 
@@ -73,7 +74,7 @@ def _house(site: Site, piece: Piece, side: int, s: float, lot: Lot, wide: float,
     x, y, heading = (float(v) for v in piece.at(s, side * d))
     for width in (wide, 0.75 * wide, 0.55 * wide):
         if width >= 6 and site.reserve(x, y, heading - side * np.pi / 2, lot.deep, width):
-            shop = piece.district == 'city' and rng.random() < 0.45 and not site.town.plain
+            shop = piece.district == 'city' and rng.random() < 0.45 and not site.town.windowless
             parts = buildings.house(rng, site.town, width, lot.deep, lot.floors, lot.gable, shop)
             site.stand(piece, s, side * d, -side * np.pi / 2, parts)
             return True
@@ -87,7 +88,7 @@ def _front(site: Site, piece: Piece, side: int, s: float, length: float, rng: np
     points = np.stack(piece.at(along, side * (edge + 0.15))[:2], axis=1).tolist()
     straight = abs(piece.curvature) * length ** 2 / 8 < 0.6
     if straight and all(site.clearance(*p)[0] > -0.02 and not site.inside_house(*p, 0.7) for p in points):
-        shares = CLOSURES[piece.district]
+        shares = REPETITIVE if site.town.repetitive else CLOSURES[piece.district]
         choice = rng.choice(5, p=(*shares, 1 - sum(shares)))
         if choice < 4:
             parts = MAKERS[choice](rng, site.town, length - 0.6)

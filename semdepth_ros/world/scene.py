@@ -1,7 +1,7 @@
 """A town with its traffic, and what of it stands around the camera at one moment."""
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -47,20 +47,23 @@ class Scene:
 
     :param seconds: length of the drive
     :param clutter: whether things float about and looks are drawn at random
+    :param same_speed: whether a car drives ahead at the own speed all the way
+    :param repetitive: whether walls are plain, and fences and fronts repeat themselves
     :raises ValueError: an unknown split
     """
 
-    def __init__(self, preset: Preset, seed: int, split: str, seconds: float, clutter: bool = False):
+    def __init__(self, preset: Preset, seed: int, split: str, seconds: float, clutter: bool = False,
+                 same_speed: bool = False, repetitive: bool = False):
         if split not in SPLITS:
             raise ValueError(f'split is {split!r}, expected one of {", ".join(SPLITS)}')
         key = [int(seed), SPLITS.index(split), int(preset.other_town)]
         rng = np.random.default_rng([*key, 1])
-        self.town = random_town(rng, split, preset.other_town, preset.plain)
+        self.town = replace(random_town(rng, split, preset.other_town, preset.plain), repetitive=repetitive)
         self.relief = Relief.random(rng, self.town.steepest)
         self.light = light_of(preset, self.town, np.random.default_rng([*key, 2]))
         self.sun = np.array(self.light.sun)
         self.streets = Streets(self.town, np.random.default_rng([*key, 3]))
-        self.plan = EgoPlan(self.streets, self.relief, key, seconds)
+        self.plan = EgoPlan(self.streets, self.relief, key, seconds, same_speed)
         self.population = Population(self.streets, self.relief, key, float(preset.lamps_on), clutter)
         self.traffic = Traffic(self.streets, self.plan, key, seconds, float(preset.lamps_on))
         self.ground = GroundMap(self)

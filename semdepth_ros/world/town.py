@@ -35,6 +35,8 @@ class Town:
     :param marking: how much of the roads' paint is left; patches: share of asphalt that was mended
     :param verge_m: width of grass between kerb and sidewalk
     :param bridges: bridges and gantries over a kilometre of route
+    :param plain: whether houses have no windows
+    :param repetitive: whether walls are plain, and fences and fronts repeat themselves; houses have no windows then
     """
 
     lane_m: float
@@ -80,9 +82,15 @@ class Town:
     rough: float = 1.0
     bridges: tuple[float, float] = (0.0, 0.0)
     plain: bool = False
+    repetitive: bool = False
     sun_azimuth_deg: float = 0.0
     sun_elevation_deg: float = 45.0
     cloudiness: float = 0.4
+
+    @property
+    def windowless(self) -> bool:
+        """Whether houses have no windows, shops and balconies."""
+        return self.plain or self.repetitive
 
 
 def _span(rng: np.random.Generator, low: float, high: float, width: float) -> tuple[float, float]:

@@ -177,7 +177,7 @@ class Traffic:
 
     def _leader(self) -> None:
         riders = (lambda rng, _: cyclist(rng), motorcyclist) if self.streets.town.kind == 'town' else ()
-        makers = (car, car, car, van, bus, truck, *riders)
+        makers = (car, car, car, van) if self.plan.same_speed else (car, car, car, van, bus, truck, *riders)
         table = makers[self.rng.integers(len(makers))](self.rng, self.lit).table()
         behind = float((table[:, HALF][:, 0] - table[:, CENTRE][:, 0]).max()) - 2.3
         self._add(table, behind, 0.0, 1.0, self.plan.lane, (-1e9, 1e9), follows='lead')

@@ -1,0 +1,102 @@
+"""Drives made for what learning without truth gets wrong: cars at the own speed, surfaces that repeat themselves."""
+import numpy as np
+import pytest
+
+from semdepth_ros.classes import TRAIN_ID
+from semdepth_ros.cli.main import main
+from semdepth_ros.data import open_data
+from semdepth_ros.world import Drive, default_camera
+from semdepth_ros.world.fleet import chosen_kinds, draw_fleet
+from semdepth_ros.world.primitives import CLASS, MATERIAL_ID, PATTERN, PATTERNS
+from semdepth_ros.world.textures import MATERIAL
+
+SMALL = default_camera('day', (96, 32))
+
+
+def drive(seed=3, frames=200, **kinds):
+    return Drive('day', seed, frames, SMALL, split='train', **kinds)
+
+
+@pytest.mark.parametrize('seed, own, ahead, things, movers', [
+    (3, [12.0, 47.074331, 123.835393], [61.913862, 92.110128, 192.760382], 43519.9378, 50),
+    (5, [12.0, 51.880246, 139.827242], [232.0, 263.503014, 359.58199], 14077.9993, 47)])
+def test_without_knobs_towns_and_traffic_are_what_they_were_before_there_were_any(seed, own, ahead, things, movers):
+    scene = drive(seed).scene
+    assert [scene.plan.arc_length(t) for t in (0, 5, 15)] == pytest.approx(own)
+    assert [scene.plan.lead_arc_length(t) for t in (0, 5, 15)] == pytest.approx(ahead)
+    assert np.abs(scene.population.along(1)).sum() == pytest.approx(things)
+    assert len(scene.traffic.movers) == movers
+
+
+def test_a_car_at_the_own_speed_keeps_its_place_but_around_halts():
+    scene = drive(frames=600, same_speed=True).scene
+    times = np.arange(0, 60, 0.1)
+    gap = np.array([scene.plan.lead_arc_length(t) - scene.plan.arc_length(t) for t in times])
+    assert scene.plan.stops and 8.2 <= gap.min() and gap.max() <= 20
+    assert np.median(np.abs(np.diff(gap))) < 1e-9
+    leader = next(m for m in scene.traffic.movers if m.follows == 'lead')
+    assert set(leader.table[:, CLASS]) == {TRAIN_ID['car']}
+
+
+def test_without_the_knob_a_car_ahead_comes_nearer_or_falls_behind():
+    plan = drive(frames=600).scene.plan
+    gap = np.array([plan.lead_arc_length(t) - plan.arc_length(t) for t in np.arange(0, 60, 0.1)])
+    assert np.median(np.abs(np.diff(gap))) > 0.01
+
+
+def test_the_car_ahead_is_in_the_picture_of_every_frame_at_the_same_depth():
+    camera = default_camera('day', (192, 64))
+    frames = Drive('day', 5, 12, camera, split='train', same_speed=True).render([0, 5, 11])
+    numbers = set.intersection(*({int(n) for n in np.unique(f.instances) if n} for f in frames))
+    depths = {n: [np.median(f.depth[f.instances == n]) for f in frames] for n in numbers}
+    steady = [n for n, each in depths.items() if max(each) - min(each) < 0.2 and max(each) < 22]
+    assert any((f.instances == n).sum() > 60 and (f.labels[f.instances == n] == TRAIN_ID['car']).all()
+               for n in steady for f in frames[:1])
+
+
+def test_a_repetitive_town_has_the_same_streets_without_windows_and_with_fences_alike():
+    plain, repetitive = drive(), drive(repetitive=True)
+    assert plain.scene.plan.s.tolist() == repetitive.scene.plan.s.tolist()
+    tables = [np.concatenate([d.scene.population.along(n) for n in range(12)]) for d in (plain, repetitive)]
+    patterns = [set(t[:, PATTERN]) for t in tables]
+    assert PATTERNS['facade'] in patterns[0]
+    assert not {PATTERNS['facade'], PATTERNS['shop']} & patterns[1]
+    closures = [np.isin(t[:, CLASS], (TRAIN_ID['wall'], TRAIN_ID['fence'])).sum() for t in tables]
+    assert closures[1] > 1.5 * closures[0]
+    walls = tables[1][tables[1][:, CLASS] == TRAIN_ID['wall']]
+    assert (walls[:, MATERIAL_ID] == MATERIAL['paint']).any()
+
+
+def test_larger_shares_choose_the_drives_of_smaller_ones_and_change_nothing_else():
+    chosen = [{n for n in range(200) if chosen_kinds(n, 'train', share, 0.0)['same_speed']}
+              for share in (0.2, 0.5, 1.0)]
+    assert chosen[0] < chosen[1] < chosen[2] == set(range(200)) and 25 < len(chosen[0]) < 55
+    plain, mixed = draw_fleet(30, 4, 64, 32), draw_fleet(30, 4, 64, 32, same_speed=0.5, repetitive=0.5)
+    assert {d.same_speed for d in plain} == {d.repetitive for d in plain} == {False}
+    assert {(d.same_speed, d.repetitive) for d in mixed} == {(a, b) for a in (False, True) for b in (False, True)}
+    assert [(d.name, d.seed, d.camera, d.pitch_deg, d.clutter, d.bonnet) for d in plain] == \
+        [(d.name, d.seed, d.camera, d.pitch_deg, d.clutter, d.bonnet) for d in mixed]
+
+
+def test_the_command_makes_such_drives_alone_and_in_fleets(tmp_path):
+    sized = ['--frames', '2', '--size', '64x32', '--split', 'train']
+    for name, knobs in (('plain', []), ('same', ['--same-speed', '1']), ('blank', ['--repetitive', '1'])):
+        assert not main(['world', '--seed', '3', *sized, *knobs, '--out', str(tmp_path / name)])
+        assert not main(['world', '--fleet', '1', *sized, *knobs, '--out', str(tmp_path / f'fleet_{name}')])
+    for fleet in ('', 'fleet_'):
+        plain, *others = (open_data(tmp_path / f'{fleet}{name}')[0][1].image for name in ('plain', 'same', 'blank'))
+        assert all((plain != other).any() for other in others)
+
+
+@pytest.mark.parametrize('arguments', [['--same-speed', '1.5', '--preview', 'x.png'],
+                                       ['--fleet', '1', '--same-speed', '1.5', '--out', 'x']])
+def test_a_share_that_is_none_is_refused_in_one_line(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(['world', *arguments]) == 2
+    said = capsys.readouterr().err
+    assert 'same_speed is 1.5, expected a share of drives, 0 to 1' in said and said.count('\n') == 1
+
+
+def test_a_named_world_takes_them_as_options():
+    ahead = open_data('world:day:3:4', split='train', camera=SMALL, same_speed=True)[0]
+    assert ahead.drive.scene.plan.same_speed and not ahead.drive.scene.town.repetitive
