@@ -20,7 +20,8 @@ from semdepth_ros.training.terms.hint import find_hints, trusted_classes
 from semdepth_ros.training.terms.semantic import refined_labels
 from semdepth_ros.training.view import View
 
-ALL_ON = {'hint': {'weight': 1.0, 'start': 1}, 'semantic': {'weight': 0.25, 'refinement': {'start': 1, 'confidence': 0.3}}}
+ALL_ON = {'hint': {'weight': 1.0, 'start': 1, 'confidence': 0.0, 'sky_confidence': 0.0},
+          'semantic': {'weight': 0.25, 'refinement': {'start': 1, 'confidence': 0.3}}}
 
 
 def settings_of(term: str, **settings):
