@@ -134,6 +134,7 @@ def test_metrics_of_every_protocol_say_what_the_report_says(corridor):
         assert message.scale_ratio_median == depth['scale_ratio']['median']
         assert (message.miou, message.semantic_frames) == (semantics['miou'], FRAMES)
         assert message.latency_p50 > 0 and message.pixels > 0
+    assert newest['unscaled'].header.frame_id == 'lens'
     assert stamp_ns(newest['unscaled'].header) == START_NS + Corridor(FRAMES)[FRAMES - 1].stamp_ns
 
 
@@ -262,7 +263,7 @@ class Twice(Corridor):
     (('-p', 'lidar_transform:="1 2 3"'), 'seven numbers'), (('-p', 'queue:=1'), 'Min: 2')])
 def test_what_cannot_be_is_refused_at_start_in_one_line(processes, parameters, words):
     node = processes.python('-m', 'semdepth_ros.nodes.evaluation', '--ros-args', *parameters)
-    assert node.wait(60.0) == 2 and words in node.output and 'Traceback' not in node.output
+    assert node.wait(120.0) == 2 and words in node.output and 'Traceback' not in node.output
 
 
 def test_the_process_says_what_it_lacked_and_ends_when_asked(processes, tmp_path):
@@ -271,11 +272,11 @@ def test_the_process_says_what_it_lacked_and_ends_when_asked(processes, tmp_path
     graph = Graph()
     try:
         watcher = graph.node('watcher')
-        wait_until(lambda: watcher.count_subscribers('/depth/image'), 60.0, 'the node')
+        wait_until(lambda: watcher.count_subscribers('/depth/image'), 120.0, 'the node')
     finally:
         graph.close()
     node.interrupt()
-    assert node.wait(20.0) == 0
+    assert node.wait(60.0) == 0
     assert 'nothing was evaluated, so there is no report: no frame on /depth/image came' in node.output
     assert not (out / 'report.html').exists() and 'Traceback' not in node.output
 
@@ -284,5 +285,5 @@ def test_a_folder_that_cannot_be_made_is_a_failure_of_configure(graph, tmp_path)
     (tmp_path / 'file').touch()
     node = graph.add(EvaluationNode(namespace='nowhere', context=graph.context, parameter_overrides=[
         Parameter('report_dir', value=str(tmp_path / 'file' / 'below'))]))
-    wait_until(lambda: node.failure, what='a failure')
-    assert 'file' in node.failure and '\n' not in node.failure and node.state == 'unconfigured'
+    wait_until(lambda: node.failure and node.state == 'unconfigured', what='a failure')
+    assert 'file' in node.failure and '\n' not in node.failure

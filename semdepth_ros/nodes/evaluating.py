@@ -85,6 +85,7 @@ class Evaluating:
         self._served_subscription: Any = None
         self._due_s = self._one_scale_due_s = 0.0
         self._one_scale: Any = None
+        self._frame_id = ''  # of the newest frame counted
         self._work: queue.SimpleQueue = queue.SimpleQueue()  # (stamp, parts) of frames, METRICS, None for the end
         self._thread = threading.Thread(target=self._run, name='evaluate', daemon=True)
         self._thread.start()
@@ -177,11 +178,11 @@ class Evaluating:
 
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
+            if work == METRICS:
+                self._publish_metrics()
+                continue
             try:
-                if work == METRICS:
-                    self._publish_metrics()
-                else:
-                    self._compare(*work)
+                self._compare(*work)
             except Exception as error:  # whatever one frame does, the next one is compared
                 self._evaluation.sequence.leave_out(one_line(error))
 
@@ -196,9 +197,10 @@ class Evaluating:
         answered_s = max(parts[part].at_s for part in ('depth', 'labels') if part in parts)
         latency_ms = 1e3 * (answered_s - parts['image'].at_s) if 'image' in parts else None
         self._evaluation.add(sample, perception, latency_ms)
+        self._frame_id = perception.frame_id
 
     def _camera_from_lidar(self, messages: dict[str, Any]) -> Any:
-        if 'cloud' not in messages or self._transform is not None:
+        if self._transform is not None or 'cloud' not in messages or 'true_depth' in messages:
             return self._transform
         camera, scanner = (messages[part].header.frame_id for part in ('depth', 'cloud'))
         found = self._transforms.tree.lookup(camera, scanner)
@@ -210,7 +212,7 @@ class Evaluating:
     def _publish_metrics(self) -> None:
         """Publish the figures of all frames so far; those of one scale as often as that is cheap."""
         evaluation, sequence = self._evaluation, self._evaluation.sequence
-        header = make_header(self._types, evaluation.newest_ns, '')
+        header = make_header(self._types, evaluation.newest_ns, self._frame_id)
         for protocol in SCALINGS:
             if protocol != 'one_scale':
                 self._metrics.publish(make_depth_metrics(self._types, header, sequence, protocol, evaluation.crop))
