@@ -86,6 +86,7 @@ def test_model_info_says_who_answers_and_with_what_scale():
     assert (info.scale, info.metric, info.scale_source, info.recipe) == (2.0, True, 'camera_height', 'small_world')
     assert info.scale_sigma == 0.05  # relative
     assert info.class_names[13] == 'car' and len(info.class_names) == 19
+    assert list(info.class_colors[39:42]) == [0, 0, 142] and len(info.class_colors) == 3 * 19
     assert json.loads(info.architecture) == {'encoder': 'small'} and json.loads(info.card)['version'] == 3
     factory = make_model_info(rosbags_types(), header(), replace(served, card=replace(CARD, version=0, parent=None)),
                               Scale(), 'none')

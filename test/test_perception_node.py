@@ -237,6 +237,7 @@ def test_a_fixed_scale_makes_depth_metric_and_multiplies_it(client, node, truth)
     np.testing.assert_allclose(depth[near], 2 * truth.depth[near], rtol=1e-5)
     info = client.answers(header, 'perception/model_info')[0]
     assert (info.metric, info.scale, info.scale_source, info.version) == (True, 2.0, 'fixed', 0)
+    assert list(info.class_colors[:3]) == [128, 64, 128] and len(info.class_colors) == 3 * len(info.class_names)
     client.warned('depth is metric, scale 2')
     header = client.send(CAMERA.scaled(640, 480))
     assert not client.answers(header, 'perception/model_info')[0].metric

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from semdepth_ros.bridge.messages import MessageTypes
+from semdepth_ros.classes import palette
 from semdepth_ros.frame_perception import Scale
 from semdepth_ros.model_file import ModelCard
 
@@ -41,7 +42,7 @@ def make_model_info(types: MessageTypes, header: Any, served: Served, scale: Sca
         parent=card.version if card.parent is None else card.parent,
         factory_hash=card.factory, sha256=served.sha256, file=served.file,
         architecture=json.dumps(card.architecture, sort_keys=True), recipe=str(card.recipe.get('name', '')),
-        class_names=names, input_width=input_size[0], input_height=input_size[1],
+        class_names=names, class_colors=palette(tuple(card.classes))[:len(names)].reshape(-1), input_width=input_size[0], input_height=input_size[1],
         min_depth=float(card.depth_range_m[0]), max_depth=float(card.depth_range_m[1]),
         device=served.device, precision=served.precision, scale=float(scale.value),
         scale_sigma=float(scale.sigma / scale.value), scale_source=scale_source, metric=bool(scale.metric),
