@@ -144,7 +144,7 @@ class Learner:
         if not math.isfinite(norm):
             self.optimiser.zero_grad(set_to_none=True)
             return Outcome(said, 'finite_gradient', norm)
-        before, moments = [p.detach().clone() for p in self._trained], copy.deepcopy(self.optimiser.state_dict())
+        before = [p.detach().clone() for p in self._trained]
         for group in self.optimiser.param_groups:
             group['lr'] = self.learning_rate * group['share']
         self.optimiser.step()
@@ -153,7 +153,7 @@ class Learner:
             with torch.no_grad():
                 for parameter, value in zip(self._trained, before):
                     parameter.copy_(value)
-            self.optimiser.load_state_dict(moments)
+            self.begin_optimiser()
             return Outcome(said, 'finite_weights', math.nan)
         self.watch.take(total)
         self.steps += 1
