@@ -34,6 +34,11 @@ class Graph:
         """Return a new spinning node."""
         return self.add(Node(name, context=self.context, **more))
 
+    def remove(self, node: Node) -> None:
+        """Take a node out of the graph, from the executor's thread."""
+        self.nodes.remove(node)
+        self.call(lambda: (self.executor.remove_node(node), node.destroy_node()))
+
     def call(self, function: Callable[[], Any]) -> Any:
         """Return what a function returns on the executor's thread, where what is waited for may be destroyed."""
         task = self.executor.create_task(function)
