@@ -34,6 +34,8 @@ class Perception:
     :param model_version: version of the weights this frame was run with
     :param camera: intrinsics of the output image, rectified; None where the input had none
     :param stamp_ns, frame_id: copied from the input
+    :param input_size: width and height at which the network saw the image [px], padding included; (0, 0) where nobody
+        says it
     """
 
     depth: np.ndarray
@@ -45,3 +47,4 @@ class Perception:
     camera: Camera | None
     stamp_ns: int
     frame_id: str
+    input_size: tuple[int, int] = (0, 0)

@@ -8,8 +8,8 @@ from torch import nn
 from semdepth_ros.networks import build_network
 from semdepth_ros.networks.efficientnet_lite0 import InvertedResidual
 from semdepth_ros.networks.resnet import BasicBlock
-from semdepth_ros.perception.engine import FoldedEngine
-from semdepth_ros.perception.packed_convolution import pack_convolutions
+from semdepth_ros.perception.engines.folded import FoldedEngine
+from semdepth_ros.perception.engines.packed_convolution import pack_convolutions
 
 CPU = torch.device('cpu')
 ENCODERS = ('small', 'resnet18', 'efficientnet_lite0')
@@ -95,3 +95,14 @@ def test_an_activation_is_left_alone_where_what_it_takes_is_wanted_elsewhere():
         pack_convolutions(network, x)
         torch.testing.assert_close(network(x), expected, rtol=1e-4, atol=1e-5)
     assert expected.max() > 0.1
+
+
+@pytest.mark.parametrize('encoder', ['small', 'efficientnet_lite0'])
+def test_a_batch_gives_what_its_images_give_alone_from_the_same_packed_weights(encoder):
+    engine, images = FoldedEngine(lively(encoder), CPU, torch.float32), torch.rand(2, 3, 64, 96)
+    alone, together = [engine(image[None]) for image in images], engine(images)
+    for i, one in enumerate(alone):
+        torch.testing.assert_close(together.logits[i:i + 1], one.logits, rtol=1e-4, atol=1e-4)
+        for a, b in zip(together.disparities, one.disparities):
+            torch.testing.assert_close(a[i:i + 1], b, rtol=1e-4, atol=1e-5)
+    assert len(engine._packed) == 1 and not torch.equal(alone[0].logits, alone[1].logits)

@@ -10,7 +10,7 @@ from torch import nn
 
 from semdepth_ros.model_file import InputRule, ModelCard, save_model, stored
 from semdepth_ros.networks import build_network, fold_batch_norm, load_network, make_probes, save_network
-from semdepth_ros.perception.engine import FoldedEngine
+from semdepth_ros.perception.engines.folded import FoldedEngine
 from semdepth_ros.training.recipe import RecipeError
 from semdepth_ros.training.recipe_file import recipe_from
 from semdepth_ros.training.trainer import build_fabric, train

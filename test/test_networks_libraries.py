@@ -12,7 +12,7 @@ from torch import nn
 
 from semdepth_ros.model_file import ModelCard, save_model
 from semdepth_ros.networks import build_network, fold_batch_norm, load_network
-from semdepth_ros.perception.engine import FoldedEngine
+from semdepth_ros.perception.engines.folded import FoldedEngine
 
 ARCHITECTURES = {
     'segformer': {'hidden_sizes': [8, 16, 24, 32], 'depths': [1, 1, 1, 1]},

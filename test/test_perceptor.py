@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from stand_in_engine import StandInEngine
 from semdepth_ros.classes import CITYSCAPES, SKY, TRAIN_ID
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Scale
@@ -55,10 +56,8 @@ def perceptor(network, card):
     return Perceptor(network, card, device='cpu')
 
 
-class StandIn:
+class StandIn(StandInEngine):
     """An engine that says what a function of its input says: canonical depth [1, 1, H, W] and class [1, H, W]."""
-
-    device, dtype = torch.device('cpu'), torch.float32
 
     def __init__(self, see):
         self.see = see
@@ -334,8 +333,8 @@ def test_pixels_that_a_rectified_image_does_not_show_are_invalid(card):
 
 def test_a_dozen_distorted_cameras_taking_turns_keep_their_pipelines(card, monkeypatch):
     perceptor, made = standing_in(card, everywhere(10.0)), []
-    new = perceptor._new_pipeline
-    monkeypatch.setattr(perceptor, '_new_pipeline', lambda *key: made.append(key) or new(*key))
+    new = perceptor._runner._passes.pipeline
+    monkeypatch.setattr(perceptor._runner._passes, 'pipeline', lambda *key: made.append(key) or new(*key))
     cameras = [Camera(160, 96, 80, 80, 79.5, 47.5, 'plumb_bob', (k / 100, 0, 0, 0)) for k in range(1, 13)]
     for camera in 2 * cameras:
         perceptor.perceive(Frame(picture(160, 96), 'rgb', camera))

@@ -11,7 +11,7 @@ from semdepth_ros.frame import Frame
 from semdepth_ros.model_file import InputRule, ModelCard, ModelFileError, read_model, save_model
 from semdepth_ros.networks import build_network, save_network
 from semdepth_ros.perception import Perceptor
-from semdepth_ros.perception.engine import FoldedEngine
+from semdepth_ros.perception.engines.folded import FoldedEngine
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (96, 320, 3), dtype=np.uint8)
 FRAME = Frame(IMAGE, 'rgb')
@@ -177,6 +177,6 @@ def test_a_missing_file_is_refused(perceptor, expected, tmp_path):
 
 
 def test_rubbish_that_fails_in_the_engine_leaves_the_weights_served(perceptor, files, expected, monkeypatch):
-    rubbish = FoldedEngine(new_network(9), perceptor.device, perceptor.dtype)
+    rubbish = FoldedEngine(new_network(9), perceptor.engine.tensor_device, perceptor.engine.dtype)
     monkeypatch.setattr(FoldedEngine, 'twin', lambda self, network: rubbish)
     refuses(perceptor, files[1], 'probe frame', expected)

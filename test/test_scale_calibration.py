@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from scale_street import BUILDING, CAMERA, ROAD, Street, perceived, view
+from stand_in_engine import StandInEngine
 from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.data.sample import Sample
@@ -145,9 +146,7 @@ def test_a_perceptor_s_depth_becomes_metres_and_its_sigma_covers_the_rest():
     rule = InputRule(pixels=CAMERA.width * CAMERA.height)
     assert input_geometry(CAMERA, rule).camera == CAMERA
 
-    class Network:
-        device, dtype = torch.device('cpu'), torch.float32
-
+    class Network(StandInEngine):
         def __call__(self, image):
             depth, labels = view(STREET, round(round(float(image.mean() * 255)) * SPEED / RATE_HZ, 6))
             disparity = depth_to_disparity(torch.from_numpy(np.minimum(depth, 200) / 3)[None, None], 0.1, 100.0)

@@ -13,7 +13,7 @@ from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.cli.main import main
 from semdepth_ros.model_file import InputRule, ModelCard, ModelFileError, save_model, stored
 from semdepth_ros.networks import build_network, fold_batch_norm, load_network, make_probes, save_network
-from semdepth_ros.perception.engine import FoldedEngine
+from semdepth_ros.perception.engines.folded import FoldedEngine
 from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.optimisation import build_optimiser
 from semdepth_ros.training.recipe_file import recipe_from

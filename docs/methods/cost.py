@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from semdepth_ros.networks import build_network  # noqa: E402
-from semdepth_ros.perception.engine import FoldedEngine  # noqa: E402
+from semdepth_ros.perception.engines.folded import FoldedEngine  # noqa: E402
 
 GUIDANCES = {'plain': 'plain', 'modulation': 'modulation', 'attention': 'attention', 'edge_points': 'edge_points',
              'attention, edge_points': ['attention', 'edge_points']}

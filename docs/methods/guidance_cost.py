@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / 'test')]
 from semdepth_ros.data import open_data  # noqa: E402
 from semdepth_ros.networks import build_network  # noqa: E402
 from semdepth_ros.networks.pixel_adaptive_convolution import PixelAdaptiveConvolution  # noqa: E402
-from semdepth_ros.perception.engine import FoldedEngine  # noqa: E402
+from semdepth_ros.perception.engines.folded import FoldedEngine  # noqa: E402
 from semdepth_ros.training.validation import validation_frames  # noqa: E402
 from test_pixel_adaptive_convolution import Allocations  # noqa: E402
 

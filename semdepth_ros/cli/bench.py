@@ -75,8 +75,8 @@ def measure_perceptor(args: argparse.Namespace) -> dict:
     for frame in frames:
         with Progress(f'stages {frame.width}x{frame.height}: frames') as progress:
             stages.append(time_stages(perceptor, frame, args.frames, progress))
-    return {'version': __version__, 'model': args.model, 'device': str(perceptor.device),
-            'precision': perceptor.precision, 'frames': args.frames, 'machine': machine(perceptor.device),
+    return {'version': __version__, 'model': args.model, 'device': perceptor.device,
+            'precision': perceptor.precision, 'frames': args.frames, 'machine': machine(perceptor.engine.tensor_device),
             'network': networks, 'stages': stages}
 
 

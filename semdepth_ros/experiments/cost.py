@@ -7,7 +7,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.perception.benchmark import time_network
 from semdepth_ros.perception.device import choose_precision
-from semdepth_ros.perception.engine import FoldedEngine
+from semdepth_ros.perception.engines.folded import FoldedEngine
 
 TIMED_RUNS = 30
 

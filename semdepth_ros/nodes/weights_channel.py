@@ -129,7 +129,7 @@ class WeightsChannel:
                                      f'of {before}: {update.reason or "no reason given"}')
 
     def _served(self, card: ModelCard, file: str, sha256: str) -> Served:
-        return Served(card, file, sha256, str(self._perceptor.device), self._perceptor.precision)
+        return Served(card, file, sha256, self._perceptor.device, self._perceptor.precision)
 
     def _publish(self, camera: str, header: Any, version: int, scale: Scale, scale_source: str,
                  input_size: tuple[int, int]) -> None:

@@ -1,4 +1,4 @@
-"""One frame in, one Perception out; the engines that run the network fast."""
-from semdepth_ros.perception.perceptor import Perceptor
+"""Frames in, Perceptions out; the engines that run the network fast."""
+from semdepth_ros.perception.perceptor import Perceptor, Request
 
-__all__ = ['Perceptor']
+__all__ = ['Perceptor', 'Request']

@@ -13,9 +13,10 @@ from torch import Tensor
 
 from semdepth_ros.frame import Frame
 from semdepth_ros.networks import JointNetwork
+from semdepth_ros.perception.capture import CudaGraphs
 from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.device import bfloat16_flag
-from semdepth_ros.perception.engine import Engine
+from semdepth_ros.perception.engines.engine import Engine
 from semdepth_ros.perception.intake import as_tensor, network_input
 from semdepth_ros.perception.output_block import block_size, tensor_views
 from semdepth_ros.perception.perceptor import Perceptor
@@ -47,20 +48,21 @@ def time_network(engine: Engine, network: JointNetwork, width: int, height: int,
     :param network: the engine's, as it was loaded; in turns, so that a busy machine is busy for both
     :param width, height: of the network's input [px], multiples of 32
     """
-    image = torch.rand(1, 3, height, width, device=engine.device).contiguous(memory_format=torch.channels_last)
-    eager = copy.deepcopy(network).to(engine.device).eval()
+    device = engine.tensor_device
+    image = torch.rand(1, 3, height, width, device=device).contiguous(memory_format=torch.channels_last)
+    eager = copy.deepcopy(network).to(device).eval()
     eager.returned_scales, plain = 2, image.contiguous()
-    fast = captured(engine, image) if engine.device.type == 'cuda' else lambda: engine(image)
+    fast = CudaGraphs(device).capture(lambda: engine(image))[0] if engine.capturable else lambda: engine(image)
     times = {'engine': [], 'eager_float32': []}
     with torch.inference_mode():
         for i in range(_WARM_UPS + frames):
             for name, run in (('engine', fast), ('eager_float32', lambda: eager(plain))):
-                taken = _timed(run, engine.device)
+                taken = _timed(run, device)
                 if i >= _WARM_UPS:
                     times[name].append(taken)
             progress(max(0, i + 1 - _WARM_UPS), frames)
     ratios = np.array(times['engine']) / np.array(times['eager_float32'])
-    return {'size': [width, height], 'precision': str(engine.dtype).removeprefix('torch.'),
+    return {'size': [width, height], 'precision': engine.precision,
             **{name: percentiles(values) for name, values in times.items()},
             'engine_over_eager': round(float(np.median(ratios)), 3)}
 
@@ -72,7 +74,7 @@ def time_stages(perceptor: Perceptor, frame: Frame, frames: int,
     On CUDA the stages run one by one as they do not in service, where they are one captured graph: `whole` is less than
     their sum.
     """
-    device, geometry = perceptor.device, perceptor.geometry(frame)
+    device, geometry = perceptor.engine.tensor_device, perceptor.geometry(frame)
     network_size = [geometry.width, geometry.height]
     decoder = Decoder(geometry, perceptor.card, frame.width, frame.height, device)
     settings = torch.tensor([1.0, 0.05, 1.0, 0.0, perceptor.max_range_m], device=device)
@@ -89,23 +91,8 @@ def time_stages(perceptor: Perceptor, frame: Frame, frames: int,
             **{name: percentiles(values) for name, values in times.items()}}
 
 
-def captured(engine: Engine, image: Tensor) -> Callable[[], None]:
-    """Return a function that replays one run of an engine on CUDA as a graph."""
-    stream, graph = torch.cuda.Stream(engine.device), torch.cuda.CUDAGraph()
-    benchmark = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True)
-    with torch.inference_mode(), benchmark, torch.cuda.device(engine.device):
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(3):
-                engine(image)
-        stream.synchronize()
-        with torch.cuda.graph(graph, stream=stream, capture_error_mode='thread_local'):
-            engine(image)
-    return graph.replay
-
-
 def _stages(engine: Engine, decoder: Decoder, frame: Frame, settings: Tensor) -> dict[str, float]:
-    device, results, times = engine.device, {}, {}
+    device, results, times = engine.tensor_device, {}, {}
 
     def step(name: str, run: Callable[[], object]) -> None:
         times[name] = _timed(lambda: results.__setitem__(name, run()), device)

@@ -9,7 +9,7 @@ from pathlib import Path
 from semdepth_ros.model_file import ModelCard, ModelFileError, find_model, read_model
 from semdepth_ros.networks import JointNetwork, check_probes, network_of
 from semdepth_ros.networks.architecture import complete
-from semdepth_ros.perception.engine import Engine
+from semdepth_ros.perception.engines.engine import Engine
 
 _MUST_AGREE = ('factory', 'architecture', 'input', 'classes', 'depth_range_m')
 

@@ -1,14 +1,16 @@
-"""One frame in, one Perception out."""
+"""Frames in, Perceptions out."""
 from __future__ import annotations
 
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import torch
+import numpy as np
+from torch import Tensor
 
-from semdepth_ros.frame import Frame
+from semdepth_ros.frame import LAYOUTS, Frame
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
@@ -16,13 +18,27 @@ from semdepth_ros.model_file import InputRule, ModelCard, tensor_hash
 from semdepth_ros.networks import JointNetwork, load_network
 from semdepth_ros.perception.candidate import Candidate, Weights, read_candidate
 from semdepth_ros.perception.decoding import Decoder
-from semdepth_ros.perception.device import choose_device, choose_precision
-from semdepth_ros.perception.engine import Engine, FoldedEngine
+from semdepth_ros.perception.decoding import Decoder
+from semdepth_ros.perception.engines.engine import Engine
+from semdepth_ros.perception.engines.table import make_engine
 from semdepth_ros.perception.output_block import array_views
-from semdepth_ros.perception.pipeline import CpuPipeline, CudaPipeline, Pipeline
+from semdepth_ros.perception.runner import Job, Runner, rehearsals
 
 OUTPUTS = ('input', 'network')
-_PIPELINES = 32  # kept, one for each layout and distorted lens or undistorted window; on CUDA making one is a capture
+_GEOMETRIES = 32  # kept
+
+
+@dataclass(frozen=True)
+class Request:
+    """A frame to perceive, and with what: None for what the Perceptor was made with.
+
+    :param scale: the factor to metres
+    :param max_range_m: depth beyond is +inf
+    """
+
+    frame: Frame
+    scale: Scale | None = None
+    max_range_m: float | None = None
 
 
 class Perceptor:
@@ -30,7 +46,7 @@ class Perceptor:
 
     :param network: in evaluation mode, on the CPU; it is not changed
     :param card: of these weights
-    :param device: 'auto', 'cpu', 'cuda' or 'cuda:N'
+    :param device: 'auto', 'cpu', 'cuda' or 'cuda:N', or what else an engine knows
     :param precision: 'auto', 'float32', 'bfloat16' or 'float16'
     :param output: 'input', outputs as large as the image, or 'network', as large as the network sees it
     :param max_range_m: depth beyond is +inf, of frames that say nothing else
@@ -50,15 +66,12 @@ class Perceptor:
             raise ValueError(f'output is {output!r}, expected one of {OUTPUTS}')
         self.output, self.rectify = output, rectify
         self.max_range_m, self.scale = _a_range(max_range_m), scale
-        self.device = choose_device(device)
-        self.dtype = choose_precision(self.device, precision)
-        self.input_rule = _input_rule(card, self.device, input_pixels)
-        self.engine = engine or FoldedEngine(network, self.device, self.dtype)
+        self.engine = engine or make_engine(network, device, precision)
+        self.input_rule = _input_rule(card, self.engine, input_pixels)
         self._served = Weights(network, _of_a_factory(card, network))
         self._previous: Weights | None = None
-        self._pipelines: OrderedDict[tuple, Pipeline] = OrderedDict()
+        self._runner = Runner(self.engine, self._decoder)
         self._geometries: OrderedDict[tuple, InputGeometry] = OrderedDict()
-        self._stream = torch.cuda.Stream(self.device, priority=-1) if self.device.type == 'cuda' else None
         self._running = threading.Lock()
         self._swapping = threading.Lock()
 
@@ -82,9 +95,14 @@ class Perceptor:
         return self.card.version
 
     @property
+    def device(self) -> str:
+        """What the network runs on, such as 'cuda:0'."""
+        return self.engine.device
+
+    @property
     def precision(self) -> str:
         """The type the network computes in, such as 'bfloat16'."""
-        return str(self.dtype).removeprefix('torch.')
+        return self.engine.precision
 
     def perceive(self, frame: Frame, scale: Scale | None = None, max_range_m: float | None = None) -> Perception:
         """Return depth, sigma, classes and confidence of a frame. Same frame, same weights, same scale: same bytes.
@@ -95,16 +113,37 @@ class Perceptor:
         :param max_range_m: depth beyond is +inf; likewise
         :raises ValueError: a range that is not positive
         """
-        farthest = self.max_range_m if max_range_m is None else _a_range(max_range_m)
+        return self.perceive_together([Request(frame, scale, max_range_m)])[0]
+
+    def perceive_together(self, requests: Sequence[Request]) -> list[Perception]:
+        """Return what each frame is perceived as, in the same order, all with one version of the weights.
+
+        Frames of one input size run as a batch, as many as pay on this engine. Among other frames, one comes out as it
+        does alone up to the precision's rounding; the same requests give the same bytes.
+
+        :raises ValueError: a range that is not positive; no frame has been run then
+        """
         with self._running:
-            geometry, card = self._geometry(frame), self.card
-            scale = (self.scale if scale is None else scale).on(geometry.source)
-            settings = [geometry.depth_factor(card.focal_px) * scale.value, card.sigma['floor'], card.sigma['gain'],
-                        scale.sigma / scale.value, farthest]
-            block = self._pipeline(frame, geometry).run(frame, settings)
-        width, height = self._output_size(geometry)
-        return Perception(*array_views(block, width, height), scale, card.version, self._output_camera(geometry),
-                          frame.stamp_ns, frame.frame_id)
+            card, jobs, scales = self.card, [], []
+            for request in requests:
+                job, scale = self._job(request, card)
+                jobs.append(job)
+                scales.append(scale)
+            blocks = self._runner.run(jobs)
+        return [self._perception(job, block, scale, card) for job, block, scale in zip(jobs, blocks, scales)]
+
+    def prepare(self, cameras: Sequence[Camera | tuple[int, int]], layouts: Sequence[str] = ('rgb',)) -> None:
+        """Make ready for frames of these cameras, each alone and any of them together, so that the first ones wait for
+        nothing: weights are laid out, graphs captured, by running black images.
+
+        :param cameras: one for each source of frames, alike or not; (width, height) [px] where only that is known
+        :param layouts: keys of semdepth_ros.frame.LAYOUTS that the frames may have
+        """
+        for layout in layouts:
+            with self._running:
+                jobs = [self._job(Request(_black(camera, layout)), self.card)[0] for camera in cameras]
+                for together in rehearsals(jobs, self.engine.largest_batch):
+                    self._runner.run(together, foreseen=True)
 
     def geometry(self, frame: Frame) -> InputGeometry:
         """Return how this frame becomes the network's input."""
@@ -160,21 +199,26 @@ class Perceptor:
         key = frame.camera or (frame.width, frame.height)
         if key not in self._geometries:
             self._geometries[key] = input_geometry(key, self.input_rule, self.rectify)
-        return _recent(self._geometries, key)
+        self._geometries.move_to_end(key)
+        while len(self._geometries) > _GEOMETRIES:
+            self._geometries.popitem(last=False)
+        return self._geometries[key]
 
-    def _pipeline(self, frame: Frame, geometry: InputGeometry) -> Pipeline:
-        # Undistorted cameras share a pipeline if their window is the same: the focal length is in the multiplier.
-        lens = geometry.source if geometry.rectifies else None
-        key = (frame.layout, lens or replace(geometry, source=None))
-        if key not in self._pipelines:
-            self._pipelines[key] = self._new_pipeline(geometry, frame.layout)
-        return _recent(self._pipelines, key)
+    def _job(self, request: Request, card: ModelCard) -> tuple[Job, Scale]:
+        farthest = self.max_range_m if request.max_range_m is None else _a_range(request.max_range_m)
+        geometry = self._geometry(request.frame)
+        scale = (self.scale if request.scale is None else request.scale).on(geometry.source)
+        settings = [geometry.depth_factor(card.focal_px) * scale.value, card.sigma['floor'], card.sigma['gain'],
+                    scale.sigma / scale.value, farthest]
+        return Job(request.frame, geometry, settings), scale
 
-    def _new_pipeline(self, geometry: InputGeometry, layout: str) -> Pipeline:
-        decoder = Decoder(geometry, self.card, *self._output_size(geometry), self.device)
-        if self._stream is None:
-            return CpuPipeline(self.engine, geometry, decoder, layout)
-        return CudaPipeline(self.engine, geometry, decoder, layout, self._stream)
+    def _perception(self, job: Job, block: Tensor, scale: Scale, card: ModelCard) -> Perception:
+        parts = array_views(block, *self._output_size(job.geometry))
+        return Perception(*parts, scale, card.version, self._output_camera(job.geometry), job.frame.stamp_ns,
+                          job.frame.frame_id, job.input_size)
+
+    def _decoder(self, geometry: InputGeometry) -> Decoder:
+        return Decoder(geometry, self.card, *self._output_size(geometry), self.engine.tensor_device)
 
     def _output_size(self, geometry: InputGeometry) -> tuple[int, int]:
         if self.output == 'input':
@@ -186,10 +230,10 @@ class Perceptor:
         return camera.scaled(*self._output_size(geometry)) if camera else None
 
 
-def _input_rule(card: ModelCard, device: torch.device, pixels: int) -> InputRule:
+def _input_rule(card: ModelCard, engine: Engine, pixels: int) -> InputRule:
     if pixels and not pixels >= card.input.multiple ** 2:
         raise ValueError(f'input_pixels is {pixels}, expected 0 or at least {card.input.multiple}x{card.input.multiple}')
-    return card.input.on(device.type, pixels)
+    return card.input.on(engine.device.partition(':')[0], pixels)
 
 
 def _a_range(value: float) -> float:
@@ -202,9 +246,8 @@ def _of_a_factory(card: ModelCard, network: JointNetwork) -> ModelCard:
     return card if card.factory else replace(card, factory=tensor_hash(network.state_dict()))
 
 
-def _recent(cache: OrderedDict, key: tuple | Camera):
-    """Return an entry as the most recent one, and drop the oldest beyond the limit."""
-    cache.move_to_end(key)
-    while len(cache) > _PIPELINES:
-        cache.popitem(last=False)
-    return cache[key]
+def _black(camera: Camera | tuple[int, int], layout: str) -> Frame:
+    known = isinstance(camera, Camera)
+    width, height = (camera.width, camera.height) if known else camera
+    channels, size = LAYOUTS[layout]
+    return Frame(np.zeros((height, width, channels), f'u{size}'), layout, camera if known else None)

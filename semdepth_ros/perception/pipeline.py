@@ -1,101 +1,75 @@
-"""All that happens to a frame between its buffer and its outputs, for frames of one shape: on the CPU, and on CUDA."""
+"""A camera's way in and a camera's way out around one engine, step after step, on any device that torch knows."""
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from semdepth_ros.frame import LAYOUTS, Frame
+from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.input_geometry import InputGeometry
-from semdepth_ros.perception.decoding import SETTINGS, Decoder
-from semdepth_ros.perception.engine import Engine
+from semdepth_ros.networks import Prediction
+from semdepth_ros.perception.decoding import Decoder
+from semdepth_ros.perception.engines.engine import Engine
 from semdepth_ros.perception.intake import as_tensor, network_input
 from semdepth_ros.perception.output_block import block_size, tensor_views
 
-_WARM_UPS = 3
 
+class Passes(Protocol):
+    """Makes pipelines, and runs frames through them and the engine between them."""
 
-class Pipeline(Protocol):
-    """Runs frames of one shape."""
+    def pipeline(self, geometry: InputGeometry, decoder: Decoder, layout: str):
+        """Return a pipeline for frames of one shape and layout; it is in one frame's use at a time."""
 
-    def run(self, frame: Frame, settings: list[float]) -> Tensor:
-        """Return the packed outputs of a frame, uint8 on the CPU, in memory that no later frame writes to.
+    def run(self, pipelines: Sequence, frames: Sequence[Frame], settings: Sequence[list[float]]) -> list[Tensor]:
+        """Run frames of one input size as one batch.
 
-        :param settings: see semdepth_ros.perception.decoding.SETTINGS
+        :param pipelines: made by this object, one a frame
+        :param settings: of each frame, see semdepth_ros.perception.decoding.SETTINGS
+        :return: the packed outputs of each, uint8 on the CPU, in memory that no later frame writes to
         """
 
 
-class CpuPipeline:
-    """The steps one after the other."""
+class Pipeline:
+    """The way in and the way out of frames of one shape."""
 
-    def __init__(self, engine: Engine, geometry: InputGeometry, decoder: Decoder, layout: str):
-        self.engine, self.geometry, self.decoder, self.layout = engine, geometry, decoder, layout
+    def __init__(self, geometry: InputGeometry, decoder: Decoder, layout: str, device: torch.device):
+        self.geometry, self.decoder, self.layout, self.device = geometry, decoder, layout, device
+
+    def way_in(self, frame: Frame) -> Tensor:
+        """Return the network's input [1, 3, h, w]."""
+        return network_input(as_tensor(frame.image).to(self.device), self.layout, self.geometry)
+
+    def way_out(self, prediction: Prediction, settings: list[float]) -> Tensor:
+        """Return the packed outputs of a prediction of one image."""
+        width, height = self.decoder.width, self.decoder.height
+        block = torch.empty(block_size(width, height), dtype=torch.uint8, device=self.device)
+        self.decoder(prediction, torch.tensor(settings, device=self.device), tensor_views(block, width, height))
+        return block.cpu()
+
+
+class PlainPasses:
+    """Every step started by itself."""
+
+    def __init__(self, engine: Engine):
+        self.engine = engine
+
+    def pipeline(self, geometry: InputGeometry, decoder: Decoder, layout: str) -> Pipeline:
+        """Return a pipeline for frames of one shape and layout."""
+        return Pipeline(geometry, decoder, layout, self.engine.tensor_device)
 
     @torch.inference_mode()
-    def run(self, frame: Frame, settings: list[float]) -> Tensor:
-        """Return the packed outputs of a frame."""
-        image = network_input(as_tensor(frame.image), self.layout, self.geometry)
-        prediction = self.engine(image)
-        width, height = self.decoder.width, self.decoder.height
-        block = torch.empty(block_size(width, height), dtype=torch.uint8)
-        self.decoder(prediction, torch.tensor(settings), tensor_views(block, width, height))
-        return block
+    def run(self, pipelines: Sequence[Pipeline], frames: Sequence[Frame], settings: Sequence[list[float]]
+            ) -> list[Tensor]:
+        """Run frames of one input size as one batch; see Passes."""
+        images = [pipeline.way_in(frame) for pipeline, frame in zip(pipelines, frames)]
+        prediction = self.engine(images[0] if len(images) == 1 else torch.cat(images))
+        return [pipeline.way_out(of_one, values)
+                for pipeline, of_one, values in zip(pipelines, each(prediction), settings)]
 
 
-class CudaPipeline:
-    """One captured graph: upload, network input, network, decoding and packing; then one download and one wait.
-
-    The frame's settings travel in front of its pixels, so that they may change without a new capture.
-    """
-
-    def __init__(self, engine: Engine, geometry: InputGeometry, decoder: Decoder, layout: str,
-                 stream: torch.cuda.Stream):
-        self.engine, self.geometry, self.decoder, self.layout, self.stream = engine, geometry, decoder, layout, stream
-        channels, size = LAYOUTS[layout]
-        self.shape = (geometry.source_height, geometry.source_width, channels)
-        self.type = torch.uint16 if size == 2 else torch.uint8
-        header = 4 * len(SETTINGS)
-        total = header + size * math.prod(self.shape)
-        with torch.cuda.device(engine.device):  # whose driver pins the memory
-            self.staging = torch.zeros(total, dtype=torch.uint8, pin_memory=True)
-        self.raw = torch.zeros(total, dtype=torch.uint8, device=engine.device)
-        self.block = torch.zeros(block_size(decoder.width, decoder.height), dtype=torch.uint8, device=engine.device)
-        self.staged_settings = self.staging[:header].view(torch.float32)
-        self.staged_image = self.staging[header:].view(self.type).view(self.shape).numpy()
-        self.staged_settings.copy_(torch.tensor([1.0, 0.05, 1.0, 0.0, 80.0]))
-        self.graph = self._captured(header)
-
-    def run(self, frame: Frame, settings: list[float]) -> Tensor:
-        """Return the packed outputs of a frame in pinned memory of its own."""
-        np.copyto(self.staged_image, frame.image.reshape(self.shape) if frame.image.ndim == 2 else frame.image)
-        self.staged_settings.copy_(torch.tensor(settings))
-        with torch.inference_mode(), torch.cuda.device(self.engine.device), torch.cuda.stream(self.stream):
-            # Pinned blocks come from torch's cache of them and go back to it with the Perception.
-            outputs = torch.empty(self.block.shape, dtype=torch.uint8, pin_memory=True)
-            self.graph.replay()
-            outputs.copy_(self.block, non_blocking=True)
-            self.stream.synchronize()
-        return outputs
-
-    def _captured(self, header: int) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        benchmark = torch.backends.cudnn.flags(enabled=True, benchmark=True, allow_tf32=True)
-        with torch.inference_mode(), benchmark, torch.cuda.device(self.engine.device):
-            self.stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self.stream):
-                for _ in range(_WARM_UPS):
-                    self._steps(header)
-            self.stream.synchronize()
-            with torch.cuda.graph(graph, stream=self.stream, capture_error_mode='thread_local'):
-                self._steps(header)
-        return graph
-
-    def _steps(self, header: int) -> None:
-        self.raw.copy_(self.staging, non_blocking=True)
-        settings = self.raw[:header].view(torch.float32)
-        image = self.raw[header:].view(self.type).view(self.shape)
-        prediction = self.engine(network_input(image, self.layout, self.geometry))
-        self.decoder(prediction, settings, tensor_views(self.block, self.decoder.width, self.decoder.height))
+def each(prediction: Prediction) -> Iterator[Prediction]:
+    """Return what was predicted of each image of a batch, as views [1, ...]; without extras."""
+    for i in range(len(prediction.logits)):
+        yield Prediction(tuple(d[i:i + 1] for d in prediction.disparities), prediction.logits[i:i + 1], {})

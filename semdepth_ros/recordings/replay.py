@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from semdepth_ros.perception import Perceptor
 
 LOGGER = logging.getLogger(__name__)
-Latched = Callable[[MessageTypes, Any, Frame], list[tuple[str, Any]]]
+Latched = Callable[[MessageTypes, Any, Perception], list[tuple[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ReplayedModel:
     """What perceives the frames.
 
     :param classes: of its labels
-    :param latched: returns topic and message of what the node sends once, given message types, header and frame
+    :param latched: returns topic and message of what the node sends once, given message types, header and the first Perception
     """
 
     perceive: Callable[[Frame], Perception]
@@ -121,10 +121,10 @@ class _Run:
         except ValueError as error:
             self._note(f'left out: {error}')
             return
-        if self._model.latched and not self.perceived:
-            for name, message in self._model.latched(self._writer.types, header, frame):
-                self._writer.write(name, message, recorded_ns, latched=True)
         perception = self._model.perceive(frame)
+        if self._model.latched and not self.perceived:
+            for name, message in self._model.latched(self._writer.types, header, perception):
+                self._writer.write(name, message, recorded_ns, latched=True)
         self.perceived += 1
         for name, message in self._maker.make(self._options.wanted, header, frame, perception, self._options.settings):
             self._writer.write(f'/{name}', message, recorded_ns)
@@ -152,11 +152,10 @@ def replayed_model(perceptor: Perceptor, file: str | Path, settings: OutputSetti
     """
     path = find_model(file)
 
-    def latched(types: MessageTypes, header: Any, frame: Frame) -> list[tuple[str, Any]]:
-        served = Served(perceptor.card, path.name, sha256_of(path), str(perceptor.device), perceptor.precision)
-        geometry, scale = perceptor.geometry(frame), perceptor.scale
-        info = make_model_info(types, header, served, scale.on(geometry.source), 'fixed' if scale.metric else 'none',
-                               (geometry.width, geometry.height))
+    def latched(types: MessageTypes, header: Any, perception: Perception) -> list[tuple[str, Any]]:
+        served = Served(perceptor.card, path.name, sha256_of(path), perceptor.device, perceptor.precision)
+        info = make_model_info(types, header, served, perception.scale, 'fixed' if perceptor.scale.metric else 'none',
+                               perception.input_size)
         labels = make_label_info(types, make_header(types, 0, ''), perceptor.card.classes, settings.min_confidence)
         return [('/perception/model_info', info), ('/semantic/label_info', labels)]
 
