@@ -44,7 +44,7 @@ def test_every_default_is_valid_and_every_name_is_unique(node, table, title):
     ('device', 'gpu', "'gpu'.*cuda:N"), ('cameras', ['front', 'front'], 'different'),
     ('cameras', ['/front'], 'different'),
     ('cameras', [1], 'list'), ('overlay_alpha', 1.5, '1.5.*0 to 1'), ('rectify', 1, 'true or false'),
-    ('model', 7, 'text')])
+    ('model', 7, 'text'), ('image_sizes', ['1280x'], "1280x.*sizes such as '1280x720'")])
 def test_a_wrong_value_is_refused_with_what_was_expected(name, value, words):
     with pytest.raises(ValueError, match=words):
         TABLE[name].validated(value)

@@ -9,7 +9,7 @@ from node_parts import TYPES, Listener, black, publisher
 from ros_graph import wait_until
 from semdepth_ros.bridge.diagnostics import OK, WARN, Statistics
 from semdepth_ros.nodes.camera_input import CameraInput
-from semdepth_ros.nodes.perceiving import CameraChannel
+from semdepth_ros.nodes.camera_channel import CameraChannel
 from semdepth_ros.nodes.perception_diagnostics import PerceptionDiagnostics
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 

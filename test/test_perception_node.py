@@ -23,7 +23,7 @@ from semdepth_ros.bridge.diagnostics import ERROR
 from semdepth_ros.bridge.outputs import TOPICS
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.camera_info import camera_from_info
-from semdepth_ros.nodes import perceiving
+from semdepth_ros.nodes import frames_at_work
 from semdepth_ros.nodes.perception import PerceptionNode
 from semdepth_ros.perception import Perceptor
 
@@ -96,8 +96,8 @@ def test_every_output_comes_with_the_header_of_its_image_and_what_the_perceptor_
 
 def test_what_is_sent_for_a_frame_is_held_against_the_segment_again_only_when_it_is_more(client, node, monkeypatch):
     checked = []
-    monkeypatch.setattr(perceiving, 'check_segment', lambda logger, outputs: checked.append(outputs))
-    monkeypatch.setattr(node.work, '_bytes_checked', 0)
+    monkeypatch.setattr(frames_at_work, 'check_segment', lambda logger, outputs: checked.append(outputs))
+    monkeypatch.setattr(node.work.frames, '_bytes_checked', 0)
     client.listen('semantic/image')
     for _ in range(2):
         client.answers(client.send(), 'semantic/image')
@@ -280,7 +280,7 @@ def test_frames_that_all_fail_are_an_error_until_one_is_perceived(client, node, 
         found = [s for m in tuple(client.heard['/diagnostics']) for s in m.status if s.name == 'perception: camera']
         return (found[-1].level, found[-1].message) if found else None
     with monkeypatch.context() as patched:
-        patched.setattr(node.work.perceptor, 'perceive', no_room)
+        patched.setattr(node.work.perceptor, 'perceive_together', no_room)
         for _ in range(10):
             failed = statistics.total('failed')
             client.send()

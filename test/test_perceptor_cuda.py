@@ -10,7 +10,7 @@ from semdepth_ros.frame_perception import Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import build_network, load_network, save_network
-from semdepth_ros.perception import Perceptor
+from semdepth_ros.perception import Perceptor, Request
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA device')
 CAMERA = Camera.from_field_of_view(1242, 375, 80)
@@ -83,6 +83,56 @@ def test_weights_are_exchanged_under_a_captured_graph(network, card, tmp_path):
     np.testing.assert_allclose(after.depth, alone.depth, rtol=0.02)
     perceptor.rollback()
     np.testing.assert_array_equal(perceptor.perceive(frame).depth, before)
+
+
+REQUESTS = [Request(Frame(picture(), 'rgb', CAMERA)), Request(Frame(picture(seed=1), 'rgb', CAMERA), Scale(2.0, 0.1, True)),
+            Request(Frame(picture(seed=2, channels=4), 'bgra', CAMERA), max_range_m=40.0),
+            Request(Frame(picture(640, 480), 'rgb', DISTORTED))]
+
+
+def test_a_captured_batch_agrees_with_its_frames_alone_and_repeats_its_bytes(perceptor):
+    together = perceptor.perceive_together(REQUESTS)
+    assert perceptor.engine.capturable and perceptor.engine.largest_batch(*together[0].input_size) >= 3
+    kept = [p.depth.copy() for p in together]
+    for request, perception in zip(REQUESTS, together):
+        alone = perceptor.perceive(request.frame, request.scale, request.max_range_m)
+        both = np.isfinite(perception.depth) & np.isfinite(alone.depth)
+        assert (np.isfinite(perception.depth) == np.isfinite(alone.depth)).mean() > 0.99
+        assert np.mean(np.abs(np.log(perception.depth[both] / alone.depth[both]))) < 0.01
+        assert np.mean(perception.labels == alone.labels) > 0.97
+    perceptor.perceive_together(REQUESTS[::-1])
+    for first, again, depth in zip(together, perceptor.perceive_together(REQUESTS), kept):
+        np.testing.assert_array_equal(again.depth, depth)
+        np.testing.assert_array_equal(first.depth, depth)
+
+
+def test_what_was_prepared_is_captured_before_its_first_frame(network, card, monkeypatch):
+    perceptor = Perceptor(network, card, device='cuda')
+    perceptor.prepare([CAMERA, CAMERA, DISTORTED], ['rgb'])
+    captures = []
+    graph = torch.cuda.graph
+    monkeypatch.setattr(torch.cuda, 'graph', lambda *a, **k: captures.append(a) or graph(*a, **k))
+    for requests in (REQUESTS[:2], REQUESTS[:1], REQUESTS[3:], REQUESTS[1::-1]):
+        perceptor.perceive_together(requests)
+    assert captures == []
+    perceptor.perceive_together(REQUESTS[2:3])
+    assert len(captures) == 1
+
+
+def test_weights_are_exchanged_under_a_captured_batch(network, card, tmp_path):
+    probes = [picture(320, 96), picture(320, 96, seed=1)]
+    first = save_network(tmp_path / '0.safetensors', network, card, probes)
+    torch.manual_seed(1)
+    save_network(tmp_path / '1.safetensors', build_network(network.architecture).eval(),
+                 replace(first, version=1, parent=0), probes)
+    perceptor = Perceptor.from_file(tmp_path / '0.safetensors', device='cuda')
+    before = perceptor.perceive_together(REQUESTS[:2])
+    perceptor.load_weights(tmp_path / '1.safetensors')
+    after = perceptor.perceive_together(REQUESTS[:2])
+    alone = Perceptor.from_file(tmp_path / '1.safetensors', device='cuda').perceive_together(REQUESTS[:2])
+    for a, b, c in zip(before, after, alone):
+        assert (a.model_version, b.model_version) == (0, 1) and not np.array_equal(a.depth, b.depth)
+        np.testing.assert_allclose(b.depth, c.depth, rtol=0.02)
 
 
 @pytest.mark.skipif(torch.cuda.device_count() < 2, reason='needs two CUDA devices')

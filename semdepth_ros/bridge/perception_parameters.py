@@ -22,6 +22,11 @@ def _not_cameras(value: list[str]) -> str | None:
     return None if good and len(set(names)) == len(names) else "different names such as 'front' or 'left/wide'"
 
 
+def _not_sizes(value: list[str]) -> str | None:
+    good = all(re.fullmatch(r'[1-9]\d{0,4}x[1-9]\d{0,4}', size) for size in value if size)
+    return None if good else "sizes such as '1280x720'"
+
+
 PERCEPTION = (
     Parameter('model', 'default', 'Model file (*.safetensors); `default` is the one that comes with the package.'),
     Parameter('device', 'auto',
@@ -42,6 +47,10 @@ PERCEPTION = (
               'Name prefixes of several cameras served by this node: [front, left] reads front/image and left/image '
               'and publishes front/depth/image and so on; empty is one camera without a prefix.',
               check=_not_cameras),
+    Parameter('image_sizes', [''],
+              'Sizes of the images to make ready for before the node is active, so that the first ones do not wait: '
+              '[1280x720] for all cameras, or one for each. A camera_info that is published by then says it too.',
+              check=_not_sizes),
     Parameter('image_transport', 'raw',
               'compressed: JPEG or PNG from image/compressed.', choices=('raw', 'compressed')),
     Parameter('image_kind', 'auto',

@@ -28,9 +28,9 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
     :raises ValueError: a size that is not the image's, a focal length that is not positive, an unknown distortion
         model, a distortion that is not finite or that no lens has
     """
-    columns, rows = max(1, info.binning_x), max(1, info.binning_y)
+    columns, rows = _binning(info)
     left, top, full_width, full_height = _region(info)
-    expected = (full_width // columns, full_height // rows)
+    expected = image_size(info)
     if (width, height) != expected:
         is_whole = (columns, rows, full_width, full_height) == (1, 1, info.width, info.height)
         window = '' if is_whole else f' (region {full_width}x{full_height}, binning {columns}x{rows})'
@@ -47,6 +47,17 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool = False
         raise ValueError(f'camera_info has {model} distortion {distortion}, expected that of a lens: rectified, the '
                          'image would be empty')
     return camera
+
+
+def image_size(info: Any) -> tuple[int, int]:
+    """Return width and height of the images that a camera_info is for [px]: of its region of interest, binned."""
+    _, _, width, height = _region(info)
+    columns, rows = _binning(info)
+    return width // columns, height // rows
+
+
+def _binning(info: Any) -> tuple[int, int]:
+    return max(1, info.binning_x), max(1, info.binning_y)
 
 
 @lru_cache(maxsize=64)

@@ -19,6 +19,7 @@ from semdepth_ros.bridge.shared_memory import loss_at_driver
 from semdepth_ros.bridge.stamps import StampWatch
 from semdepth_ros.frame import Frame
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.geometry.camera_info import image_size
 from semdepth_ros.nodes.following_subscription import FollowingSubscription, overridden
 from semdepth_ros.nodes.shared_memory_check import uses_fast_dds
 from semdepth_ros.nodes.throttled_log import ThrottledLog
@@ -77,6 +78,7 @@ class CameraInput:
         self._infos, self._watch = InfoMatcher(rectified), StampWatch()
         self._subscriptions: tuple[FollowingSubscription, ...] = ()  # of image and camera_info, while open
         self._held: Arrival | None = None  # waits for a camera_info
+        self._announced: Camera | None = None
         self._patient_until: float | None = None
         self._opened_s = 0.0
         self._told: set[str] = set()
@@ -106,6 +108,19 @@ class CameraInput:
             if subscription.excluded_by:
                 return _incompatible(topic, subscription.excluded_by)
         return ''
+
+    @property
+    def announced(self) -> Camera | None:
+        """The camera of the camera_info that was announced, None while there is none that says a size."""
+        return self._announced
+
+    def announce(self, info: Any) -> None:
+        """Take in a camera_info that comes before the first image."""
+        self._infos.add(info)
+        try:
+            self._announced = self._infos.camera(*image_size(info), stamp_ns(info.header))
+        except ValueError:
+            pass  # told when an image comes
 
     def silence_s(self, now_s: float) -> float:
         """Return for how long no image has come [s] if that is unusual, else 0; now_s is by the steady clock."""

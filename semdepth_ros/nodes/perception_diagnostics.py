@@ -12,7 +12,8 @@ from semdepth_ros.bags.qos import Qos
 from semdepth_ros.bridge.diagnostics import ERROR, OK, WARN, make_diagnostics, make_status
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
-from semdepth_ros.nodes.perceiving import CameraChannel, Perceiving
+from semdepth_ros.nodes.camera_channel import CameraChannel
+from semdepth_ros.nodes.perceiving import Perceiving
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 
 _RECENT_S = 10.0  # how long a problem colours the status
@@ -56,8 +57,8 @@ class PerceptionDiagnostics:
             return self._status('model', ERROR if failure else OK, failure or 'not configured', values)
         perceptor = perceiving.perceptor
         values |= {'model': perceptor.card.name, 'version': perceptor.version, 'factory': perceptor.card.factory[:12],
-                   'device': str(perceptor.device), 'precision': perceptor.precision,
-                   'device memory [MB]': _device_memory(perceptor.device) / 1e6}
+                   'device': perceptor.device, 'precision': perceptor.precision,
+                   'device memory [MB]': _device_memory(perceptor.engine.tensor_device) / 1e6}
         if perceiving.fault:
             return self._status('model', ERROR, perceiving.fault, values)
         message = f'{perceptor.card.name} version {perceptor.version} on {perceptor.device}'

@@ -2,20 +2,30 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any
+
+Taken = list[tuple[Hashable, Any]]
+
+
+def alone(source: Hashable, waiting: Sequence[Hashable]) -> list[Hashable]:
+    """Return the sources that are taken with one: none."""
+    return []
 
 
 class NewestFirstWorker:
-    """Calls work(source, item) on its own thread; of every source only the newest item waits.
+    """Calls work([(source, item), ...]) on its own thread; of every source only the newest item waits.
 
-    Sources take turns: the one that has waited longest comes next.
+    Sources take turns: the one that has waited longest comes next, and with it those that beside says.
 
     :param work: must not raise; an exception that it does raise ends the thread after failed has been told
+    :param beside: given the source whose turn it is and the others that wait, longest first, returns those of them that
+        are taken with it
     """
 
-    def __init__(self, work: Callable[[Hashable, Any], None], failed: Callable[[BaseException], None]):
-        self._work, self._failed = work, failed
+    def __init__(self, work: Callable[[Taken], None], failed: Callable[[BaseException], None],
+                 beside: Callable[[Hashable, Sequence[Hashable]], Collection[Hashable]] = alone):
+        self._work, self._failed, self._beside = work, failed, beside
         self._waiting: dict[Hashable, Any] = {}
         self._changed, self._running, self._busy = threading.Condition(), True, False
         self._thread = threading.Thread(target=self._run, name='perceive', daemon=True)
@@ -56,12 +66,15 @@ class NewestFirstWorker:
                     self._changed.wait_for(lambda: self._waiting or not self._running)
                     if not self._running:
                         return
-                    source = next(iter(self._waiting))
-                    item = self._waiting.pop(source)
+                    taken = self._take()
                     self._busy = True
-                self._work(source, item)
+                self._work(taken)
         except BaseException as error:
             with self._changed:
                 self._busy = self._running = False
                 self._changed.notify_all()
             self._failed(error)
+
+    def _take(self) -> Taken:
+        first, *others = self._waiting
+        return [(source, self._waiting.pop(source)) for source in (first, *self._beside(first, others))]
