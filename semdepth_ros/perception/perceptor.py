@@ -5,12 +5,11 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
 from torch import Tensor
 
-from semdepth_ros.frame import LAYOUTS, Frame
+from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.geometry.input_geometry import InputGeometry, input_geometry
@@ -18,27 +17,14 @@ from semdepth_ros.model_file import InputRule, ModelCard, tensor_hash
 from semdepth_ros.networks import JointNetwork, load_network
 from semdepth_ros.perception.candidate import Candidate, Weights, read_candidate
 from semdepth_ros.perception.decoding import Decoder
-from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.engines.engine import Engine
 from semdepth_ros.perception.engines.table import make_engine
 from semdepth_ros.perception.output_block import array_views
+from semdepth_ros.perception.request import Request, black
 from semdepth_ros.perception.runner import Job, Runner, rehearsals
 
 OUTPUTS = ('input', 'network')
 _GEOMETRIES = 32  # kept
-
-
-@dataclass(frozen=True)
-class Request:
-    """A frame to perceive, and with what: None for what the Perceptor was made with.
-
-    :param scale: the factor to metres
-    :param max_range_m: depth beyond is +inf
-    """
-
-    frame: Frame
-    scale: Scale | None = None
-    max_range_m: float | None = None
 
 
 class Perceptor:
@@ -141,7 +127,7 @@ class Perceptor:
         """
         for layout in layouts:
             with self._running:
-                jobs = [self._job(Request(_black(camera, layout)), self.card)[0] for camera in cameras]
+                jobs = [self._job(black(camera, layout), self.card)[0] for camera in cameras]
                 for together in rehearsals(jobs, self.engine.largest_batch):
                     self._runner.run(together, foreseen=True)
 
@@ -244,10 +230,3 @@ def _a_range(value: float) -> float:
 
 def _of_a_factory(card: ModelCard, network: JointNetwork) -> ModelCard:
     return card if card.factory else replace(card, factory=tensor_hash(network.state_dict()))
-
-
-def _black(camera: Camera | tuple[int, int], layout: str) -> Frame:
-    known = isinstance(camera, Camera)
-    width, height = (camera.width, camera.height) if known else camera
-    channels, size = LAYOUTS[layout]
-    return Frame(np.zeros((height, width, channels), f'u{size}'), layout, camera if known else None)
