@@ -44,7 +44,7 @@ class RoadPlane(Weighted):
     :param tolerance: of ln(height), within which it does not
     """
 
-    weight: float = 0.05
+    weight: float = 0.3
     tolerance: float = 0.02
 
 
