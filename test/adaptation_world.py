@@ -29,6 +29,7 @@ QUICK = {
     'step': {'learning_rate': 2e-2, 'average': 0.9, 'warmup': 0, 'most_change': 0.5, 'anchors': 0},
     'trial': {'period': 8, 'block': 3, 'blocks': 4, 'steps': 8, 'level': 0.1, 'most_forgetting': 10.0},
     'watch': {'frames': 12, 'every': 2, 'least': 3, 'level': 0.2},
+    'losses': {'road_plane': {'weight': 0.05}},      # the bent road is to be mended with the rest
     'reset': {'settle': 3, 'least_similarity': 0.6, 'distrust': 3},
     'gates': {'least_tracks': 15, 'least_parallax_px': 0.3, 'least_sharpness': 1.0, 'most_deviations': 6.0}}
 
