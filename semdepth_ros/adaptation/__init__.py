@@ -7,5 +7,5 @@ from semdepth_ros.adaptation.settings import AdapterSettings
 from semdepth_ros.adaptation.status import GateState, Status, status_of
 from semdepth_ros.adaptation.versions import Version, Versions
 
-__all__ = ['AdaptationError', 'Adapter', 'AdapterSettings', 'GateState', 'Journal', 'Observation', 'OdometryTrack', 'Status',
-           'Version', 'Versions', 'camera_motion', 'read_journal', 'status_of']
+__all__ = ['AdaptationError', 'Adapter', 'AdapterSettings', 'GateState', 'Journal', 'Observation', 'OdometryTrack',
+           'Status', 'Version', 'Versions', 'camera_motion', 'read_journal', 'status_of']

@@ -66,8 +66,8 @@ def status_of(adapter: Adapter, observation: Observation, stamp_ns: int) -> Stat
         _state(adapter, observation), observation.reason or observation.event or adapter.last_verdict, stamp_ns,
         dict(adapter.counts), gates, dict(adapter.last_losses), learner.watch.mean, learner.watch.deviation,
         learner.learning_rate, learner.change(), adapter.scale.value if adapter.scale.ready else math.nan,
-        adapter.serving.factory.card.factory, adapter.served.number,
-        adapter.serving.served.number, *((_mean(report.candidate), _mean(report.served)) if report else (math.nan, math.nan)),
+        adapter.serving.factory.card.factory, adapter.served.number, adapter.serving.served.number,
+        *((_mean(report.candidate), _mean(report.served)) if report else (math.nan, math.nan)),
         adapter.last_verdict, len(adapter.lessons.replay), adapter.settings.memory.triplets)
 
 

@@ -42,7 +42,7 @@ from semdepth_ros.nodes.following_subscription import FollowingSubscription
 from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.nodes.transform_listener import TransformListener
-from semdepth_ros.nodes.worker import NewestFirstWorker
+from semdepth_ros.nodes.worker import NewestFirstWorker, Taken
 from semdepth_ros.perception.device import choose_device
 
 ODOMETRY = 'nav_msgs/msg/Odometry'
@@ -75,6 +75,7 @@ class Learning:
         self._odometry, self._odometry_at_s, self._odometry_lock = OdometryTrack(), 0.0, threading.Lock()
         self._steps_ms: deque[tuple[float, float]] = deque()
         self._learning_s, self._due_s, self._asked, self._announced_at_s = 0.0, 0.0, 0, -np.inf
+        self._answers: dict[int, Future] = {}       # what people wait for, by the number of the question
         self._announced = 0         # the version that was announced last; the factory's needs no announcement
         self._transforms = TransformListener(node, types)
         self._camera = CameraInput(node, types, '', parameters['image_transport'] == 'compressed',
@@ -115,6 +116,8 @@ class Learning:
         for source in self._worker.clear():
             if source == FRAME:
                 self._statistics.count('dropped')
+            elif source in self._answers:
+                self._answers.pop(source).set_exception(ValueError('the node was deactivated meanwhile'))
 
     def close(self) -> None:
         """Give everything back; promoted weights and the journal stay on disk."""
@@ -140,15 +143,17 @@ class Learning:
 
     def ask(self, function: Callable[[Adapter], str]) -> Future[str]:
         """Have the learner's thread call a function between two frames; the result is what it returned or raised."""
-        done: Future[str] = Future()
+        done, number = Future(), self._asked + 1
 
         def answer() -> None:
             try:
                 done.set_result(function(self.adapter))
             except Exception as error:
                 done.set_exception(error)
+            self._answers.pop(number, None)
             self.status = status_of(self.adapter, self._observation, self.status.stamp_ns)
             self._announce_changes()
+        self._answers[number] = done
         self._put(answer)
         return done
 
@@ -166,18 +171,19 @@ class Learning:
         self._asked += 1
         self._worker.put(self._asked, function)
 
-    def _work(self, source: Any, item: Any) -> None:
-        try:
-            if source == FRAME:
-                self._learn(item)
-            else:
-                item()
-        except ValueError as error:
-            self._statistics.count('rejected')
-            self._log.warn(f'{self._camera.image_topic}: {error}')
-        except Exception as error:
-            self._statistics.count('failed')
-            self._log.warn(f'{self._camera.image_topic}: a frame failed with {one_line(error)}')
+    def _work(self, taken: Taken) -> None:
+        for source, item in taken:
+            try:
+                if source == FRAME:
+                    self._learn(item)
+                else:
+                    item()
+            except ValueError as error:
+                self._statistics.count('rejected')
+                self._log.warn(f'{self._camera.image_topic}: {error}')
+            except Exception as error:
+                self._statistics.count('failed')
+                self._log.warn(f'{self._camera.image_topic}: a frame failed with {one_line(error)}')
 
     def _worker_failed(self, error: BaseException) -> None:
         self.status = Status(state=FAULT, reason=f'learning has ended: {one_line(error)}', factory=self.status.factory,
