@@ -127,7 +127,7 @@ def test_options_that_no_reader_knows_are_named(video):
 def drive(monkeypatch):
     """A world that renders the index of each frame, in place of the real one."""
     class Drive:
-        def __init__(self, preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg):
+        def __init__(self, preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg, **knobs):
             self.seed, self.frames = seed, frames
             self.camera = camera or Camera.from_field_of_view(4, 2, 90)
             self.arguments = (preset, seed, frames, split, device, rays)

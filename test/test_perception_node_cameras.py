@@ -134,7 +134,8 @@ def test_announced_images_are_made_ready_for_before_the_node_is_active_and_other
     announcing.warned('active: perceives /rear/image, /side/image')
     lines = [line for line in announcing.log if line.startswith(('ready for', 'active:', 'not foreseen'))]
     lines = lines[next(i for i, line in enumerate(lines) if line.startswith('ready')):]  # what older nodes said comes first
-    assert [line.split()[0] for line in lines] == ['ready', 'active:', 'not']
+    # a log may come by way of another node of this process too: once is enough
+    assert list(dict.fromkeys(line.split()[0] for line in lines)) == ['ready', 'active:', 'not']
     assert lines[0].startswith('ready for images of 96x64, 120x80 in ')
     assert node.work.cameras['side'].input.announced.width == 120
     announcing.unlisten()
