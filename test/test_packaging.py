@@ -30,8 +30,8 @@ client = node.create_client(GetState, '/perception/get_state')
 assert client.wait_for_service(60.0), node.get_node_names()
 for _ in range(300):
     future = client.call_async(GetState.Request())
-    rclpy.spin_until_future_complete(node, future, timeout_sec=10.0)
-    if future.result().current_state.label == 'active':
+    rclpy.spin_until_future_complete(node, future, timeout_sec=5.0)
+    if future.result() and future.result().current_state.label == 'active':     # an answer may come before it is heard
         break
     time.sleep(0.1)
 print('state', future.result().current_state.label, flush=True)
