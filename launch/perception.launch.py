@@ -19,7 +19,7 @@ ARGUMENTS = (  # these are the ones to change; everything else is in config/perc
     ('cameras', '', 'name prefixes of several cameras, such as front,left; empty: as params_file says'),
     ('model', '', 'model file; empty: as params_file says'),
     ('stride', '', 'every how many pixels mask and cloud are sent; empty: as params_file says'),
-    ('scale_source', '', 'none, fixed, camera_height or adaptation; empty: as params_file says'),
+    ('scale_source', '', 'none, fixed, camera_height, stored or adaptation; empty: as params_file says'),
     ('camera_height_m', '', 'height of the lens above the road [m]; empty: as params_file says'),
     ('params_file', str(SHARE / 'config' / 'perception.yaml'), 'parameters of the node'),
     ('namespace', '', 'namespace of the node and of all its topics'),

@@ -10,10 +10,11 @@ from std_srvs.srv import Trigger
 from tiny_model import write_models
 
 from semdepth_ros.adaptation import read_journal
-from semdepth_ros.bridge.adaptation_parameters import adapter_settings, given_mount
+from semdepth_ros.bridge.adaptation_parameters import adapter_settings
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.geometry.transform_tree import pose_of_text
 from semdepth_ros.nodes.adaptation import AdaptationNode
 from semdepth_ros.nodes.perception import PerceptionNode
 
@@ -180,7 +181,7 @@ def test_settings_that_cannot_be_are_named(texts, words):
 
 
 def test_a_mount_is_seven_numbers():
-    np.testing.assert_allclose(given_mount('1 2 3 0 0 0 1')[:3, 3], (1, 2, 3))
-    assert given_mount(' ') is None
+    np.testing.assert_allclose(pose_of_text('1 2 3 0 0 0 1')[:3, 3], (1, 2, 3))
+    assert pose_of_text(' ') is None
     with pytest.raises(ValueError, match='seven numbers'):
-        given_mount('1 2 3')
+        pose_of_text('1 2 3')

@@ -4,33 +4,15 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import numpy as np
 import yaml
 
 from semdepth_ros.adaptation import AdapterSettings
 from semdepth_ros.adaptation.settings import MODES
 from semdepth_ros.bridge.parameters import START, Parameter
-from semdepth_ros.geometry.transform_tree import pose_of
+from semdepth_ros.geometry.transform_tree import not_a_pose
 from semdepth_ros.settings import build
 
 TITLE = 'Parameters of the adaptation node, all at their defaults. What follows is written from the table in the code.'
-_POSE = 'seven numbers: x y z [m] and the quaternion x y z w'
-
-
-def given_mount(text: str) -> np.ndarray | None:
-    """Return the pose [4, 4] that camera_in_base gives, None where it is empty.
-
-    :raises ValueError: it is not seven numbers, or its quaternion is zero
-    """
-    if not text.strip():
-        return None
-    try:
-        numbers = [float(word) for word in text.replace(',', ' ').split()]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 7:
-        raise ValueError(f'expected {_POSE}')
-    return pose_of(numbers[:3], numbers[3:])
 
 
 def adapter_settings(mode: str, texts: list[str]) -> AdapterSettings:
@@ -59,14 +41,6 @@ def _wrong_settings(texts: list[str]) -> str | None:
         adapter_settings('on', texts)
     except (ValueError, AttributeError) as error:
         return f'settings of docs/ADAPTATION.md as KEY=VALUE ({error})'
-    return None
-
-
-def _wrong_mount(text: str) -> str | None:
-    try:
-        given_mount(text)
-    except ValueError:
-        return f'{_POSE}, or nothing'
     return None
 
 
@@ -104,7 +78,7 @@ ADAPTATION = (
     Parameter('camera_in_base', '',
               'Pose of the camera\'s optical frame in the frame that odometry moves: x y z [m] and the quaternion x y z w, '
               'separated by blanks. Empty: from TF, the child_frame_id of odometry and the frame of the images. Odometry '
-              'without it is not used.', check=_wrong_mount),
+              'without it is not used.', check=not_a_pose),
     Parameter('weights_dir', '',
               'Folder of promoted weights, which perception reads too; empty: $ROS_HOME/semdepth_ros/weights ($ROS_HOME '
               'is ~/.ros unless set).'),

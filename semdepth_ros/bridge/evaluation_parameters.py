@@ -4,29 +4,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
-
 from semdepth_ros.bridge.parameters import START, Parameter
-from semdepth_ros.geometry.transform_tree import pose_of
+from semdepth_ros.geometry.transform_tree import not_a_pose
 
 TITLE = 'Parameters of the evaluation node, all at their defaults. What follows is written from the table in the code.'
-_NUMBERS = 'seven numbers: x y z [m] and the quaternion x y z w'
-
-
-def given_transform(text: str) -> np.ndarray | None:
-    """Return the pose [4, 4] that lidar_transform gives, None where it is empty.
-
-    :raises ValueError: it is not seven numbers, or its quaternion is zero
-    """
-    if not text.strip():
-        return None
-    try:
-        numbers = [float(word) for word in text.replace(',', ' ').split()]
-    except ValueError:
-        numbers = []
-    if len(numbers) != 7:
-        raise ValueError(f'expected {_NUMBERS}')
-    return pose_of(numbers[:3], numbers[3:])
 
 
 def report_folder(parameter: str) -> Path:
@@ -34,14 +15,6 @@ def report_folder(parameter: str) -> Path:
     if parameter:
         return Path(parameter).expanduser()
     return Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser() / 'semdepth_ros' / 'evaluation'
-
-
-def _not_a_transform(value: str) -> str | None:
-    try:
-        given_transform(value)
-    except ValueError:
-        return f'{_NUMBERS}, or nothing'
-    return None
 
 
 EVALUATION = (
@@ -66,7 +39,7 @@ EVALUATION = (
               'A scan belongs to a frame whose stamp is less than this away [s].', minimum=0.0, maximum=1.0),
     Parameter('lidar_transform', '',
               'Pose of the scanner in the camera\'s optical frame: x y z [m] and the quaternion x y z w, separated by '
-              'blanks. Empty: from TF.', check=_not_a_transform),
+              'blanks. Empty: from TF.', check=not_a_pose),
     Parameter('pictures', 3, 'Frames that the report shows.', minimum=0, maximum=20),
     Parameter('autostart', True,
               'Configure and activate without being asked; false leaves it to a lifecycle manager.', change=START),

@@ -86,6 +86,34 @@ def pose_of(translation: Iterable[float], quaternion: Iterable[float]) -> np.nda
     return pose
 
 
+SEVEN_NUMBERS = 'seven numbers: x y z [m] and the quaternion x y z w'
+
+
+def pose_of_text(text: str) -> np.ndarray | None:
+    """Return the pose [4, 4] of x y z [m] and a quaternion x y z w, separated by blanks or commas; None of no text.
+
+    :raises ValueError: it is not SEVEN_NUMBERS, or its quaternion is zero
+    """
+    if not text.strip():
+        return None
+    try:
+        numbers = [float(word) for word in text.replace(',', ' ').split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 7:
+        raise ValueError(f'expected {SEVEN_NUMBERS}')
+    return pose_of(numbers[:3], numbers[3:])
+
+
+def not_a_pose(text: str) -> str | None:
+    """Return what was expected in place of a text that pose_of_text refuses; None of one that it takes."""
+    try:
+        pose_of_text(text)
+    except ValueError:
+        return f'{SEVEN_NUMBERS}, or nothing'
+    return None
+
+
 def _up_to(chain: dict, ancestor: str) -> list[str]:
     frames = list(chain)
     return frames[:frames.index(ancestor)]

@@ -20,7 +20,7 @@ from semdepth_ros.bridge.depth_metrics import NAME as DEPTH_METRICS
 from semdepth_ros.bridge.depth_metrics import make_depth_metrics
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.evaluated_frame import TRUTH, evaluated_frame
-from semdepth_ros.bridge.evaluation_parameters import given_transform, report_folder
+from semdepth_ros.bridge.evaluation_parameters import report_folder
 from semdepth_ros.bridge.frame_assembly import FrameAssembly
 from semdepth_ros.bridge.lidar import CLOUD
 from semdepth_ros.bridge.messages import make_header, stamp_ns
@@ -29,6 +29,7 @@ from semdepth_ros.bridge.perceived import TOPICS as PERCEIVED
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.evaluation.depth_evaluation import SCALINGS
 from semdepth_ros.evaluation.live_evaluation import LiveEvaluation
+from semdepth_ros.geometry.transform_tree import pose_of_text
 from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.following_subscription import FollowingSubscription, overridden
@@ -62,7 +63,7 @@ class Evaluating:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._patience_s = parameters['patience_s']
         self._queue, self._slop_ns = parameters['queue'], round(parameters['lidar_slop_s'] * 1e9)
-        self._transform = given_transform(parameters['lidar_transform'])
+        self._transform = pose_of_text(parameters['lidar_transform'])
         self._transforms = TransformListener(node, types)
         self._model, self._served = parameters['model'], ''
         self._evaluation = LiveEvaluation(parameters['name'], parameters['pictures'])

@@ -24,7 +24,7 @@ from rclpy.lifecycle import LifecycleNode
 from semdepth_ros.adaptation import Adapter, Observation, OdometryTrack, Status, Version, status_of
 from semdepth_ros.adaptation.status import FAULT
 from semdepth_ros.bags.qos import INPUT, LATCHED, OUTPUT
-from semdepth_ros.bridge.adaptation_parameters import adapter_settings, given_mount
+from semdepth_ros.bridge.adaptation_parameters import adapter_settings
 from semdepth_ros.bridge.adaptation_status import STATUS, UPDATE, make_adaptation_status, make_weights_update
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.messages import stamp_ns
@@ -33,7 +33,7 @@ from semdepth_ros.bridge.model_info import sha256_of
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.weights_update import weights_folder
 from semdepth_ros.frame import Frame
-from semdepth_ros.geometry.transform_tree import pose_from
+from semdepth_ros.geometry.transform_tree import pose_from, pose_of_text
 from semdepth_ros.model_file import find_model
 from semdepth_ros.networks import load_network
 from semdepth_ros.nodes.camera_input import Arrival, CameraInput
@@ -65,7 +65,7 @@ class Learning:
         self.folder = weights_folder(parameters['weights_dir'])
         self._device = choose_device(parameters['device'])
         network, card = load_network(parameters['model'])
-        self._mount = given_mount(parameters['camera_in_base'])
+        self._mount = pose_of_text(parameters['camera_in_base'])
         self.adapter = Adapter(
             network, card, adapter_settings(parameters['mode'], parameters['settings']), camera_in_base=self._mount,
             folder=self.folder, journal=self.folder / 'journal.jsonl' if parameters['journal'] else None,
