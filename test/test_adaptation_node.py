@@ -146,7 +146,7 @@ def test_a_shadow_serves_nothing_and_does_what_it_is_asked(graph, model, tmp_pat
     assert not call(graph, drive.node, 'rollback').success
     assert call(graph, drive.node, 'pause').success
     steps = node.work.adapter.counts['steps']
-    drive_until(drive, node, lambda: False or node.work.status.state == 'paused', 5)
+    drive_until(drive, node, lambda: node.work.status.state == 'paused', 5)
     assert node.work.adapter.counts['steps'] == steps
     assert call(graph, drive.node, 'resume').success and call(graph, drive.node, 'reset').success
     drive.send(0)                                                      # a bag that begins anew
