@@ -26,6 +26,7 @@ COMMANDS = {
     'ablate': ('semdepth_ros.cli.ablate', 'run a declared experiment: arms, equal budgets, tables'),
     'adapt': ('semdepth_ros.cli.adapt', 'let a model learn from a drive, and serve only what is better'),
     'pairs': ('semdepth_ros.cli.pairs', "look at the ranking loss's pairs of points"),
+    'guidance': ('semdepth_ros.cli.guidance', 'look at what guidance does to depth'),
     'label': ('semdepth_ros.cli.label', 'give drives the labels of a model'),
     'hints': ('semdepth_ros.cli.hints', 'look at depth hints and refined labels'),
     'calibrate': ('semdepth_ros.cli.calibrate', 'find the metric scale of a new camera'),

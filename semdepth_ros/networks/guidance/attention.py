@@ -95,6 +95,15 @@ class AttentionLevel(nn.Module):
         attended = attend(self.query(semantic), self.key(self._pooled(semantic)), self.value(self._pooled(known)))
         return depth + self.alpha * self.write(attended)
 
+    def looked_at(self, semantic: Tensor, row: int, column: int) -> Tensor:
+        """Return how much one pixel attends to each of the pooled ones, [B, h, w]: a row of softmax(Q K^T / sqrt(d)).
+
+        :param semantic: F_s
+        """
+        query, key = self.query(semantic)[..., row, column], self.key(self._pooled(semantic))
+        scores = torch.einsum('bc,bchw->bhw', query, key) * key.shape[1] ** -0.5
+        return scores.flatten(1).softmax(1).view_as(scores)
+
     def _pooled(self, x: Tensor) -> Tensor:
         return x if self.pooling == 1 else F.avg_pool2d(x, self.pooling, ceil_mode=True)
 
