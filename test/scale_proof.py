@@ -55,7 +55,7 @@ def behind_lorries(count: int, frames: int, split: str) -> list[int]:
     """Return the towns where something tall drives nearest ahead for longest."""
     def nearness(seed: int) -> float:
         town = scene.Scene(presets.find_preset('day'), seed, split, frames / RATE_HZ + 1)
-        ahead = next(mover for mover in town.traffic.movers if mover.lead)
+        ahead = next(mover for mover in town.traffic.movers if mover.follows == 'lead')
         times = np.arange(frames) / RATE_HZ
         gaps = [town.plan.lead_arc_length(t) - town.plan.arc_length(t) for t in times]
         return float(np.mean(np.array(gaps) < 20)) if ahead.extent[4] > 2.3 else -1.0

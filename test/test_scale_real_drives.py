@@ -1,6 +1,7 @@
 """The shipped weights on real drives with a camera whose height is known: never metric and wrong."""
 import numpy as np
 import pytest
+import scale_proof
 
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.data import open_data
@@ -44,3 +45,10 @@ def test_no_real_drive_is_ever_metric_and_wrong(shared_data, perceptor, name, st
                     error = by_the_road_s_plane(perception.depth * frame.scale, sample)
                 assert abs(error) <= 3 * frame.sigma, f'frame {index}: {error:+.3f} with a sigma of {frame.sigma:.3f}'
                 assert (sample.stamp_ns - sequence.stamps_ns[0]) / 1e9 >= 3.0
+
+
+def test_the_proof_on_rendered_drives_finds_lorries_and_hills(monkeypatch):
+    monkeypatch.setattr(scale_proof, 'SEARCHED', range(400, 403))
+    assert sorted(scale_proof.behind_lorries(2, 4, 'test'))[0] >= 400
+    names = [name for name, *_ in scale_proof.drives(['hills', 'lorries'], 4, 'test', None)]
+    assert any(name.startswith('hills') for name in names) and any(name.startswith('lorries') for name in names)
