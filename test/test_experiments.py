@@ -20,7 +20,7 @@ from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation
 from semdepth_ros.evaluation.protocol import evaluate_sequence
 from semdepth_ros.experiments import arm_training, cost
 from semdepth_ros.experiments.arm_evaluation import start_perceptor, town
-from semdepth_ros.experiments.arm_training import adopt, begun_network, digest_of, measure_pace, train_run
+from semdepth_ros.experiments.arm_training import begun_network, digest_of, measure_pace, train_run
 from semdepth_ros.experiments.declaration import Hypothesis
 from semdepth_ros.experiments.depth_perceptor import DepthPerceptor
 from semdepth_ros.experiments.page import write_page
@@ -32,7 +32,7 @@ from semdepth_ros.experiments.schedule import complete_run, find_steps, known_st
 from semdepth_ros.experiments.verdicts import HELD, NO_FIGURE, NOT_HELD, NOT_RUN, Results, judged
 from semdepth_ros.frame import Frame
 from semdepth_ros.model_file import InputRule, ModelCard
-from semdepth_ros.networks import build_network, load_network
+from semdepth_ros.networks import adopt, build_network, load_network
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.training import trainer
 from semdepth_ros.training.filtering.flag_list import flagged_frames

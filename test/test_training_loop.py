@@ -535,6 +535,25 @@ def test_the_command_trains_exports_and_trains_on_from_its_own_model(tmp_path, d
     assert [entry['weight'] for entry in card.recipe['data']] == [2.0, 1.0]
 
 
+def test_a_model_gets_the_guidance_that_the_recipe_names_and_keeps_what_it_knows(tmp_path, drive, capsys):
+    command = ['train', written_recipe(tmp_path), '--device', 'cpu', '--data', str(drive)]
+    plain, guided, again = (tmp_path / f'{name}.safetensors' for name in ('plain', 'guided', 'again'))
+    still = ['--steps', '1', '--set', 'optimisation.learning_rate=1e-12', 'optimisation.weight_decay=0']
+    assert main([*command, '--out', str(tmp_path / 'a'), '--export', str(plain), *still]) == 0
+    assert main([*command, '--out', str(tmp_path / 'b'), '--export', str(guided), '--init', str(plain), *still,
+                 'architecture.guidance=modulation']) == 0
+    said = f'{plain} gets guidance of its recipe, modulation in place of plain: depth begins as it was without'
+    assert said in capsys.readouterr().out
+    (before, _), (after, card) = load_network(plain), load_network(guided)
+    assert card.architecture['guidance']['kind'] == 'modulation'
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        torch.testing.assert_close(after(image).disparities[0], before(image).disparities[0], atol=1e-3, rtol=1e-2)
+    assert main([*command, '--out', str(tmp_path / 'c'), '--export', str(again), '--init', str(guided), *still]) == 0
+    assert 'gets guidance' not in capsys.readouterr().out
+    assert load_network(again)[1].architecture == card.architecture
+
+
 def test_a_model_that_saw_no_travel_is_not_called_metric_unless_it_was_before(tmp_path, drive):
     write_folder_sequence(tmp_path / 'still', (replace(Corridor(6)[i], pose=None) for i in range(6)))
     for name, data, more in (('first', tmp_path / 'still', []), ('metric', drive, []),

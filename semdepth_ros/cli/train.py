@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 
 from semdepth_ros.cli.outputs import expect_writable
-from semdepth_ros.cli.train_arguments import again, seeded, settings_of
+from semdepth_ros.cli.train_arguments import again, begun_from, seeded, settings_of
 from semdepth_ros.cli.train_two_stage import add_arguments, expect_fitting, train_two_stages
 
 
@@ -27,7 +27,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--steps', type=int, help="length of the training instead of the recipe's")
     parser.add_argument('--minutes', type=float, metavar='M', help="train for this time instead: the pace is measured and "
                         'the schedule fitted into it, so that a lunch break or a borrowed machine is used to the end')
-    parser.add_argument('--init', metavar='MODEL', help='start from the weights of this model file')
+    parser.add_argument('--init', metavar='MODEL', help='start from the weights of this model file, and its '
+                        "architecture; guidance is the recipe's where that names some")
     parser.add_argument('--resume', action='store_true', help="continue from DIR's last checkpoint")
     parser.add_argument('--export', metavar='FILE', help='write the model file at the end')
     parser.add_argument('--device', default='auto', choices=('auto', 'cpu', 'cuda'))
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
 
     :raises ValueError: a recipe, data, checkpoint or model file that cannot be used, in one line
     """
-    from semdepth_ros.networks import build_network, load_network
+    from semdepth_ros.networks import build_network
     from semdepth_ros.training.export import export_model
     from semdepth_ros.training.recipe_file import read_recipe
     from semdepth_ros.training.trainer import build_fabric, train
@@ -55,9 +56,9 @@ def run(args: argparse.Namespace) -> int:
     expect_fitting(args)
     was_metric = False
     if args.init:
-        network, card = load_network(args.init)
+        network, card = begun_from(args.init, recipe)
         was_metric = card.metric
-        recipe = replace(recipe, architecture=card.architecture, focal_px=card.focal_px)
+        recipe = replace(recipe, architecture=network.architecture, focal_px=card.focal_px)
     else:
         network = seeded(recipe.seed, build_network, recipe.architecture)
 

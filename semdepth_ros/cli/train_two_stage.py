@@ -42,7 +42,7 @@ def train_two_stages(args: argparse.Namespace, recipe, is_metric: Callable) -> i
     :raises ValueError: what cannot be used, in one line
     """
     from semdepth_ros.experiments.depth_perceptor import perceiver
-    from semdepth_ros.networks import build_network, load_network
+    from semdepth_ros.networks import build_network, load_network, with_guidance
     from semdepth_ros.settings import build
     from semdepth_ros.training.filtering.rule import FilterRule
     from semdepth_ros.training.trainer import build_fabric
@@ -50,7 +50,9 @@ def train_two_stages(args: argparse.Namespace, recipe, is_metric: Callable) -> i
     from semdepth_ros.whole_files import written_whole
 
     def begin():
-        return load_network(args.init)[0] if args.init else seeded(recipe.seed, build_network, recipe.architecture)
+        if args.init:
+            return seeded(recipe.seed, with_guidance, load_network(args.init)[0], recipe.architecture['guidance'])
+        return seeded(recipe.seed, build_network, recipe.architecture)
 
     rule = build(FilterRule, settings_of(args.filter_set, '--filter-set'), '--filter-set')
     try:

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 
 from semdepth_ros.experiments.depth_perceptor import perceiver
 from semdepth_ros.experiments.plan import Folders, Run, fingerprint
-from semdepth_ros.networks import JointNetwork, build_network
+from semdepth_ros.networks import JointNetwork, adopt, build_network
 from semdepth_ros.training.checkpoint import LAST
 from semdepth_ros.training.export import export_model
 from semdepth_ros.training.filtering.flag_list import FlagList
@@ -78,21 +77,6 @@ def begun_network(recipe: Recipe, weights: Path | None) -> tuple[JointNetwork, l
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.architecture)
     return network, [] if weights is None else adopt(network, load_file(weights))
-
-
-def adopt(network: JointNetwork, weights: dict[str, Tensor]) -> list[str]:
-    """Give a network the weights that have its tensors' names and shapes; return the parts that have others.
-
-    A part is named by the first word of its tensors' names. Convolutions that decoders share take the weights of a depth
-    decoder that had its own.
-    """
-    own = network.state_dict()
-    path = 'depth_decoder.path.'
-    begun = {f'trunk.{name.removeprefix(path)}': tensor for name, tensor in weights.items() if name.startswith(path)}
-    weights = begun | weights
-    fitting = {name: tensor for name, tensor in weights.items() if name in own and own[name].shape == tensor.shape}
-    network.load_state_dict(fitting, strict=False)
-    return sorted({name.partition('.')[0] for name in own.keys() - fitting})
 
 
 def measure_pace(run: Run, folders: Folders, device: str) -> bool:
