@@ -82,15 +82,15 @@ def run_through(graph, namespace, camera, folder, model, frames_with_truth=None,
     perception = start(graph, PerceptionNode, namespace, model=str(model), device='cpu', precision='float32',
                        max_range_m=1000.0)
     evaluation = start(graph, EvaluationNode, namespace, report_dir=str(folder), **parameters)
-    metrics, seen = [], set()
+    metrics, seen = [], []      # one frame after the other: of several that wait perception takes the newest
     camera.node.create_subscription(TYPES.message_class(METRICS), 'evaluation/metrics', metrics.append, 10)
     camera.node.create_subscription(TYPES.message_class('sensor_msgs/msg/Image'), 'depth/image',
-                                    lambda m: seen.add(stamp_ns(m.header)), 10)
+                                    lambda m: seen.append(stamp_ns(m.header)), 10)
     frames_with_truth = len(camera.sequence) if frames_with_truth is None else frames_with_truth
     wait_until(camera.is_heard, what='subscribers')
     for index in range(len(camera.sequence)):
         stamp = camera.send(index)
-        wait_until(lambda: stamp in seen, 20.0, what=f'the depth of frame {index}')
+        wait_until(lambda: seen[index:] == [stamp], 20.0, what=f'the depth of frame {index}')
     wait_until(lambda: any(m.frames == frames_with_truth and m.protocol == 'one_scale' for m in tuple(metrics)), 20.0,
                what='metrics of all frames')
     graph.call(evaluation.trigger_shutdown)

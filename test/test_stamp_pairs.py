@@ -95,3 +95,15 @@ def test_frames_come_in_order_and_none_waits_for_ever():
     assembly.begin(3, 'depth', 3, at_s=3.0)
     assert [stamp for stamp, _ in assembly.whole(['truth'], before_s=1.0)] == [1, 2]  # more than two
     assert [stamp for stamp, _ in assembly.whole(['truth'], before_s=3.1)] == [3]
+
+
+def test_after_a_clock_is_set_back_no_topic_is_taken_to_be_past_a_new_frame():
+    assembly = FrameAssembly(10, {})
+    assembly.passed('truth', 20)
+    assembly.begin(10, 'depth', 'd', 0.0)
+    assert assembly.whole(['truth'], 0.0) == [(10, {'depth': 'd'})]
+    assembly.begin_anew()
+    assembly.begin(10, 'depth', 'd', 0.0)
+    assert assembly.whole(['truth'], 0.0) == []
+    assembly.add(10, 'truth', 't')
+    assert assembly.whole(['truth'], 0.0) == [(10, {'depth': 'd', 'truth': 't'})]

@@ -35,6 +35,10 @@ class FrameAssembly:
         """Note how far a part's topic has come, whichever frames its messages belong to."""
         self._newest[name] = stamp_ns
 
+    def begin_anew(self) -> None:
+        """Forget how far topics have come, as when their clock is set back: where they were is past no new frame."""
+        self._newest.clear()
+
     def whole(self, expected: Collection[str], before_s: float) -> list[tuple[int, dict[str, Any]]]:
         """Take out the frames that are whole, in the order of their stamps, up to the first that is not.
 

@@ -160,6 +160,7 @@ class Evaluating:
             return
         self._log.warn(f'{self._topics[part]}: time went backwards to {stamp * 1e-9:.3f} s; starting anew')
         self._hand_on(is_end=True)
+        self._assembly.begin_anew()
         for pairs in self._pairings.values():
             pairs.forget(0)
 
