@@ -109,6 +109,16 @@ def test_a_bag_that_fails_halfway_is_not_there(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_bag_that_is_stopped_while_it_is_opened_leaves_nothing(tmp_path, monkeypatch):
+    def stopped(writer):
+        assert len(list(tmp_path.iterdir())) == 1
+        raise KeyboardInterrupt
+    monkeypatch.setattr('semdepth_ros.bags.bag_writer.Writer.open', stopped)
+    with pytest.raises(KeyboardInterrupt), BagWriter(tmp_path / 'drive.mcap'):
+        pytest.fail('it was entered')
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize('name', ['x.mcap', 'x.db3', 'x'])
 def test_a_bag_is_replaced_only_when_asked_and_stays_when_the_new_one_fails(tmp_path, name):
     write_sequence_bag(tmp_path / name, frames(3))

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -46,14 +46,22 @@ class BagWriter:
 
     def __enter__(self) -> BagWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix=f'.{self.path.name}.', suffix='.part', dir=self.path.parent))
+        self._folder = self.path.with_name(f'.{self.path.name}.{uuid.uuid4().hex[:8]}.part')
+        try:
+            self._open()
+        except BaseException:   # a signal too: __exit__ is for what has been entered
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        return self
+
+    def _open(self) -> None:
+        self._folder.mkdir(mode=0o700)
         # Version 8 keeps quality of service in numbers, which every rosbag2 since Humble reads.
         self._writer = Writer(self._folder / self.path.stem, version=8, storage_plugin=STORAGE[self.path.suffix])
         if self._compress and self.path.suffix != '.db3':
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.set_custom_data('written_by', f'semdepth_ros {__version__}')
         self._writer.open()
-        return self
 
     def __exit__(self, kind, error, trace) -> None:
         try:
