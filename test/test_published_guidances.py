@@ -23,6 +23,7 @@ CASES = {
     'modulation by probabilities': {'kind': 'modulation', 'source': 'soft', 'norm': 'instance', 'levels': [0, 3]},
     'attention': {'kind': 'attention'},
     'attention to both': {'kind': 'attention', 'values': 'both', 'pooling': 3, 'levels': [1], 'concatenation': False},
+    'attention without a gate': {'kind': 'attention', 'gate': 'none'},
     'edge points': {'kind': 'edge_points'},
     'edge points added': {'kind': 'edge_points', 'write': 'residual', 'attention': True, 'predicted': 'uncertainty'},
     'attention, then edge points': [{'kind': 'attention'}, {'kind': 'edge_points', 'points': 1000}],

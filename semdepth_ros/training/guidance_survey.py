@@ -27,7 +27,7 @@ PARTS = ('all', 'at borders', 'elsewhere', 'movable', 'thin')
 class Attended:
     """Where pixels look, at a level with attention.
 
-    :param alpha: what attended features are multiplied by
+    :param alpha: what attended features are multiplied by; 1 without a gate
     :param weights: of one pixel by its row and column in the level, [h, w], their sum 1
     """
 
@@ -120,7 +120,7 @@ def _details(guidance: nn.Module, stride: int, places, details: dict) -> Iterato
     def of_attention(module, inputs, _):
         semantic = inputs[1]
         cells = {(row // stride, column // stride) for row, column in places}
-        details['attended'] = Attended(float(module.alpha), {
+        details['attended'] = Attended(1.0 if module.alpha is None else float(module.alpha), {
             cell: module.looked_at(semantic, *cell)[0] for cell in sorted(cells)})
     hooks = [module.register_forward_hook(of_modulation if isinstance(module, ModulatedLevel) else of_attention)
              for module in guidance.modules() if isinstance(module, (ModulatedLevel, AttentionLevel))]

@@ -13,6 +13,7 @@ from semdepth_ros.networks.resnet import initialise
 from semdepth_ros.settings import between, one_of
 
 VALUES = ('depth', 'both')
+GATES = ('alpha', 'none')
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class AttentionSettings:
     :param reduction: queries and keys have this part of the channels of values
     :param values: of `depth` features, or of `both`, semantic ones too
     :param concatenation: whether the levels below put both features together and convolve them; else nothing is done there
+    :param gate: what keeps attention out at the start: `alpha`, a factor that is learned and starts at 0, or `none`: the
+        last convolution starts at zero
     """
 
     levels: tuple[int, ...] | None = None
@@ -31,8 +34,10 @@ class AttentionSettings:
     reduction: int = 8
     values: str = 'depth'
     concatenation: bool = True
+    gate: str = 'alpha'
 
     def __post_init__(self):
+        one_of('gate', self.gate, GATES)
         between(self, 1, 8, 'pooling')
         between(self, 1, 64, 'reduction')
         one_of('values', self.values, VALUES)
@@ -55,7 +60,7 @@ class Attention(nn.Module):
             widths = parts.semantic.channels[semantic], parts.depth.channels[level]
             if level in attended:
                 pooling = settings.pooling if level == attended[-1] else 1
-                block = AttentionLevel(*widths, settings.reduction, pooling, settings.values)
+                block = AttentionLevel(*widths, settings.reduction, pooling, settings.values, settings.gate)
             else:
                 block = ConcatenationLevel(*widths)
             self.levels[str(level)] = block
@@ -72,13 +77,15 @@ class AttentionLevel(nn.Module):
         Q = W_q F_s,  K = W_k F_s,  V = W_v F_d              W: 1x1 convolutions; V of [F_d, F_s] where both are values
         F_d' = F_d + alpha W_o (softmax(Q K^T / sqrt(d)) V)  d: channels of Q and K
 
-    alpha is learned and starts at 0, as in SAGAN (Zhang et al. 2019). With pooling, F_s and F_d are averaged before W_k
-    and W_v. Form ours: the paper's assignment of queries, keys and values is not known.
+    alpha is learned and starts at 0, as in SAGAN (Zhang et al. 2019); with the gate `none` it is 1, and W_o starts at
+    zero. Adam moves a number by about its learning rate a step, so that alpha opens slowly; W_o has a row of numbers for
+    each channel, and opens as many times sooner. With pooling, F_s and F_d are averaged before W_k and W_v. Form ours:
+    the paper's assignment of queries, keys and values is not known.
 
     :param semantic, depth: channels of F_s and F_d
     """
 
-    def __init__(self, semantic: int, depth: int, reduction: int, pooling: int, values: str):
+    def __init__(self, semantic: int, depth: int, reduction: int, pooling: int, values: str, gate: str = 'alpha'):
         super().__init__()
         self.pooling, self.of_both = pooling, values == 'both'
         narrow = max(depth // reduction, 1)
@@ -86,14 +93,18 @@ class AttentionLevel(nn.Module):
         self.key = nn.Conv2d(semantic, narrow, 1)
         self.value = nn.Conv2d(depth + semantic if self.of_both else depth, depth, 1)
         self.write = nn.Conv2d(depth, depth, 1)
-        self.alpha = nn.Parameter(torch.zeros(()))
+        self.alpha = nn.Parameter(torch.zeros(())) if gate == 'alpha' else None
         initialise(self)
+        if gate == 'none':
+            nn.init.zeros_(self.write.weight)
+            nn.init.zeros_(self.write.bias)
 
     def forward(self, depth: Tensor, semantic: Tensor) -> Tensor:
         """Return F_d' of F_d and F_s."""
         known = torch.cat((depth, semantic), 1) if self.of_both else depth
         attended = attend(self.query(semantic), self.key(self._pooled(semantic)), self.value(self._pooled(known)))
-        return depth + self.alpha * self.write(attended)
+        written = self.write(attended)
+        return depth + (written if self.alpha is None else self.alpha * written)
 
     def looked_at(self, semantic: Tensor, row: int, column: int) -> Tensor:
         """Return how much one pixel attends to each of the pooled ones, [B, h, w]: a row of softmax(Q K^T / sqrt(d)).
