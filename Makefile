@@ -23,7 +23,7 @@ KILTED := 'ros-rclpy[fastrtps]~=9.1' ros-sensor-msgs~=5.5 ros-std-msgs~=5.5 ros-
 JAZZY := 'ros-rclpy[fastrtps]~=7.1.6' ros-sensor-msgs~=5.3.6 ros-std-msgs~=5.3.6 ros-geometry-msgs~=5.3.6 \
          ros-nav-msgs~=5.3.6 ros-diagnostic-msgs~=5.3.6 ros-std-srvs~=5.3.6
 BUILD_INPUTS := setup.py setup.cfg pyproject.toml package.xml Makefile \
-                $(wildcard msg/*.msg config/*.* config/recipes/*.yaml launch/*.launch.py) \
+                $(wildcard msg/*.msg srv/*.srv config/*.* config/recipes/*.yaml launch/*.launch.py) \
                 semdepth_ros/message_build/generation.py semdepth_ros/message_build/compilation.py
 
 # An environment of the ROS wheels sets these for its own Python; another environment's Python fails with them.
@@ -61,7 +61,7 @@ test-jazzy: .venv-jazzy/installed
 	  '$(abspath .venv-jazzy)/bin/python' -m pytest test -m ros $(PYTEST_ARGS)
 
 clean:
-	rm -rf .venv .venv-jazzy build out install log semdepth_ros/msg semdepth_ros/*.so *.egg-info
+	rm -rf .venv .venv-jazzy build out install log semdepth_ros/msg semdepth_ros/srv semdepth_ros/*.so *.egg-info
 
 .PRECIOUS: .venv/bin/python .venv-jazzy/bin/python
 %/bin/python:

@@ -1,4 +1,4 @@
-"""Install semdepth_ros with pip or colcon, and build its messages where there is a ROS 2."""
+"""Install semdepth_ros with pip or colcon, and build its messages and services where there is a ROS 2."""
 import os
 from pathlib import Path
 import shutil
@@ -43,12 +43,14 @@ class BuildMessages(build_ext):
         self.place(built, Path(self.build_lib))
         prefix = built / 'prefix'
         for folder in sorted({p.parent for p in prefix.rglob('*') if p.is_file()}):
-            files = [os.path.relpath(p) for p in sorted(folder.iterdir()) if p.is_file() and p.suffix != '.msg']
+            built_here = [p for p in sorted(folder.iterdir()) if p.is_file() and p.suffix not in ('.msg', '.srv')]
+            files = [os.path.relpath(p) for p in built_here]
             self.distribution.data_files.append((str(folder.relative_to(prefix)), files))
 
     def place(self, built, target):
         """Replace target's generated modules by those just built."""
-        shutil.rmtree(target / NAME / 'msg', ignore_errors=True)
+        for kind in MESSAGES.kinds:
+            shutil.rmtree(target / NAME / kind, ignore_errors=True)
         shutil.copytree(built / 'python', target, dirs_exist_ok=True)
 
     def copy_extensions_to_source(self):
@@ -78,12 +80,14 @@ setup(
     maintainer_email='maintainers@semdepth-ros.example',
     license='Apache-2.0',
     python_requires='>=3.10',
-    packages=find_packages(include=[NAME, f'{NAME}.*'], exclude=[f'{NAME}.msg', f'{NAME}.msg.*']),
+    packages=find_packages(include=[NAME, f'{NAME}.*'],
+                           exclude=[f'{NAME}.{kind}{more}' for kind in MESSAGES.kinds for more in ('', '.*')]),
     package_data={NAME: ['weights/*.safetensors']},
     data_files=[
         data('share/ament_index/resource_index/packages', f'resource/{NAME}'),
         data(f'share/{NAME}', 'package.xml'),
         data(f'share/{NAME}/msg', 'msg/*.msg'),
+        data(f'share/{NAME}/srv', 'srv/*.srv'),
         data(f'share/{NAME}/launch', 'launch/*.launch.py'),
         data(f'share/{NAME}/config', 'config/*.*'),
         data(f'share/{NAME}/config/recipes', 'config/recipes/*.yaml'),

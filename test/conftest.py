@@ -16,7 +16,7 @@ ROOT = HERE.parent
 ALLOWED_SKIPS = HERE / 'ALLOWED_SKIPS'
 # what a file of tests may miss where there is no ROS 2
 ROS_PACKAGE = re.compile(r'rclpy|rcl_interfaces|\w+_(msgs|srvs)\b')
-ROS_WORDS = ('rclpy', 'semdepth_ros.msg', 'semdepth_ros.nodes', 'semdepth_ros.live')
+ROS_WORDS = ('rclpy', 'semdepth_ros.msg', 'semdepth_ros.srv', 'semdepth_ros.nodes', 'semdepth_ros.live')
 
 
 def pytest_configure(config):

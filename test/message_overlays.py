@@ -47,7 +47,7 @@ def overlay_environment(names: tuple[str, ...] = tuple(DEPENDENCIES)) -> dict[st
 
 def _fingerprint(package: MessagePackage) -> str:
     """Name what a build depends on: definitions, generator, Python's binary interface, ROS."""
-    files = [package.root / m for m in package.messages]
+    files = [package.root / name for name in package.interfaces]
     files += [Path(generation.__file__), Path(compilation.__file__)]
     parts = [f.read_bytes() for f in files]
     parts += [sysconfig.get_config_var('EXT_SUFFIX').encode(), sys.prefix.encode(), repr(ros_prefixes()).encode()]

@@ -28,7 +28,7 @@ BLOCKED_IMPORT = """
 import importlib, sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.split('.')[0] in {ros} or name.startswith('semdepth_ros.msg'):
+        if name.split('.')[0] in {ros} or name.startswith(('semdepth_ros.msg', 'semdepth_ros.srv')):
             raise ModuleNotFoundError('ROS is blocked in this test: ' + name, name=name)
 sys.meta_path.insert(0, Blocked())
 for name in {modules}:
@@ -44,7 +44,7 @@ def module_name(path: Path) -> str:
 
 def sources() -> dict[str, Path]:
     """Return every module of the package that is not generated."""
-    paths = sorted(p for p in PACKAGE.rglob('*.py') if p.relative_to(PACKAGE).parts[0] != 'msg')
+    paths = sorted(p for p in PACKAGE.rglob('*.py') if p.relative_to(PACKAGE).parts[0] not in ('msg', 'srv'))
     return {module_name(p): p for p in paths}
 
 
@@ -108,7 +108,7 @@ def test_rclpy_and_message_classes_are_met_on_the_graph_and_in_one_file_of_the_b
     path = sources()[module]
     if path.relative_to(PACKAGE).as_posix().startswith(ROS_FILES):
         return
-    named = {n for n in imported(path) if n.split('.')[0] in ROS or n.startswith('semdepth_ros.msg')}
+    named = {n for n in imported(path) if n.split('.')[0] in ROS or n.startswith(('semdepth_ros.msg', 'semdepth_ros.srv'))}
     assert not named
 
 

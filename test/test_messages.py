@@ -1,4 +1,5 @@
-"""The package's own messages: built for Python, C and C++, registered, hashed as everybody hashes, and sent around."""
+"""The package's own messages and services: built for Python, C and C++, registered, hashed as everybody hashes, and sent
+around."""
 from __future__ import annotations
 
 import json
@@ -13,7 +14,7 @@ import rclpy
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 
-from semdepth_ros import msg
+from semdepth_ros import msg, srv
 from semdepth_ros.message_build.compilation import LIBRARIES
 from semdepth_ros.message_build.generation import (
     compilers, generate, has_ros, MessageBuildError, MessagePackage, MODULES, require_tools, ros_prefixes, snake_case)
@@ -21,6 +22,11 @@ from semdepth_ros.message_build.generation import (
 ROOT = Path(__file__).resolve().parent.parent
 DEFINITIONS = sorted((ROOT / 'msg').glob('*.msg'))
 NAMES = [p.stem for p in DEFINITIONS]
+SERVICES = sorted((ROOT / 'srv').glob('*.srv'))
+PARTS = ('Request', 'Response', 'Event')
+# (kind, folder, type) of everything that has type support
+TYPES = [('message', 'msg', name) for name in NAMES] + [('service', 'srv', p.stem) for p in SERVICES] + [
+    ('message', 'srv', f'{p.stem}_{part}') for p in SERVICES for part in PARTS]
 SUPPORTS = [name for name in LIBRARIES if '_typesupport_' in name]
 # as ROS 2's own packages have them
 KNOWN_HASHES = {'LabelInfo': 'RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783',
@@ -28,16 +34,16 @@ KNOWN_HASHES = {'LabelInfo': 'RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205
                 'TFMessage': 'RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087'}
 VALUES = {'string': 'Straße', 'float': 0.5, 'double': 0.1, 'boolean': True, 'uint8': 3, 'uint32': 2 ** 31,
           'uint64': 2 ** 63, 'sequence<string>': ['a', ''], 'sequence<float>': [0.5, -0.0],
-          'sequence<boolean>': [True, False], 'sequence<uint64>': [0, 2 ** 63]}
-# opens every library with nothing else loaded, takes each message's type support from it and asks it for another one
+          'sequence<boolean>': [True, False], 'sequence<uint64>': [0, 2 ** 63], 'sequence<double>': [0.1, float('inf')]}
+# opens every library with nothing else loaded, takes each type's support from it and asks it for another one
 OPEN_LIBRARIES = """
 import ctypes, json, sys
-folder, names, supports = json.loads(sys.argv[1])
+folder, types, supports = json.loads(sys.argv[1])
 found = {}
 for support in supports:
     library = ctypes.CDLL(f'{folder}/libsemdepth_ros__{support}.so')
-    for name in names:
-        get = getattr(library, f'{support}__get_message_type_support_handle__semdepth_ros__msg__{name}')
+    for sort, kind, name in types:
+        get = getattr(library, f'{support}__get_{sort}_type_support_handle__semdepth_ros__{kind}__{name}')
         get.restype = ctypes.POINTER(ctypes.c_void_p)
         handle = get()
         identifier = ctypes.cast(handle[0], ctypes.c_char_p).value.decode()
@@ -52,13 +58,19 @@ USE_FROM_CPP = """
 #include <cstdio>
 #include <semdepth_ros/msg/adaptation_status.hpp>
 #include <semdepth_ros/msg/model_info.hpp>
+#include <semdepth_ros/srv/calibrate.hpp>
 #include <rosidl_typesupport_cpp/message_type_support.hpp>
+#include <rosidl_typesupport_cpp/service_type_support.hpp>
 int main()
 {
   semdepth_ros::msg::ModelInfo info;
   info.version = semdepth_ros::msg::AdaptationStatus::STATE_TRIAL;
   auto support = rosidl_typesupport_cpp::get_message_type_support_handle<semdepth_ros::msg::ModelInfo>();
-  std::printf("%s %u", support->typesupport_identifier, info.version);
+  semdepth_ros::srv::Calibrate::Request request;
+  request.method = semdepth_ros::srv::Calibrate::Request::ODOMETRY;
+  auto service = rosidl_typesupport_cpp::get_service_type_support_handle<semdepth_ros::srv::Calibrate>();
+  std::printf("%s %u %s %u", support->typesupport_identifier, info.version, service->typesupport_identifier,
+    request.method);
 }
 """
 PUBLISH = """
@@ -77,6 +89,22 @@ for i in range(5):
     status.gate_values = [0.125, float('nan')]
     publisher.publish(status)
 print('published', flush=True)
+rclpy.spin(node)
+"""
+SERVE = """
+import rclpy
+from semdepth_ros.srv import {name}
+rclpy.init()
+node = rclpy.create_node('server')
+
+def serve(request, response):
+    print('asked', repr(request), flush=True)
+    for name, value in {fields}.items():
+        setattr(response, name, value)
+    return response
+
+service = node.create_service({name}, '{name}_of_another', serve)
+print('serving', flush=True)
 rclpy.spin(node)
 """
 
@@ -149,21 +177,25 @@ def test_the_announced_type_hash_is_the_one_rosbags_computes_from_the_text(node,
 def test_the_ament_index_and_share_hold_every_message_and_its_definitions():
     share = registered_prefix() / 'share'
     marker = (share / 'ament_index/resource_index/rosidl_interfaces/semdepth_ros').read_text().split()
-    assert marker == sorted(f'msg/{name}.{suffix}' for name in NAMES for suffix in ('idl', 'msg'))
+    assert marker == sorted(f'{path.parent.name}/{path.stem}.{suffix}' for path in DEFINITIONS + SERVICES
+                            for suffix in ('idl', path.parent.name))
     assert (share / 'ament_index/resource_index/packages/semdepth_ros').is_file()
     assert (share / 'semdepth_ros/package.xml').read_text() == (ROOT / 'package.xml').read_text()
     for path in DEFINITIONS:
         assert (share / 'semdepth_ros' / 'msg' / path.name).read_text() == path.read_text()
         description = json.loads((share / 'semdepth_ros' / 'msg' / f'{path.stem}.json').read_text())
         assert description['type_description_msg']['type_description']['type_name'] == f'semdepth_ros/msg/{path.stem}'
+    for path in SERVICES:
+        assert (share / 'semdepth_ros' / 'srv' / path.name).read_text() == path.read_text()
+        assert f'semdepth_ros/srv/{path.stem}_Request' in (share / 'semdepth_ros' / 'srv' / f'{path.stem}.json').read_text()
 
 
-def test_every_c_and_cpp_library_opens_by_itself_and_gives_type_support_for_every_message():
-    arguments = json.dumps([str(registered_prefix() / 'lib'), NAMES, SUPPORTS])
+def test_every_c_and_cpp_library_opens_by_itself_and_gives_type_support_for_every_type():
+    arguments = json.dumps([str(registered_prefix() / 'lib'), TYPES, SUPPORTS])
     done = subprocess.run([sys.executable, '-c', OPEN_LIBRARIES, arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert set(found) == {f'{support} {name}' for support in SUPPORTS for name in NAMES}
+    assert set(found) == {f'{support} {name}' for support in SUPPORTS for _, _, name in TYPES}
     for key, (identifier, chosen) in found.items():
         support = key.split()[0]
         assert identifier == support
@@ -179,7 +211,8 @@ def test_a_cpp_program_compiles_and_links_against_the_installed_headers_and_libr
     names = ['semdepth_ros__rosidl_typesupport_cpp', 'rosidl_typesupport_cpp', 'rosidl_runtime_c']
     subprocess.run([compilers()[1], '-std=c++17', str(source), '-o', str(program), f'-I{prefix}/include/semdepth_ros',
                     *(f'-I{i}' for i in include), *folders, *(f'-l{n}' for n in names)], check=True)
-    assert subprocess.run([program], capture_output=True, text=True).stdout == 'rosidl_typesupport_cpp 4'
+    assert subprocess.run([program], capture_output=True, text=True).stdout == (
+        'rosidl_typesupport_cpp 4 rosidl_typesupport_cpp 4')
 
 
 def test_messages_of_another_process_arrive_whole_and_latched(node, processes):
@@ -197,10 +230,29 @@ def test_messages_of_another_process_arrive_whole_and_latched(node, processes):
     assert last.gate_values[0] == 0.125 and last.gate_values[1] != last.gate_values[1]
 
 
+@pytest.mark.parametrize('path', SERVICES, ids=[p.stem for p in SERVICES])
+def test_a_service_is_asked_and_answered_by_another_process(node, processes, path):
+    """Every field of the answer is what the other process was asked to put there, as text."""
+    kind = getattr(srv, path.stem)
+    fields = {name: VALUES[of] for name, of in kind.Response.get_fields_and_field_types().items()}
+    server = processes.python('-c', SERVE.format(name=path.stem, fields=repr(fields).replace('inf', "float('inf')")))
+    client = node.create_client(kind, f'{path.stem}_of_another')
+    server.wait_for('serving')
+    assert client.wait_for_service(20.0)
+    request = kind.Request(**{name: VALUES[of] for name, of in kind.Request.get_fields_and_field_types().items()})
+    assert deserialize_message(serialize_message(request), kind.Request) == request
+    future = client.call_async(request)
+    rclpy.spin_until_future_complete(node, future, timeout_sec=20.0)
+    assert future.result() == kind.Response(**fields)
+    server.wait_for(f'asked {request!r}')
+
+
 def test_every_field_of_every_message_has_a_comment():
-    for path in DEFINITIONS:
+    for path in DEFINITIONS + SERVICES:
         commented = False
         for line in path.read_text().splitlines():
+            if line == '---':
+                continue
             own = '#' in line
             commented = bool(line.strip()) and (own or commented)  # a blank line ends what a comment speaks for
             assert not line.strip() or commented, f'{path.name}: {line!r}'
@@ -271,3 +323,13 @@ def test_a_message_that_cannot_be_generated_is_named_in_one_line(tmp_path, text,
     with pytest.raises(MessageBuildError) as error:
         generate(package, tmp_path / 'out', ros_prefixes())
     assert words in str(error.value) and '\n' not in str(error.value)
+
+
+def test_a_service_brings_what_ros_itself_puts_into_it_and_is_named_where_it_cannot_be_read(tmp_path):
+    (tmp_path / 'srv').mkdir()
+    (tmp_path / 'srv' / 'Odd.srv').write_text('int32 x\n')                     # no ---
+    package = MessagePackage.found_in(tmp_path, 'odd_srvs', ('std_msgs',))
+    assert package.interfaces == ('srv/Odd.srv',) and package.kinds == ['srv']
+    assert package.needed(ros_prefixes()) == ('std_msgs', 'service_msgs') and package.needed([tmp_path]) == ('std_msgs',)
+    with pytest.raises(MessageBuildError, match='srv/Odd.srv cannot be read'):
+        generate(package, tmp_path / 'out', ros_prefixes())

@@ -19,11 +19,13 @@ import semdepth_ros
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / 'semdepth_ros'
-SOURCES = ('setup.py', 'setup.cfg', 'pyproject.toml', 'package.xml', 'semdepth_ros', 'msg', 'resource', 'launch',
-           'config')
+SOURCES = ('setup.py', 'setup.cfg', 'pyproject.toml', 'package.xml', 'semdepth_ros', 'msg', 'srv', 'resource',
+           'launch', 'config')
+GENERATED = (PACKAGE / 'msg', PACKAGE / 'srv')
 DRIVE_NODE = """
 import sys, time, rclpy
 from lifecycle_msgs.srv import GetState
+from semdepth_ros.srv import Calibrate
 rclpy.init()
 node = rclpy.create_node('colcon_check')
 client = node.create_client(GetState, '/perception/get_state')
@@ -34,6 +36,11 @@ for _ in range(300):
     if future.result() and future.result().current_state.label == 'active':     # an answer may come before it is heard
         break
     time.sleep(0.1)
+calibrate = node.create_client(Calibrate, '/perception/calibrate')
+assert calibrate.wait_for_service(20.0)
+answer = calibrate.call_async(Calibrate.Request())
+rclpy.spin_until_future_complete(node, answer, timeout_sec=20.0)
+print('calibrate says', answer.result().message)
 print('state', future.result().current_state.label, flush=True)
 """
 
@@ -53,7 +60,7 @@ def package_xml() -> ElementTree.Element:
 def copied_sources(target: Path) -> Path:
     """Copy what an installation needs, without anything generated, and return the copy."""
     def generated(folder: str, names: list[str]) -> list[str]:
-        return [n for n in names if n == '__pycache__' or n.endswith('.so') or (n == 'msg' and Path(folder) == PACKAGE)]
+        return [n for n in names if n == '__pycache__' or n.endswith('.so') or Path(folder) / n in GENERATED]
 
     target.mkdir(exist_ok=True)
     for name in SOURCES:
@@ -82,7 +89,7 @@ def test_package_xml_names_every_ros_package_that_a_file_imports():
     declared = {e.text for kind in ('depend', 'exec_depend', 'build_depend') for e in package_xml().iter(kind)}
     named = set()
     for path in (*PACKAGE.rglob('*.py'), *ROOT.glob('launch/*.py')):
-        if path.is_relative_to(PACKAGE / 'msg'):
+        if any(path.is_relative_to(folder) for folder in GENERATED):
             continue
         text = path.read_text()
         named |= set(re.findall(r'^\s*(?:from|import) (\w+_(?:msgs|srvs|interfaces)|rclpy|launch|launch_ros|cv_bridge|'
@@ -128,11 +135,13 @@ def test_a_wheel_built_where_there_is_no_ros_has_all_of_python_and_one_line_says
     assert done.returncode == 0, done.stderr
     assert len([line for line in done.stderr.splitlines() if 'no ROS 2 found' in line and 'install ROS 2' in line]) == 1
     names = zipfile.ZipFile(next(tmp_path.glob('*.whl'))).namelist()
-    modules = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob('*.py') if not p.is_relative_to(PACKAGE / 'msg')}
+    modules = {p.relative_to(ROOT).as_posix() for p in PACKAGE.rglob('*.py')
+               if not any(p.is_relative_to(folder) for folder in GENERATED)}
     assert modules <= set(names)
-    assert not [n for n in names if n.endswith('.so') or n.startswith('semdepth_ros/msg/')]
+    assert not [n for n in names if n.endswith('.so') or n.startswith(('semdepth_ros/msg/', 'semdepth_ros/srv/'))]
     assert any(n.endswith('share/semdepth_ros/config/fastdds_large_messages.xml') for n in names)
     assert any(n.endswith('share/semdepth_ros/msg/ModelInfo.msg') for n in names)
+    assert any(n.endswith('share/semdepth_ros/srv/Calibrate.srv') for n in names)
 
 
 def test_a_build_without_a_compiler_ends_with_one_line_that_names_it(tmp_path):
@@ -155,16 +164,17 @@ def test_colcon_builds_the_package_and_the_installed_node_answers(tmp_path, proc
     assert build.wait(300) == 0, build.output
     prefix = tmp_path / 'install' / 'semdepth_ros'
     environment = sourced(tmp_path / 'install' / 'setup.bash')
-    where = subprocess.run([sys.executable, '-c', 'import semdepth_ros.msg as m; print(m.__file__)'], cwd=tmp_path,
-                           env=environment, capture_output=True, text=True)
-    assert str(tmp_path) in where.stdout, where.stderr
+    for kind in ('msg', 'srv'):
+        where = subprocess.run([sys.executable, '-c', f'import semdepth_ros.{kind} as m; print(m.__file__)'], cwd=tmp_path,
+                               env=environment, capture_output=True, text=True)
+        assert str(tmp_path) in where.stdout, where.stderr
     assert (prefix / 'share/ament_index/resource_index/rosidl_interfaces/semdepth_ros').is_file()
     assert (prefix / 'lib/libsemdepth_ros__rosidl_typesupport_cpp.so').is_file()
     assert (prefix / 'share/semdepth_ros/launch/perception.launch.py').is_file()
     node = processes.start(prefix / 'lib/semdepth_ros/perception', env=environment, cwd=tmp_path)
     check = processes.python('-c', DRIVE_NODE, env=environment, cwd=tmp_path)
     assert check.wait(120) == 0, check.output + node.output
-    assert check.output.split()[-1] == 'active', node.output
+    assert check.output.split()[-1] == 'active' and 'calibrate says nothing is being collected' in check.output, node.output
     node.interrupt()
     assert node.wait(20) == 0, node.output
 

@@ -77,7 +77,7 @@ def missing_module(error: ModuleNotFoundError) -> str:
     """Say what to install for a module that was not found."""
     module = error.name or ''
     package = module.split('.')[0]
-    if module.startswith('semdepth_ros.msg'):
+    if module.startswith(('semdepth_ros.msg', 'semdepth_ros.srv')):
         return ("the messages of semdepth_ros were not built, since it was installed where no ROS 2 was found: install "
                 'ROS 2, then semdepth_ros once more')
     if EXTRAS.get(package) == 'ros':

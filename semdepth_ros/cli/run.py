@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.profile and not os.path.isfile(args.profile):
         raise ValueError(f'--profile {args.profile}: no such file')
-    for module in ('rclpy', 'semdepth_ros.msg'):
+    for module in ('rclpy', 'semdepth_ros.msg', 'semdepth_ros.srv'):
         if find_spec(module) is None:
             raise ModuleNotFoundError(f'no module {module}', name=module)
     command = [sys.executable, '-m', START, args.node, *args.arguments]

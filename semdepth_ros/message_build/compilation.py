@@ -1,11 +1,11 @@
-"""Compile generated ROS 2 messages: one Python extension, and the shared libraries that C and C++ programs look for.
+"""Compile generated ROS 2 messages and services: one Python extension, and the shared libraries C and C++ look for.
 
 The result is laid out as it is installed::
 
-    out/python/<package>/msg/*.py, <package>_s__rosidl_typesupport_c.<abi>.so   beside the package's own modules
+    out/python/<package>/{msg,srv}/*.py, <package>_s__rosidl_typesupport_c.<abi>.so   beside the package's own modules
     out/prefix/lib/lib<package>__*.so          a bag recorder or a bridge finds a type here by its name
     out/prefix/include/<package>/<package>/    headers
-    out/prefix/share/                          .msg, .idl and .json of each message, and the ament index
+    out/prefix/share/                          .msg or .srv, .idl and .json of each, and the ament index
 """
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import subprocess
 import sysconfig
 
 from semdepth_ros.message_build.generation import (
-    compilers, CPP_SUPPORTS, C_SUPPORTS, generate, MessageBuildError, MessagePackage, require_tools, ros_prefixes,
-    snake_case)
+    compilers, CPP_SUPPORTS, C_SUPPORTS, generate, has_type_hashes, MessageBuildError, MessagePackage, require_tools,
+    ros_prefixes, snake_case)
 
 # The extension holds the whole C type support. {d} stands for each package whose messages ours contain.
 EXTENSION_SOURCES = ('rosidl_generator_c', *C_SUPPORTS, 'dispatch', 'rosidl_generator_py')
@@ -53,18 +53,23 @@ LIBRARIES = {
 }
 # rosidl_typesupport_c finds the type support of the middleware with dlopen. Inside the extension all are at hand, so
 # the choice is a comparison of names. Type hashes came with Iron.
-DISPATCH = """
+_DISPATCH = """
 #include <string.h>
-#include "rosidl_runtime_c/message_type_support_struct.h"
+#include "rosidl_runtime_c/@SORT@_type_support_struct.h"
 #include "rosidl_typesupport_c/identifier.h"
 #include "rosidl_typesupport_interface/macros.h"
-#include "@PACKAGE@/msg/detail/@FILE@__functions.h"
-#define SUPPORT(name) ROSIDL_TYPESUPPORT_INTERFACE__MESSAGE_SYMBOL_NAME(name, @PACKAGE@, msg, @TYPE@)
+#include "@PACKAGE@/@KIND@/detail/@FILE@__functions.h"
+#include "@PACKAGE@/@KIND@/detail/@FILE@__type_support.h"
+#define SUPPORT(name) ROSIDL_TYPESUPPORT_INTERFACE__@SYMBOL@_SYMBOL_NAME(name, @PACKAGE@, @KIND@, @TYPE@)
+#define MESSAGE(part) ROSIDL_TYPESUPPORT_INTERFACE__MESSAGE_SYMBOL_NAME(rosidl_typesupport_c, @PACKAGE@, @KIND@, part)
+#define EVENT(what) \\
+  ROSIDL_TYPESUPPORT_INTERFACE__SERVICE_ ## what ## _EVENT_MESSAGE_SYMBOL_NAME(rosidl_typesupport_c, @PACKAGE@, @KIND@, \\
+    @TYPE@)
 
-const rosidl_message_type_support_t * SUPPORT(rosidl_typesupport_fastrtps_c)(void);
-const rosidl_message_type_support_t * SUPPORT(rosidl_typesupport_introspection_c)(void);
+const rosidl_@SORT@_type_support_t * SUPPORT(rosidl_typesupport_fastrtps_c)(void);
+const rosidl_@SORT@_type_support_t * SUPPORT(rosidl_typesupport_introspection_c)(void);
 
-static const rosidl_message_type_support_t * choose(const rosidl_message_type_support_t * own, const char * wanted)
+static const rosidl_@SORT@_type_support_t * choose(const rosidl_@SORT@_type_support_t * own, const char * wanted)
 {
   if (strcmp(wanted, rosidl_typesupport_c__typesupport_identifier) == 0) {
     return own;
@@ -78,24 +83,35 @@ static const rosidl_message_type_support_t * choose(const rosidl_message_type_su
   return NULL;
 }
 
-__attribute__((visibility("default"))) const rosidl_message_type_support_t * SUPPORT(rosidl_typesupport_c)(void)
+__attribute__((visibility("default"))) const rosidl_@SORT@_type_support_t * SUPPORT(rosidl_typesupport_c)(void)
 {
-  static rosidl_message_type_support_t support = {
+  static rosidl_@SORT@_type_support_t support = {
     .func = choose,
 #if __has_include("rosidl_runtime_c/type_hash.h")
-    .get_type_hash_func = &@PACKAGE@__msg__@TYPE@__get_type_hash,
-    .get_type_description_func = &@PACKAGE@__msg__@TYPE@__get_type_description,
-    .get_type_description_sources_func = &@PACKAGE@__msg__@TYPE@__get_type_description_sources,
+    .get_type_hash_func = &@PACKAGE@__@KIND@__@TYPE@__get_type_hash,
+    .get_type_description_func = &@PACKAGE@__@KIND@__@TYPE@__get_type_description,
+    .get_type_description_sources_func = &@PACKAGE@__@KIND@__@TYPE@__get_type_description_sources,
 #endif
   };
   support.typesupport_identifier = rosidl_typesupport_c__typesupport_identifier;
+@MORE@
   return &support;
 }
+"""
+# What a service's support has besides, from Iron on.
+_OF_A_SERVICE = """
+#if __has_include("rosidl_runtime_c/type_hash.h")
+  support.request_typesupport = MESSAGE(@TYPE@_Request)();
+  support.response_typesupport = MESSAGE(@TYPE@_Response)();
+  support.event_typesupport = MESSAGE(@TYPE@_Event)();
+  support.event_message_create_handle_function = EVENT(CREATE);
+  support.event_message_destroy_handle_function = EVENT(DESTROY);
+#endif
 """
 
 
 def build_messages(package: MessagePackage, out: Path) -> Path:
-    """Generate, compile and lay out all messages of a package below out; return out.
+    """Generate, compile and lay out all messages and services of a package below out; return out.
 
     :raises MessageBuildError: one line, if a tool is missing or a compiler fails
     """
@@ -103,7 +119,7 @@ def build_messages(package: MessagePackage, out: Path) -> Path:
     prefixes, out = ros_prefixes(), out.resolve()
     sources = out / 'generated'
     idl = generate(package, sources, prefixes)
-    _write_dispatch(package, sources / 'dispatch')
+    _write_dispatch(package, sources / 'dispatch', prefixes)
     objects = _compile_all(package, sources, out / 'objects', prefixes)
     for folder in ('python', 'prefix'):
         shutil.rmtree(out / folder, ignore_errors=True)
@@ -113,13 +129,19 @@ def build_messages(package: MessagePackage, out: Path) -> Path:
     return out
 
 
-def _write_dispatch(package: MessagePackage, folder: Path) -> None:
+def _write_dispatch(package: MessagePackage, folder: Path, prefixes: list[Path]) -> None:
+    """Write one file for each message, those that a service consists of among them, and for each service."""
     folder.mkdir()
-    for stem in (Path(m).stem for m in package.messages):
-        text = DISPATCH
-        for mark, value in (('@PACKAGE@', package.name), ('@TYPE@', stem), ('@FILE@', snake_case(stem))):
-            text = text.replace(mark, value)
-        (folder / f'{snake_case(stem)}.c').write_text(text)
+    parts = ('_Request', '_Response', *(('_Event',) if has_type_hashes(prefixes) else ()))
+    for kind, stem in ((Path(name).parent.name, Path(name).stem) for name in package.interfaces):
+        messages = [stem] if kind == 'msg' else [stem + part for part in parts]
+        for sort, types in (('message', messages), ('service', [] if kind == 'msg' else [stem])):
+            for name in types:
+                text = _DISPATCH.replace('@MORE@', _OF_A_SERVICE if sort == 'service' else '')
+                for mark, value in (('@PACKAGE@', package.name), ('@TYPE@', name), ('@FILE@', snake_case(stem)),
+                                    ('@KIND@', kind), ('@SORT@', sort), ('@SYMBOL@', sort.upper())):
+                    text = text.replace(mark, value)
+                (folder / f'{kind}_{snake_case(name)}.c').write_text(text)
 
 
 def _compile_all(package: MessagePackage, sources: Path, out: Path, prefixes: list[Path]) -> dict[str, list[Path]]:
@@ -163,7 +185,7 @@ def _link(objects: list[Path], target: Path, libraries: tuple[str, ...], own: tu
           package: MessagePackage, prefixes: list[Path]) -> None:
     """Link a shared library. Its own libraries are kept as needed ones even where no symbol of theirs is used."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    names = [n.format(d=d) for n in libraries for d in (package.dependencies if '{d}' in n else ('',))]
+    names = [n.format(d=d) for n in libraries for d in (package.needed(prefixes) if '{d}' in n else ('',))]
     folders = [str(p / 'lib') for p in prefixes if (p / 'lib').is_dir()]
     _call([compilers()[1], '-shared', '-o', str(target), f'-Wl,-soname,{target.name}', *map(str, objects),
            f'-L{target.parent}', '-Wl,--no-as-needed', *(f'-l{package.name}__{o}' for o in own), '-Wl,--as-needed',
@@ -184,19 +206,22 @@ def _link_libraries(package: MessagePackage, objects: dict, folder: Path, prefix
 
 def _lay_out(package: MessagePackage, sources: Path, idl: Path, out: Path) -> None:
     """Copy Python modules, headers and definitions to where they are installed, and write the ament index's entry."""
-    python, share = out / 'python' / package.name / 'msg', out / 'prefix' / 'share'
-    python.mkdir(parents=True)
-    for path in (sources / 'rosidl_generator_py' / package.name / 'msg').glob('*.py'):
-        shutil.copy(path, python)
+    python, share, marked = out / 'python' / package.name, out / 'prefix' / 'share', []
     for path in (p for p in sources.rglob('*') if p.suffix in ('.h', '.hpp') and p.parts[-3] != 'idl'):
         inside = path.relative_to(sources)
         target = out / 'prefix' / 'include' / package.name / Path(*inside.parts[1:])
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
-    definitions = share / package.name / 'msg'
-    definitions.mkdir(parents=True)
-    for path in (*(package.root / m for m in package.messages), *(idl / 'msg').iterdir()):
-        shutil.copy(path, definitions)
+    for kind in package.kinds:
+        definitions = share / package.name / kind
+        for folder in (python / kind, definitions):
+            folder.mkdir(parents=True)
+        for path in (sources / 'rosidl_generator_py' / package.name / kind).glob('*.py'):
+            shutil.copy(path, python / kind)
+        own = [package.root / name for name in package.interfaces if Path(name).parent.name == kind]
+        for path in (*own, *(idl / kind).iterdir()):
+            shutil.copy(path, definitions)
+        marked += [f'{kind}/{p.name}' for p in definitions.iterdir() if p.suffix in ('.msg', '.srv', '.idl')]
     marker = share / 'ament_index' / 'resource_index' / 'rosidl_interfaces' / package.name
     marker.parent.mkdir(parents=True)
-    marker.write_text('\n'.join(sorted(f'msg/{p.name}' for p in definitions.iterdir() if p.suffix in ('.msg', '.idl'))))
+    marker.write_text('\n'.join(sorted(marked)))

@@ -1,4 +1,4 @@
-"""Generate the C, C++ and Python sources of a package's ROS 2 messages from their .msg files.
+"""Generate the C, C++ and Python sources of a package's ROS 2 messages and services from their .msg and .srv files.
 
 Needed while building only: setup.py generates this package's own messages with it, the tests those of packages that
 have no wheels. Any ROS 2 prefix with the rosidl generators will do: a virtual environment filled from the ``ros-*``
@@ -35,6 +35,7 @@ GENERATORS = {
 }
 TYPE_HASHES = ('rosidl_generator_type_description', 'generate_type_hash')  # from Iron on
 MODULES = ('rosidl_adapter', 'em', *GENERATORS)
+EVENTS = 'service_msgs'  # holds what every service's event message holds, from Iron on
 
 
 class MessageBuildError(RuntimeError):
@@ -43,18 +44,29 @@ class MessageBuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class MessagePackage:
-    """A package of messages: name, folder, its .msg files within that, and the packages whose messages they hold."""
+    """A package of messages and services: its name and folder, the .msg and .srv files within that, and the packages
+    whose messages they hold."""
 
     name: str
     root: Path
-    messages: tuple[str, ...]
+    interfaces: tuple[str, ...]
     dependencies: tuple[str, ...]
 
     @classmethod
     def found_in(cls, root: Path, name: str, dependencies: tuple[str, ...]) -> MessagePackage:
-        """Take every .msg file in root/msg."""
-        messages = tuple(f'msg/{path.name}' for path in sorted((root / 'msg').glob('*.msg')))
-        return cls(name, root.resolve(), messages, dependencies)
+        """Take every .msg file in root/msg and every .srv file in root/srv."""
+        files = [path for kind in ('msg', 'srv') for path in sorted((root / kind).glob(f'*.{kind}'))]
+        return cls(name, root.resolve(), tuple(path.relative_to(root).as_posix() for path in files), dependencies)
+
+    @property
+    def kinds(self) -> list[str]:
+        """The folders that interfaces lie in: msg, srv."""
+        return list(dict.fromkeys(name.split('/')[0] for name in self.interfaces))
+
+    def needed(self, prefixes: list[Path]) -> tuple[str, ...]:
+        """Return the packages whose messages are built in, those that this ROS itself puts into services among them."""
+        events = 'srv' in self.kinds and has_type_hashes(prefixes)
+        return (*self.dependencies, *((EVENTS,) if events and EVENTS not in self.dependencies else ()))
 
 
 def snake_case(name: str) -> str:
@@ -140,15 +152,16 @@ def generate(package: MessagePackage, out: Path, prefixes: list[Path]) -> Path:
     """
     shutil.rmtree(out, ignore_errors=True)
     idl = out / 'idl' / package.name
-    (idl / 'msg').mkdir(parents=True)
-    convert = importlib.import_module('rosidl_adapter.msg').convert_msg_to_idl
-    for message in package.messages:
+    for interface in map(Path, package.interfaces):
+        kind = interface.parent.name
+        (idl / kind).mkdir(parents=True, exist_ok=True)
+        convert = getattr(importlib.import_module(f'rosidl_adapter.{kind}'), f'convert_{kind}_to_idl')
         try:
-            convert(package.root, package.name, Path(message), idl / 'msg')
+            convert(package.root, package.name, interface, idl / kind)
         except Exception as error:  # the adapter has many kinds, some without a common ancestor
-            raise MessageBuildError(f'{message} cannot be read: {type(error).__name__}: '
+            raise MessageBuildError(f'{interface} cannot be read: {type(error).__name__}: '
                                     f'{" ".join(str(error).split())}') from error
-        _expect_known_packages(package, idl / 'msg' / f'{Path(message).stem}.idl')
+        _expect_known_packages(package, idl / kind / f'{interface.stem}.idl', interface.name)
     arguments = _arguments(package, idl, prefixes)
     if has_type_hashes(prefixes):
         _run(TYPE_HASHES, idl, package, arguments, prefixes)
@@ -157,26 +170,26 @@ def generate(package: MessagePackage, out: Path, prefixes: list[Path]) -> Path:
     return idl
 
 
-def _expect_known_packages(package: MessagePackage, idl: Path) -> None:
+def _expect_known_packages(package: MessagePackage, idl: Path, name: str) -> None:
     used = {line.split('"')[1].split('/')[0] for line in idl.read_text().splitlines() if line.startswith('#include "')}
     unknown = sorted(used - {package.name, *package.dependencies})
     if unknown:
-        raise MessageBuildError(f'{idl.stem}.msg uses {unknown[0]}, expected only {", ".join(package.dependencies)}: '
+        raise MessageBuildError(f'{name} uses {unknown[0]}, expected only {", ".join(package.dependencies)}: '
                                 'name it among the dependencies in setup.py')
 
 
 def _arguments(package: MessagePackage, idl: Path, prefixes: list[Path]) -> dict:
     """Return what every generator is told, as rosidl's CMake half would write it."""
-    shares = {d: share_of(d, prefixes) for d in package.dependencies}
+    shares = {d: share_of(d, prefixes) for d in package.needed(prefixes)}
     interfaces = [f'{d}:{path}' for d, share in shares.items() for path in sorted(share.glob('msg/*.idl'))]
-    stems = [Path(m).stem for m in package.messages]
+    stems = [str(Path(name).with_suffix('')) for name in package.interfaces]
     return {
         'package_name': package.name,
-        'idl_tuples': [f'{idl}:msg/{stem}.idl' for stem in stems],
-        'ros_interface_files': [str(package.root / m) for m in package.messages],
+        'idl_tuples': [f'{idl}:{stem}.idl' for stem in stems],
+        'ros_interface_files': [str(package.root / name) for name in package.interfaces],
         'ros_interface_dependencies': interfaces,
         'include_paths': [f'{d}:{s}' for d, s in shares.items()],
-        'type_description_tuples': [f'msg/{stem}.idl:{idl}/msg/{stem}.json' for stem in stems],
+        'type_description_tuples': [f'{stem}.idl:{idl}/{stem}.json' for stem in stems],
         'target_dependencies': [],
     }
 
