@@ -1,14 +1,20 @@
 """The scale from known distances: a tape measure's, or odometry's."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from adaptation_world import CAMERA, STEP_M, view
 from bridge_messages import Fields
 
+from semdepth_ros.adaptation.driven_points import DrivenPoints
 from semdepth_ros.adaptation.odometry_calibration import points_by_odometry, triangulated
 from semdepth_ros.adaptation.tracks import Tracks
 from semdepth_ros.data.sample import Sample
+from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.recordings.measured_points import measured_points
 from semdepth_ros.scale.measured import measured_scale
+from semdepth_ros.scale.standing import FlatTarget, MeasuredPoints
 
 
 def test_one_measurement_gives_a_scale_that_is_not_believed_much():
@@ -103,9 +109,69 @@ def test_a_short_drive_with_odometry_says_the_scale():
         points_by_odometry(lambda frame: Fields(depth=np.full((64, 128), 3.0), labels=np.full((64, 128), 13, np.uint8)), Drive())
 
 
+def seen(travelled_m, scale=1.0, camera=CAMERA):
+    """Return the corridor as a network perceives it whose depth has to be multiplied by 1.6, at a size of its own."""
+    _, depth, labels = view(travelled_m, camera)
+    return Perception((depth / 1.6 * scale).astype(np.float32), depth, labels, labels, Scale(scale), 0, camera, 0, 'lens')
+
+
+@pytest.mark.parametrize('layout', ['rgb', 'bgra', 'mono8', 'mono16'])
+def test_a_drive_is_followed_frame_by_frame_at_the_size_of_what_is_perceived(layout):
+    points, small = DrivenPoints(), CAMERA.scaled(128, 64)
+    large = CAMERA.scaled(256, 128)
+    for n in range(16):
+        image = view(n * STEP_M, large)[0]
+        grey = image.mean(axis=2)
+        image = {'rgb': image, 'bgra': np.dstack([image[..., ::-1], image[..., 0]]), 'mono8': grey.astype(np.uint8)[..., None],
+                 'mono16': (grey * 257).astype(np.uint16)}[layout]
+        points.take(Frame(np.ascontiguousarray(image), layout, large, n), seen(n * STEP_M, 1.0 + 0.1 * n, small), Drive(16).poses[n])
+    assert points.travelled_m == pytest.approx(15 * STEP_M) and points.pairs == 13
+    found = measured_scale(points.points.perceived, points.points.true, points.points.frame)
+    assert found.scale == pytest.approx(1.6, rel=0.05) and not found.doubt
+
+
+def test_a_drive_that_says_nothing_says_why():
+    stands, aside = DrivenPoints(), DrivenPoints()
+    turned = np.eye(4)
+    turned[:3, :3] = [[0.7, 0, 0.7], [0, 1, 0], [-0.7, 0, 0.7]]
+    for n in range(9):
+        frame = Frame(view(n * STEP_M)[0], 'rgb', CAMERA, n)
+        stands.take(frame, seen(0.0), np.eye(4))
+        aside.take(frame, seen(n * STEP_M), Drive(9).poses[n] @ turned)
+    with pytest.raises(ValueError, match='no two frames 1 to 4 m apart that look the same way, in 0.0 m'):
+        _ = stands.points
+    with pytest.raises(ValueError, match='images and odometry contradict each other'):
+        _ = aside.points
+
+
+def test_pixels_are_those_of_the_image_as_it_came_though_what_is_perceived_is_rectified_and_smaller():
+    lens = replace(CAMERA, distortion_model='plumb_bob', distortion=(-0.2, 0.03, 0.0, 0.0, 0.0))
+    frame = Frame(np.zeros((64, 128, 3), np.uint8), 'rgb', lens, 0)
+    perception = seen(0.0, 2.5, CAMERA.scaled(64, 32))
+    _, depth, _ = view(0.0)
+    tape = []
+    for x, y in ((16.0, 50.0), (100.0, 20.0), (64.0, 60.0)):
+        ray = np.append(lens.undistort([[x, y]])[0], 1.0)
+        u, v = CAMERA.project(ray[None])[0]
+        tape.append((x, y, float(depth[round(v), round(u)] * np.linalg.norm(ray))))
+    points = MeasuredPoints(tape)
+    with pytest.raises(ValueError, match='no image has come'):
+        points.distances()
+    points.take(frame, perception)
+    assert measured_scale(*points.distances()).scale == pytest.approx(1.6, rel=0.05) and not points.done
+    with pytest.raises(ValueError, match='no camera_info fits the images'):
+        points.take(Frame(frame.image, 'rgb'), perception)
+    target = FlatTarget(8.0, (0.0, 0.0, 200.0, 10.0))
+    with pytest.raises(ValueError, match='the target at 0, 0 to 200, 10 is outside the image of 128x64'):
+        target.take(frame, perception)
+    sky = FlatTarget(8.0)
+    with pytest.raises(ValueError, match='the target has no depth'):
+        sky.take(frame, replace(perception, depth=np.full((32, 64), np.inf, np.float32)))
+
+
 def test_points_measured_from_the_lens_are_compared_along_its_axis():
     def perceive(frame):
-        return Fields(depth=view(0.0)[1] / 2)
+        return Fields(depth=view(0.0)[1] / 2, camera=CAMERA, scale=Scale())
     _, depth, _ = view(0.0)
     texts = []
     for x, y in ((64, 50), (20, 40), (100, 60)):
@@ -120,4 +186,4 @@ def test_points_measured_from_the_lens_are_compared_along_its_axis():
                                          ('0:1:2:3', 'has no depth')])
 def test_points_that_cannot_be_are_named(text, words):
     with pytest.raises(ValueError, match=words):
-        measured_points([text], Drive(1), lambda frame: Fields(depth=np.full((64, 128), np.inf)))
+        measured_points([text], Drive(1), lambda frame: Fields(depth=np.full((64, 128), np.inf), camera=CAMERA, scale=Scale()))

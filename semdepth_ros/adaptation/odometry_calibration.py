@@ -67,7 +67,7 @@ def points_by_odometry(perceive: Callable[[Frame], Perception], sequence: Sequen
         raise ValueError(f'{sequence.name}: no two frames {WAY_M[0]:g} to {WAY_M[1]:g} m apart: odometry, or a drive, is '
                          'missing')
     chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, min(most, len(pairs))).round().astype(int))]
-    unsteady = [c.train_id for c in classes if c.movable or c.name == 'sky'] + [255]
+    unsteady = unsteady_classes(classes)
     parts: list[tuple[np.ndarray, np.ndarray, int]] = []
     for done, (first, second) in enumerate(chosen, start=1):
         one, other = sequence[first], sequence[second]
@@ -75,19 +75,37 @@ def points_by_odometry(perceive: Callable[[Frame], Perception], sequence: Sequen
             raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
         seen = perceive(Frame(one.image, 'rgb', one.camera, one.stamp_ns))
         tracks = follow(*(cv2.cvtColor(np.ascontiguousarray(s.image), cv2.COLOR_RGB2GRAY) for s in (one, other)))
-        true = triangulated(tracks, np.linalg.inv(relative_pose(one, other)), one.camera.matrix)
-        column, row = tracks.first.round().astype(int).T
-        inside = (column < seen.depth.shape[1]) & (row < seen.depth.shape[0])
-        column, row, true = column[inside], row[inside], true[inside]
-        perceived = seen.depth[row, column]
-        good = np.isfinite(true) & np.isfinite(perceived) & ~np.isin(seen.labels[row, column], unsteady)
-        if good.sum() >= LEAST_POINTS:
-            parts.append((perceived[good].astype(float), true[good], first))
+        found = points_of_pair(tracks, np.linalg.inv(relative_pose(one, other)), one.camera.matrix, seen.depth, seen.labels,
+                               unsteady)
+        if found is not None:
+            parts.append((*found, first))
         progress(done, len(chosen))
     if not parts:
         raise ValueError(f'{sequence.name}: no pair of frames has {LEAST_POINTS} points that both see and that stand still')
     return SeenPoints(np.concatenate([p for p, _, _ in parts]), np.concatenate([t for _, t, _ in parts]),
                       np.concatenate([np.full(len(t), n) for _, t, n in parts]))
+
+
+def points_of_pair(tracks: Tracks, motion: np.ndarray, intrinsics: np.ndarray, depth: np.ndarray, labels: np.ndarray,
+                   unsteady: list[int]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return perceived and true depth [m] of points that two views see, float64 [N] each; None where they are too few.
+
+    :param motion: second view from first, float64 [4, 4] m
+    :param depth, labels: of the first view [H, W]
+    :param unsteady: classes of what may move or is no thing
+    """
+    true = triangulated(tracks, motion, intrinsics)
+    column, row = tracks.first.round().astype(int).T
+    inside = (column < depth.shape[1]) & (row < depth.shape[0])
+    column, row, true = column[inside], row[inside], true[inside]
+    perceived = depth[row, column]
+    good = np.isfinite(true) & np.isfinite(perceived) & ~np.isin(labels[row, column], unsteady)
+    return (perceived[good].astype(float), true[good]) if good.sum() >= LEAST_POINTS else None
+
+
+def unsteady_classes(classes: tuple[SemanticClass, ...]) -> list[int]:
+    """Return the train ids of what may move, of the sky, and of no class."""
+    return [c.train_id for c in classes if c.movable or c.name == 'sky'] + [255]
 
 
 def _pairs(sequence: Sequence) -> list[tuple[int, int]]:

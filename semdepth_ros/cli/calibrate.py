@@ -118,11 +118,9 @@ def _by_distances(args: argparse.Namespace) -> int:
 
 
 def _told(result, how: str) -> str:
-    left = ', '.join(f'{100 * r.error:+.0f} % ' + (f'from {r.from_m:g} to {r.to_m:g} m' if math.isfinite(r.to_m)
-                                                   else f'beyond {r.from_m:g} m') for r in result.residuals)
     if result.doubt:
         return f'no scale that could be relied on ({how}): {result.doubt}'
-    return (f'{how}; the scale is known to {100 * result.sigma:.0f} %, and leaves {left}\n'
+    return (f'{how}; the scale is known to {100 * result.sigma:.0f} %, and leaves {result.left}\n'
             f'  scale_source: fixed\n  scale: {result.scale:.4g}')
 
 

@@ -3,13 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
-
-PATCH_PX = 2    # what is perceived at a point is the median this far around it
+from semdepth_ros.scale.standing import MeasuredPoints
 
 
 def measured_points(texts: list[str], sequence: Sequence, perceive: Callable[[Frame], Perception]
@@ -26,21 +23,15 @@ def measured_points(texts: list[str], sequence: Sequence, perceive: Callable[[Fr
         sample = sequence[index]
         if sample.camera is None:
             raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
-        depth = perceive(Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)).depth
-        for frame, x, y, metres in points:
-            if frame != index:
-                continue
-            if not (0 <= x < depth.shape[1] and 0 <= y < depth.shape[0]):
-                raise ValueError(f'point {x:g}, {y:g} of frame {frame} is outside the image of '
-                                 f'{depth.shape[1]}x{depth.shape[0]}')
-            column, row = round(x), round(y)
-            patch = depth[max(row - PATCH_PX, 0):row + PATCH_PX + 1, max(column - PATCH_PX, 0):column + PATCH_PX + 1]
-            patch = patch[np.isfinite(patch)]
-            if not len(patch):
-                raise ValueError(f'point {x:g}, {y:g} of frame {frame} has no depth: it is seen as sky, or too far')
-            ray = np.append(sample.camera.undistort([[x, y]])[0], 1.0)
-            perceived.append(float(np.median(patch)))
-            true.append(metres / float(np.linalg.norm(ray)))
+        frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
+        seen = MeasuredPoints([point[1:] for point in points if point[0] == index])
+        try:
+            seen.take(frame, perceive(frame))
+        except ValueError as error:
+            raise ValueError(f'frame {index}: {error}') from None
+        found = seen.distances()
+        perceived += found[0]
+        true += found[1]
     return perceived, true
 
 

@@ -1,4 +1,4 @@
-"""The metric scale of a camera from a recorded drive: its known height against the road that the network perceives."""
+"""The metric scale of a camera from a drive: its known height against the road that the network perceives."""
 from __future__ import annotations
 
 import math
@@ -14,9 +14,12 @@ from semdepth_ros.frame_perception import Perception
 from semdepth_ros.scale.agreement import AgreementRule
 from semdepth_ros.scale.camera_height import CameraHeight, CameraHeightRule
 from semdepth_ros.scale.log_filter import LogFilterRule
+from semdepth_ros.scale.measured import Residual, residuals_by_distance
+from semdepth_ros.scale.road import RoadRule, road_sight
 from semdepth_ros.scale.tilt import Mount, TiltRule
 from semdepth_ros.scale.trial import ScaleTrial
 
+_ROAD_POINTS = 200      # of a frame, for what is left by distance
 # All views count alike, and no frame is held against the scale, which is known only at the end.
 _ALL_ALIKE = CameraHeightRule(
     contradiction=math.inf, tilt=TiltRule(memory=1_000_000), agreement=AgreementRule(memory=1_000_000),
@@ -47,6 +50,51 @@ class Calibration:
     doubt: str
 
 
+class HeightCalibration:
+    """Takes the frames of a drive and says what they say of the camera, all alike.
+
+    :param mount: where the camera is; without a tilt, that is learned from the road
+    :raises ValueError: the height is not positive
+    """
+
+    def __init__(self, mount: Mount, classes: tuple[SemanticClass, ...] = CITYSCAPES):
+        self._source, self._ground = CameraHeight(mount, classes, _ALL_ALIKE), np.zeros(256, dtype=bool)
+        self._ground[[c.train_id for c in classes if c.ground]] = True
+        self._frames, self._points = 0, []
+
+    def move(self, mount: Mount) -> None:
+        """Say where the camera is, as for CameraHeight."""
+        self._source.move(mount)
+
+    def take(self, perception: Perception) -> None:
+        """Look at one frame with a camera."""
+        self._frames += 1
+        self._source.observe(perception)
+        sight = road_sight(perception, self._ground)
+        if sight is not None:
+            some = slice(None, None, max(1, len(sight.points.depth) // _ROAD_POINTS))
+            self._points.append((sight.points.rays[some], sight.points.depth[some]))
+
+    @property
+    def residuals(self) -> tuple[Residual, ...]:
+        """What is left of the road's distance after scaling, by distance; nothing before the tilt is known."""
+        tilt = self._source.tilt
+        if tilt is None or not self._points:
+            return ()
+        rays, depth = (np.concatenate(part) for part in zip(*self._points))
+        slope = rays @ tilt.down
+        seen = slope > 1 / RoadRule().reach
+        return residuals_by_distance(depth[seen] * self._source.scale.value, self._source.mount.height_m / slope[seen])
+
+    @property
+    def found(self) -> Calibration:
+        """What the frames say so far."""
+        scale, views, tilt = self._source.scale, self._source.agreement.views, self._source.tilt
+        return Calibration(scale.value, scale.sigma / scale.value, self._source.agreement.scatter,
+                           None if tilt is None else float(np.degrees(tilt.pitch)), self._frames, len(views),
+                           sum(view.agrees for view in views), self._source.doubt)
+
+
 def calibrate(perceive: Callable[[Frame], Perception], sequence: Sequence, mount: Mount,
               classes: tuple[SemanticClass, ...] = CITYSCAPES, most: int = 200, trial: ScaleTrial | None = None,
               progress: Callable[[int, int], None] = lambda done, total: None) -> Calibration:
@@ -57,18 +105,15 @@ def calibrate(perceive: Callable[[Frame], Perception], sequence: Sequence, mount
     :param trial: is shown every frame too
     :raises ValueError: the height is not positive, or the camera is not known
     """
-    source = CameraHeight(mount, classes, _ALL_ALIKE)
+    calibration = HeightCalibration(mount, classes)
     chosen = np.unique(np.linspace(0, len(sequence) - 1, min(most, len(sequence))).round().astype(int))
     for done, index in enumerate(chosen, start=1):
         sample = sequence[int(index)]
         if sample.camera is None:
             raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
         perception = perceive(Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns))
-        source.observe(perception)
+        calibration.take(perception)
         if trial is not None:
             trial.take(perception, sample)
         progress(done, len(chosen))
-    scale, views, tilt = source.scale, source.agreement.views, source.tilt
-    return Calibration(scale.value, scale.sigma / scale.value, source.agreement.scatter,
-                       None if tilt is None else float(np.degrees(tilt.pitch)), len(chosen), len(views),
-                       sum(view.agrees for view in views), source.doubt)
+    return calibration.found

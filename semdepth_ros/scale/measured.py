@@ -47,6 +47,12 @@ class MeasuredScale:
     residuals: tuple[Residual, ...]
     doubt: str = ''
 
+    @property
+    def left(self) -> str:
+        """What is left after scaling, in words; empty where that is not known."""
+        return ', '.join(f'{100 * r.error:+.0f} % ' + (f'from {r.from_m:g} to {r.to_m:g} m' if math.isfinite(r.to_m)
+                                                       else f'beyond {r.from_m:g} m') for r in self.residuals)
+
 
 def measured_scale(perceived: Sequence[float], true: Sequence[float], groups: Sequence[int] | None = None
                    ) -> MeasuredScale:
@@ -71,7 +77,7 @@ def measured_scale(perceived: Sequence[float], true: Sequence[float], groups: Se
     spread = float(1.4826 * np.median(np.abs(each - centre))) if len(each) >= 3 else ALONE
     bend = _bend(np.log(perceived), np.log(true))
     scale = math.exp(centre)
-    residuals = _residuals(perceived * scale, true)
+    residuals = residuals_by_distance(perceived * scale, true)
     return MeasuredScale(scale, math.hypot(BIAS, 1.25 * spread / math.sqrt(len(each))), spread, bend, residuals,
                          _doubt(bend, spread, len(each), residuals))
 
@@ -91,7 +97,8 @@ def _bend(log_perceived: np.ndarray, log_true: np.ndarray) -> float:
     return slope / max(1 - slope / 2, 0.1)
 
 
-def _residuals(scaled: np.ndarray, true: np.ndarray) -> tuple[Residual, ...]:
+def residuals_by_distance(scaled: np.ndarray, true: np.ndarray) -> tuple[Residual, ...]:
+    """Return what is left between scaled and true distances [m], [N] each, in classes of true distance."""
     found = []
     for low, high in zip(EDGES_M, EDGES_M[1:]):
         here = (true >= low) & (true < high)

@@ -1,0 +1,125 @@
+"""Points whose distance odometry tells, as a drive goes on: each frame is kept until another is seen from far enough."""
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from semdepth_ros.adaptation.odometry import turn_deg
+from semdepth_ros.adaptation.odometry_calibration import TURN_DEG, WAY_M, SeenPoints, points_of_pair, unsteady_classes
+from semdepth_ros.adaptation.track_motion import epipolar_px
+from semdepth_ros.adaptation.tracks import follow, parallax_px
+from semdepth_ros.classes import CITYSCAPES, SemanticClass
+from semdepth_ros.frame import Frame
+from semdepth_ros.frame_perception import Perception
+from semdepth_ros.geometry.camera import Camera
+
+APART_M = 0.25          # between frames that are kept
+# median distance of points from their epipolar lines, over the way that they go, above which odometry and images disagree
+OFF_LINES = 0.2
+LEAST_WAY_PX = 1.0      # of points, for that to be told
+
+
+@dataclass(frozen=True)
+class _View:
+    """A frame that waits for another place to be seen from; depth with the scale 1."""
+
+    grey: np.ndarray
+    depth: np.ndarray
+    labels: np.ndarray
+    pose: np.ndarray
+
+
+class DrivenPoints:
+    """Takes one frame after another with its pose, and keeps the points that two of them see (form ours).
+
+    A frame is paired with the first one that is 1 to 4 m away and looks nearly the same way; of those in between, one in
+    APART_M is paired too.
+    """
+
+    def __init__(self, classes: tuple[SemanticClass, ...] = CITYSCAPES):
+        self._unsteady, self._waiting = unsteady_classes(classes), deque()
+        self._parts: list[tuple[np.ndarray, np.ndarray]] = []
+        self._off_lines: list[float] = []
+        self._place: np.ndarray | None = None
+        self.travelled_m, self.pairs = 0.0, 0
+
+    def take(self, frame: Frame, perception: Perception, pose: np.ndarray) -> None:
+        """Look at one frame.
+
+        :param perception: of this frame, with a camera
+        :param pose: of the camera then, float64 [4, 4] m
+        """
+        if self._place is not None:
+            self.travelled_m += float(np.linalg.norm(pose[:3, 3] - self._place))
+        self._place = pose[:3, 3]
+        if self._waiting and np.linalg.norm(pose[:3, 3] - self._waiting[-1].pose[:3, 3]) < APART_M:
+            return
+        grey = seen_grey(frame, perception.camera)
+        still = deque()
+        for view in self._waiting:
+            motion = np.linalg.inv(pose) @ view.pose
+            way_m = float(np.linalg.norm((np.linalg.inv(view.pose) @ pose)[:3, 3]))
+            if way_m < WAY_M[0]:
+                still.append(view)
+            elif way_m <= WAY_M[1] and turn_deg(motion) <= TURN_DEG:
+                self._pair(view, grey, motion, perception.camera.matrix)
+        still.append(_View(grey, perception.depth / perception.scale.value, perception.labels, pose))
+        self._waiting = still
+
+    @property
+    def points(self) -> SeenPoints:
+        """The points so far.
+
+        :raises ValueError: there are none, in one line that says why
+        """
+        if not self.pairs:
+            raise ValueError(f'no two frames {WAY_M[0]:g} to {WAY_M[1]:g} m apart that look the same way, in '
+                             f'{self.travelled_m:.1f} m: drive on, straight ahead')
+        off = float(np.median(self._off_lines)) if self._off_lines else 0.0
+        if off > OFF_LINES:
+            raise ValueError(f'images and odometry contradict each other: points go {100 * off:.0f} % of their way aside of '
+                             f'where it lets them go, expected at most {100 * OFF_LINES:.0f}; intrinsics, the mount or the '
+                             'stamps are wrong')
+        if not self._parts:
+            raise ValueError(f'none of {self.pairs} pairs of frames has enough points that both see and that stand still')
+        return SeenPoints(np.concatenate([p for p, _ in self._parts]), np.concatenate([t for _, t in self._parts]),
+                          np.concatenate([np.full(len(t), n) for n, (_, t) in enumerate(self._parts)]))
+
+    def _pair(self, view: _View, grey: np.ndarray, motion: np.ndarray, intrinsics: np.ndarray) -> None:
+        tracks = follow(view.grey, grey)
+        self.pairs += 1
+        way_px = parallax_px(tracks, intrinsics)
+        if way_px > LEAST_WAY_PX:
+            self._off_lines.append(epipolar_px(tracks, intrinsics, motion) / way_px)
+        found = points_of_pair(tracks, motion, intrinsics, view.depth, view.labels, self._unsteady)
+        if found is not None:
+            self._parts.append(found)
+
+
+def seen_grey(frame: Frame, camera: Camera) -> np.ndarray:
+    """Return a frame in grey as a camera sees it, uint8 [height, width] of that camera.
+
+    :param camera: that of what was perceived: rectified where the frame is not, or smaller
+    """
+    image, layout = frame.image, frame.layout
+    if layout == 'mono16':
+        image = (image >> 8).astype(np.uint8)
+    elif layout != 'mono8':
+        code = {'rgb': cv2.COLOR_RGB2GRAY, 'bgr': cv2.COLOR_BGR2GRAY, 'rgba': cv2.COLOR_RGBA2GRAY,
+                'bgra': cv2.COLOR_BGRA2GRAY}[layout]
+        image = cv2.cvtColor(np.ascontiguousarray(image), code)
+    grey = np.ascontiguousarray(image.reshape(frame.height, frame.width))
+    if frame.camera is not None and frame.camera.is_distorted and not camera.is_distorted:
+        grey = cv2.remap(grey, *_rectification(frame.camera), cv2.INTER_LINEAR)
+    if (camera.width, camera.height) != (frame.width, frame.height):
+        grey = cv2.resize(grey, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
+    return grey
+
+
+@lru_cache(maxsize=2)
+def _rectification(camera: Camera) -> tuple[np.ndarray, np.ndarray]:
+    return camera.rectification()
