@@ -136,3 +136,11 @@ def test_a_stored_scale_is_taken_where_it_fits_and_else_says_why_not(graph, tmp_
     served.card.factory = 'e' * 64
     assert 'factory weights' in scale.source('lens', served, camera).doubt
     assert [level for level, _ in said.lines] == ['info', 'warning', 'warning', 'warning']
+    served.card.factory = 'f' * 64
+    store_scale(StoredScale('lens', camera, 'f' * 64, 1.2, 0.2, 'one point'), cameras_folder())
+    vague = scale.source('lens', served, camera)
+    assert vague.scale == Scale(1.2, pytest.approx(0.24), False) and 'known to 20 %, expected 15 %' in scale.doubt
+    store_scale(StoredScale('lens', camera, 'f' * 64, 1.1, 0.1, 'more points'), cameras_folder())
+    assert scale.source('lens', served, camera) is vague                        # read once, until somebody says so
+    scale.read_anew()
+    assert scale.source('lens', served, camera).scale.value == 1.1

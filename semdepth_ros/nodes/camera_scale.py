@@ -16,6 +16,7 @@ from semdepth_ros.nodes.mount_listener import MountListener
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.scale import CameraHeight, GivenScale, Mount, ScaleSource, fixed_scale
+from semdepth_ros.scale.camera_height import CameraHeightRule
 from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 
 STATUS = 'semdepth_ros/msg/AdaptationStatus'
@@ -34,6 +35,7 @@ class CameraScale:
         self._key: tuple | None = None  # what the source rests on
         self._source: ScaleSource = GivenScale()
         self._told: tuple[tuple[str, str], Mount] | None = None
+        self._readings = 0              # how often what is stored was to be read anew
 
     @property
     def doubt(self) -> str:
@@ -61,14 +63,21 @@ class CameraScale:
         """Begin anew, as when time has gone backwards."""
         self._key = None
 
+    def read_anew(self) -> None:
+        """Have what is stored read again with the next frame; from any thread."""
+        self._readings += 1
+
     def _stored(self, frame_id: str, camera: Camera | None, factory: str) -> ScaleSource:
         """Return the source of what was stored for this camera; read when a camera comes, and when it has changed."""
-        key = ('stored', frame_id, camera, factory)
+        key = ('stored', frame_id, camera, factory, self._readings)
         if key != self._key and camera is not None:
             self._key = key
             try:
                 found = stored_scale(frame_id, camera, factory, cameras_folder())
-                self._source = GivenScale(Scale(found.scale, found.scale * found.sigma, True))
+                limit = CameraHeightRule().metric_sigma
+                self._source = GivenScale(
+                    Scale(found.scale, found.scale * found.sigma, found.sigma <= limit),
+                    f'the stored scale is known to {100 * found.sigma:.0f} %, expected {100 * limit:.0f} %')
                 self._log.info(f'stored scale of {frame_id!r}: {found.scale:.4g}, known to {100 * found.sigma:.0f} % '
                                f'({found.how})')
             except ValueError as error:

@@ -11,6 +11,7 @@ from rclpy.lifecycle import LifecycleNode
 from semdepth_ros.bridge.outputs import OutputSettings, is_possible, output_bytes
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
+from semdepth_ros.nodes.calibrating import Calibrating
 from semdepth_ros.nodes.camera_channel import CameraChannel
 from semdepth_ros.nodes.camera_input import Arrival
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
@@ -44,9 +45,9 @@ class FramesAtWork:
     """
 
     def __init__(self, node: LifecycleNode, parameters: DeclaredParameters, perceptor: Perceptor,
-                 cameras: Mapping[str, CameraChannel], weights: WeightsChannel, log: ThrottledLog):
+                 cameras: Mapping[str, CameraChannel], weights: WeightsChannel, calibrating: Calibrating, log: ThrottledLog):
         self._node, self._parameters, self._perceptor, self._log = node, parameters, perceptor, log
-        self._cameras, self._weights = cameras, weights
+        self._cameras, self._weights, self._calibrating = cameras, weights, calibrating
         self._metric_told: set[tuple[str, str]] = set()
         self._bytes_checked = 0
 
@@ -72,7 +73,7 @@ class FramesAtWork:
         camera = one.camera
         # what somebody subscribes to now
         one.wanted = camera.output.wanted()
-        if not one.wanted:
+        if not one.wanted and not self._calibrating.wants(camera.name):
             camera.statistics.count('not wanted')
             return False
         with self._counted(camera):
@@ -102,6 +103,7 @@ class FramesAtWork:
         done_s = time.monotonic()
         for one, perception in zip(at_work, perceptions):
             one.times.append(done_s)
+            self._calibrating.see(one.camera.name, one.frame, perception)
             with self._counted(one.camera):
                 self._send(one, one.source.observe(perception))
 

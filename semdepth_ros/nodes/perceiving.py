@@ -1,26 +1,30 @@
 """What the perception node has between configure and cleanup: Perceptor, cameras, and a frame's way through.
 
-Three threads meet here. The executor's runs every callback: transitions, services, timers, images and camera_infos as
+Several threads meet here. The executor's runs every callback: transitions, services, timers, images and camera_infos as
 they come in; it makes and ends subscriptions, and waits for a frame in work in transitions only. The worker's
 (frames_at_work.py) has a frame from the moment it is taken until its outputs are sent: once configured it alone
 perceives, changes a camera's scale, size, stamp and what was published last, and publishes outputs and model_info. The
-one that changes weights alone reads announced files and has the Perceptor serve other weights, between two frames. What
-two of them touch has a lock of its own (statistics, camera_infos, the worker's places, the Perceptor) or is replaced
+one that changes weights alone reads announced files and has the Perceptor serve other weights, between two frames. A
+calibration that somebody has asked for has one more, which looks at what was perceived (calibrating.py). What two of them
+touch has a lock of its own (statistics, camera_infos, the worker's places, the Perceptor) or is replaced
 whole.
 """
 from __future__ import annotations
 
 import gc
 import time
+from concurrent.futures import Future
 
 import torch
 from rclpy.lifecycle import LifecycleNode
 
+from semdepth_ros.bridge.calibrate import Calibrated, Order
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.bridge.weights_update import weights_folder
 from semdepth_ros.model_file import find_model
 from semdepth_ros.nodes.announced_cameras import announced_cameras
+from semdepth_ros.nodes.calibrating import Calibrating
 from semdepth_ros.nodes.camera_channel import CameraChannel
 from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.camera_output import CameraOutput
@@ -68,7 +72,8 @@ class Perceiving:
             self._close_cameras()
             del self.perceptor  # the error under way holds on to this object, and so to the memory of the device
             raise
-        self.frames = FramesAtWork(node, parameters, self.perceptor, self.cameras, self.weights, log)
+        self.calibrating = Calibrating(node, types, parameters, self.perceptor, list(self.cameras), self._mounts, log)
+        self.frames = FramesAtWork(node, parameters, self.perceptor, self.cameras, self.weights, self.calibrating, log)
         self._worker = NewestFirstWorker(self.frames.work, self._worker_failed, self.frames.beside)
 
     def activate(self) -> None:
@@ -82,6 +87,7 @@ class Perceiving:
         """Stop, once the frame that is being worked on is done."""
         self.is_active = False
         self.weights.close()
+        self.calibrating.close('the node was deactivated meanwhile')
         for camera in self.cameras.values():
             camera.input.close()
         for name in self._worker.clear():
@@ -94,17 +100,27 @@ class Perceiving:
         self.weights.end()
         self._mounts.close()
         self._learner.update(wanted=False)
-        del self.perceptor, self.weights, self.frames
+        del self.perceptor, self.weights, self.frames, self.calibrating
         gc.collect()  # what is left of the network in reference cycles, before its memory can go back
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+    def calibrate(self, order: Order) -> Future[Calibrated]:
+        """Measure the scale of a camera beside perceiving; see Calibrating.ask.
+
+        :raises ValueError: the node is not active, or as there
+        """
+        if not self.is_active:
+            raise ValueError('the node is not active')
+        return self.calibrating.ask(order)
 
     def poll(self, enabled: bool) -> None:
         """Subscribe to what is needed for what somebody subscribes to; called a few times a second by the executor."""
         self._mounts.update()
         self._learner.update(self._parameters['scale_source'] == 'adaptation')
+        self.calibrating.poll()
         for camera in self.cameras.values():
-            if enabled and self.is_active and camera.output.wanted():
+            if enabled and self.is_active and (camera.output.wanted() or self.calibrating.wants(camera.name)):
                 camera.input.open()
                 camera.input.follow()
                 camera.output.name_labels(self._parameters['min_confidence'])

@@ -4,10 +4,12 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
+from semdepth_ros.bridge.calibrate import CALIBRATE, Calibrated, answer_into, order_from
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.nodes.awaited import finished
 from semdepth_ros.nodes.lifecycle_shell import LifecycleShell, run_node
@@ -33,6 +35,9 @@ class PerceptionNode(LifecycleShell):
         self.create_service(SetBool, '~/enable', self._enable)
         # awaits in a group of its own: while it does, no other callback of its group is run
         self.create_service(Trigger, '~/rollback', self._rollback, callback_group=MutuallyExclusiveCallbackGroup())
+        # likewise; but while one awaits the next may come, which may end it
+        self.create_service(self.types.message_class(CALIBRATE), '~/calibrate', self._calibrate,
+                            callback_group=ReentrantCallbackGroup())
 
     def begin(self) -> Perceiving:
         """Load the model and make the topics."""
@@ -78,6 +83,25 @@ class PerceptionNode(LifecycleShell):
             if not isinstance(error, ValueError):
                 self.log.warn(f'cannot roll back: {response.message}')
         return response
+
+    async def _calibrate(self, request: Any, response: Any) -> Any:
+        try:
+            if self.work is None:
+                raise ValueError('the node is not configured')
+            if not self._enabled:
+                raise ValueError('the node is disabled, expected ~/enable with true')
+            order = order_from(request, self.work.calibrating.cameras)
+            awaited = self.work.calibrate(order)
+            self.work.poll(self._enabled)
+            answer = await finished(awaited, self.executor)
+            if order.apply and answer.file and self.work is not None:
+                self.work.cameras[order.camera].scale.read_anew()
+                self.set_parameters([Parameter('scale_source', value='stored')])
+            if order.method:
+                self.get_logger().info(f'calibrate: {answer.message}')
+        except ValueError as error:
+            answer = Calibrated(str(error))
+        return answer_into(response, answer)
 
 
 def main(argv: list[str] | None = None) -> int:
