@@ -9,14 +9,14 @@ from rclpy.parameter import Parameter as RosParameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
 from bridge_messages import Fields
-from node_parts import Listener
+from node_parts import TYPES, Listener
 from ros_graph import wait_until
 from semdepth_ros.bridge.messages import make_header
 from semdepth_ros.bridge.perception_parameters import PERCEPTION
 from semdepth_ros.bridge.rclpy_types import RclpyTypes
 from semdepth_ros.frame_perception import Scale
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.nodes.camera_scale import CameraScale
+from semdepth_ros.nodes.camera_scale import SILENT_S, STATUS, STATUS_TOPIC, CameraScale, LearnedScale
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.mount_listener import MountListener, Patience
 from semdepth_ros.nodes.throttled_log import ThrottledLog
@@ -144,3 +144,27 @@ def test_a_stored_scale_is_taken_where_it_fits_and_else_says_why_not(graph, tmp_
     assert scale.source('lens', served, camera) is vague                        # read once, until somebody says so
     scale.read_anew()
     assert scale.source('lens', served, camera).scale.value == 1.1
+
+
+def test_the_learner_s_scale_is_metric_while_it_speaks_of_what_is_served_and_says_why_not(graph):
+    node = graph.node('serves')
+    learner = LearnedScale(node, TYPES)
+    graph.call(lambda: learner.update(True))
+    publisher = graph.node('learns').create_publisher(TYPES.message_class(STATUS), STATUS_TOPIC, 5)
+    scale, served = CameraScale(parameters(graph, scale_source='adaptation'), None, learner, None), SimpleNamespace(version=3)
+    assert scale.source('lens', served).scale == Scale() and 'has not said' in scale.doubt
+    wait_until(publisher.get_subscription_count, what='a subscriber')
+
+    def heard(**fields):
+        before = learner._status
+        publisher.publish(TYPES.make(STATUS, served_version=3, **fields))
+        wait_until(lambda: learner._status is not before, what='a status')
+        return scale.source('lens', served).scale
+    assert heard(scale=1.5, scale_sigma=0.1, metric=True) == Scale(1.5, pytest.approx(0.15), True) and scale.doubt == ''
+    assert scale.source('lens', SimpleNamespace(version=4)).scale.metric is False and 'version 3, served is 4' in scale.doubt
+    assert not heard(scale=1.5, scale_sigma=0.1, scale_doubt='odometry says 200 %').metric and scale.doubt == 'odometry says 200 %'
+    assert heard(scale=float('nan'), scale_sigma=float('nan')) == Scale()
+    heard(scale=1.5, scale_sigma=0.1, metric=True)
+    learner._heard_s -= 2 * SILENT_S
+    assert not scale.source('lens', served).scale.metric and 'has been silent for more than 15 s' in scale.doubt
+    graph.call(lambda: learner.update(False))

@@ -13,12 +13,14 @@ import torch
 from semdepth_ros.adaptation.anchors import world_anchors
 from semdepth_ros.adaptation.continuity import AGAIN, NEW_CAMERA, break_before, cut_before
 from semdepth_ros.adaptation.evidence import Evidence
-from semdepth_ros.adaptation.factory import FactoryModel, Seen
+from semdepth_ros.adaptation.factory import FactoryModel, Seen, predict
+from semdepth_ros.adaptation.flicker import Flicker, scale_change
 from semdepth_ros.adaptation.gates import DISTRUSTED, GateKeeper, Verdict
 from semdepth_ros.adaptation.held_out import HeldOut
 from semdepth_ros.adaptation.journal import Journal
 from semdepth_ros.adaptation.learner import Learner
 from semdepth_ros.adaptation.lessons import Lessons, Render
+from semdepth_ros.adaptation.metric_scale import MetricScale
 from semdepth_ros.adaptation.network_frame import FrameReader, NetworkFrame
 from semdepth_ros.adaptation.odometry_scale import OdometryScale
 from semdepth_ros.adaptation.profiles import find_profile
@@ -85,12 +87,14 @@ class Adapter:
         self.lessons = Lessons(self.factory, settings, anchors or (lambda *asked: world_anchors(*asked, cache)))
         self.gates, self.held_out = GateKeeper(settings.gates), HeldOut(settings.trial)
         self.scale, self.journal = OdometryScale(settings.reset.scale_frames), Journal(journal)
+        self.metric, self.flicker = MetricScale(card.classes), Flicker()
         self.counts: Counter[str] = Counter()
         self.number, self.paused, self.last_verdict, self.last_losses = -1, False, '', {}
         self.last_report: TrialReport | None = None
         self._window: deque[tuple[NetworkFrame, Seen]] = deque(maxlen=3)
         self._settled_at = self._disagreements = self._distrusted = self._spikes = self._failures = 0
         self._steps_at_trial = self._asked = self._accepted = 0
+        self._was_metric = False
 
     @property
     def served(self) -> Version:
@@ -129,6 +133,7 @@ class Adapter:
             broken = cut_before(self._window[-1][1], seen, self.settings.reset)
         if broken:
             self._drop_everything(broken, taken.stamp_ns)
+        self._measure(taken, seen)
         self._window.append((taken, seen))
         self._finish_block(taken.stamp_ns)
         observation = self._triplet(may_step) if len(self._window) == 3 else Observation(self.number)
@@ -139,6 +144,7 @@ class Adapter:
     def pause(self) -> None:
         """Take no notice of frames until resume."""
         self.paused = True
+        self.metric.cut()
         self._window.clear()
 
     def resume(self) -> None:
@@ -212,7 +218,10 @@ class Adapter:
         """Drop trial weights and evidence, and let some frames pass."""
         anew = anew or reason == NEW_CAMERA
         self._window.clear()
+        self.metric.cut()
         if anew:
+            self.metric.clear()
+            self.flicker.clear()
             self.scale.clear()
             self.lessons.road.clear()
         self.counts['resets'] += 1
@@ -244,6 +253,9 @@ class Adapter:
         self._asked += 1
         closed = self.gates.ask(evidence)
         self._learn_scale(evidence, closed)
+        if closed is None or closed[0] not in DISTRUSTED:
+            self.flicker.take(scale_change(evidence.tracks[1], evidence.tracked[1], self._window[1][1].depth,
+                                           self._window[2][1].depth, frames[1].intrinsics, evidence.still))
         if closed is not None:
             return self._rejected(*closed, evidence)
         self._accepted += 1
@@ -260,11 +272,25 @@ class Adapter:
         observation = self._learn(triplet) if may_step else self._close('budget', 'there is no time for a step')
         return replace(observation, event=event)
 
+    def _measure(self, taken: NetworkFrame, seen: Seen) -> None:
+        """Let the metric scale look at a frame, and write down when it becomes metric or ceases to be."""
+        self.metric.frame(taken, seen)
+        served = self.serving.served
+        if self.metric.is_due(served.number, self.number):
+            depth, _ = predict(served.network, taken.image[None], taken.camera.fx / self.learner.focal_px)
+            self.metric.look(seen.depth, depth[0, 0].cpu().numpy())
+        scale, fused = self.metric.scale, self.metric.fused
+        if scale.metric != self._was_metric:
+            self._was_metric = scale.metric
+            self._write('metric', metric=scale.metric, scale=scale.value, sigma=scale.sigma / scale.value,
+                        sources=list(fused.sources), reason=self.metric.doubt)
+
     def _learn_scale(self, evidence: Evidence, closed: tuple[str, Verdict] | None) -> None:
         """Take what the triplet says of odometry's scale; seek it anew where odometry has contradicted images long."""
         gate = '' if closed is None else closed[0]
         if not evidence.has_odometry or gate not in ('', 'odometry', 'auto_mask'):
             return
+        self.metric.triplet(evidence.target.stamp_ns, evidence.log_scales)
         starting = gate == 'odometry' and closed[1].value == len(self.scale) < self.scale.least
         if gate != 'odometry' or starting:
             self._disagreements = 0

@@ -24,24 +24,59 @@ LEAST_WAY_PX = 1.0      # of points, for that to be told
 
 
 @dataclass(frozen=True)
-class _View:
-    """A frame that waits for another place to be seen from; depth with the scale 1."""
+class View:
+    """A frame at one place.
+
+    :param grey: uint8 [H, W]
+    :param depth, labels: perceived, depth with the scale 1, [H, W]
+    :param intrinsics: [3, 3] px
+    :param pose: of the camera, float64 [4, 4] m
+    """
 
     grey: np.ndarray
     depth: np.ndarray
     labels: np.ndarray
+    intrinsics: np.ndarray
     pose: np.ndarray
 
 
-class DrivenPoints:
-    """Takes one frame after another with its pose, and keeps the points that two of them see (form ours).
+class PlacePairs:
+    """Pairs each frame with the first one that is 1 to 4 m away and looks nearly the same way (form ours).
 
-    A frame is paired with the first one that is 1 to 4 m away and looks nearly the same way; of those in between, one in
-    APART_M is paired too.
+    Of frames in between, one in APART_M is paired too.
     """
 
+    def __init__(self):
+        self._waiting: deque[View] = deque()
+
+    def is_apart(self, pose: np.ndarray) -> bool:
+        """Return whether a pose is far enough from the last frame's for another one to be taken."""
+        return not self._waiting or np.linalg.norm(pose[:3, 3] - self._waiting[-1].pose[:3, 3]) >= APART_M
+
+    def take(self, view: View) -> list[tuple[View, np.ndarray]]:
+        """Take a frame; return those that are paired with it, and the motion to it from each, float64 [4, 4] m."""
+        paired, still = [], deque()
+        for before in self._waiting:
+            motion = np.linalg.inv(view.pose) @ before.pose
+            way_m = float(np.linalg.norm(view.pose[:3, 3] - before.pose[:3, 3]))
+            if way_m < WAY_M[0]:
+                still.append(before)
+            elif way_m <= WAY_M[1] and turn_deg(motion) <= TURN_DEG:
+                paired.append((before, motion))
+        still.append(view)
+        self._waiting = still
+        return paired
+
+    def clear(self) -> None:
+        """Forget all frames, as when time or camera has jumped."""
+        self._waiting.clear()
+
+
+class DrivenPoints:
+    """Takes one frame after another with its pose, and keeps the points that two of them see."""
+
     def __init__(self, classes: tuple[SemanticClass, ...] = CITYSCAPES):
-        self._unsteady, self._waiting = unsteady_classes(classes), deque()
+        self._unsteady, self._pairs = unsteady_classes(classes), PlacePairs()
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
         self._off_lines: list[float] = []
         self._place: np.ndarray | None = None
@@ -56,19 +91,11 @@ class DrivenPoints:
         if self._place is not None:
             self.travelled_m += float(np.linalg.norm(pose[:3, 3] - self._place))
         self._place = pose[:3, 3]
-        if self._waiting and np.linalg.norm(pose[:3, 3] - self._waiting[-1].pose[:3, 3]) < APART_M:
-            return
-        grey = seen_grey(frame, perception.camera)
-        still = deque()
-        for view in self._waiting:
-            motion = np.linalg.inv(pose) @ view.pose
-            way_m = float(np.linalg.norm((np.linalg.inv(view.pose) @ pose)[:3, 3]))
-            if way_m < WAY_M[0]:
-                still.append(view)
-            elif way_m <= WAY_M[1] and turn_deg(motion) <= TURN_DEG:
-                self._pair(view, grey, motion, perception.camera.matrix)
-        still.append(_View(grey, perception.depth / perception.scale.value, perception.labels, pose))
-        self._waiting = still
+        if self._pairs.is_apart(pose):
+            view = View(seen_grey(frame, perception.camera), perception.depth / perception.scale.value, perception.labels,
+                        perception.camera.matrix, pose)
+            for before, motion in self._pairs.take(view):
+                self._pair(before, view, motion)
 
     @property
     def points(self) -> SeenPoints:
@@ -89,13 +116,13 @@ class DrivenPoints:
         return SeenPoints(np.concatenate([p for p, _ in self._parts]), np.concatenate([t for _, t in self._parts]),
                           np.concatenate([np.full(len(t), n) for n, (_, t) in enumerate(self._parts)]))
 
-    def _pair(self, view: _View, grey: np.ndarray, motion: np.ndarray, intrinsics: np.ndarray) -> None:
-        tracks = follow(view.grey, grey)
+    def _pair(self, before: View, view: View, motion: np.ndarray) -> None:
+        tracks = follow(before.grey, view.grey)
         self.pairs += 1
-        way_px = parallax_px(tracks, intrinsics)
+        way_px = parallax_px(tracks, view.intrinsics)
         if way_px > LEAST_WAY_PX:
-            self._off_lines.append(epipolar_px(tracks, intrinsics, motion) / way_px)
-        found = points_of_pair(tracks, motion, intrinsics, view.depth, view.labels, self._unsteady)
+            self._off_lines.append(epipolar_px(tracks, view.intrinsics, motion) / way_px)
+        found = points_of_pair(tracks, motion, view.intrinsics, before.depth, before.labels, self._unsteady)
         if found is not None:
             self._parts.append(found)
 

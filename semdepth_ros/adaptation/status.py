@@ -29,6 +29,9 @@ class Status:
 
     :param state: one of the names above
     :param losses: of the last step, by term
+    :param scale, scale_sigma, metric, scale_sources: of the served weights' depth, its relative deviation, and what it rests on
+    :param scale_doubt: why it is not metric
+    :param flicker: of the factory weights' depth, see Flicker
     """
 
     state: str = WAITING
@@ -42,6 +45,11 @@ class Status:
     learning_rate: float = math.nan
     change: float = math.nan
     scale: float = math.nan
+    scale_sigma: float = math.nan
+    metric: bool = False
+    scale_sources: tuple[str, ...] = ()
+    scale_doubt: str = ''
+    flicker: float = math.nan
     factory: str = ''
     served: int = 0
     newest: int = 0
@@ -65,10 +73,17 @@ def status_of(adapter: Adapter, observation: Observation, stamp_ns: int) -> Stat
     return Status(
         _state(adapter, observation), observation.reason or observation.event or adapter.last_verdict, stamp_ns,
         dict(adapter.counts), gates, dict(adapter.last_losses), learner.watch.mean, learner.watch.deviation,
-        learner.learning_rate, learner.change(), adapter.scale.value if adapter.scale.ready else math.nan,
+        learner.learning_rate, learner.change(), *_scale(adapter),
         adapter.serving.factory.card.factory, adapter.served.number, adapter.serving.served.number,
         *((_mean(report.candidate), _mean(report.served)) if report else (math.nan, math.nan)),
         adapter.last_verdict, len(adapter.lessons.replay), adapter.settings.memory.triplets)
+
+
+def _scale(adapter: Adapter) -> tuple[float, float, bool, tuple[str, ...], str, float]:
+    scale, doubt, flicker = adapter.metric.scale, adapter.metric.doubt, adapter.flicker.value
+    if not scale.sigma:
+        return math.nan, math.nan, False, (), doubt, flicker
+    return scale.value, scale.sigma / scale.value, scale.metric, adapter.metric.fused.sources, doubt, flicker
 
 
 def _state(adapter: Adapter, observation: Observation) -> str:

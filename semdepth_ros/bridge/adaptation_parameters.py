@@ -8,7 +8,7 @@ import yaml
 
 from semdepth_ros.adaptation import AdapterSettings
 from semdepth_ros.adaptation.settings import MODES
-from semdepth_ros.bridge.parameters import START, Parameter
+from semdepth_ros.bridge.parameters import RUNNING, START, Parameter
 from semdepth_ros.geometry.transform_tree import not_a_pose
 from semdepth_ros.settings import build
 
@@ -79,6 +79,10 @@ ADAPTATION = (
               'Pose of the camera\'s optical frame in the frame that odometry moves: x y z [m] and the quaternion x y z w, '
               'separated by blanks. Empty: from TF, the child_frame_id of odometry and the frame of the images. Odometry '
               'without it is not used.', check=not_a_pose),
+    Parameter('camera_height_m', 0.0,
+              'Height of the lens above the road [m], for the metric scale; 0: from TF, the height above base_frame, where '
+              'that is sent. The tilt is TF\'s in either case, else learned.', change=RUNNING, minimum=0.0, maximum=20.0),
+    Parameter('base_frame', 'base_footprint', 'Frame of the vehicle whose origin lies on the road.', change=RUNNING),
     Parameter('weights_dir', '',
               'Folder of promoted weights, which perception reads too; empty: $ROS_HOME/semdepth_ros/weights ($ROS_HOME '
               'is ~/.ros unless set).'),

@@ -1,6 +1,8 @@
 """Where one camera's metric scale comes from, as the parameters say at present."""
 from __future__ import annotations
 
+import math
+import time
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 
 STATUS = 'semdepth_ros/msg/AdaptationStatus'
 STATUS_TOPIC = 'adaptation/status'
+SILENT_S = 15.0                             # after which what the learner said last is not believed any more
 _MOVED_M, _TURNED = 0.01, np.radians(0.2)  # what is told of a mount that has changed
 
 
@@ -57,6 +60,8 @@ class CameraScale:
         if (kind, value) != self._key:
             self._key = (kind, value)
             self._source = fixed_scale(value) if kind == 'fixed' else GivenScale(value)
+        if kind == 'adaptation' and self._source.why != self._learner.doubt:
+            self._source = GivenScale(value, self._learner.doubt)
         return self._source
 
     def reset(self) -> None:
@@ -123,11 +128,13 @@ class CameraScale:
 
 
 class LearnedScale:
-    """The scale that the adaptation node has found for the weights being served."""
+    """The scale that the adaptation node has found for the weights being served; `doubt` says why it is not metric."""
 
     def __init__(self, node: Node, types: RclpyTypes):
         self._node, self._class = node, types.message_class(STATUS)
+        self.doubt = 'the learner has not said a scale'
         self._status: Any = None
+        self._heard_s = 0.0
         self._subscription: Subscription | None = None
 
     def update(self, wanted: bool) -> None:
@@ -140,15 +147,20 @@ class LearnedScale:
             self._subscription = self._status = None
 
     def scale(self, version: int) -> Scale:
-        """Return the newest scale; not metric if it was found with other weights than this version."""
-        status = self._status
-        if status is None or not status.scale > 0:
+        """Return the newest scale; not metric if it was found with other weights than this version, or long ago."""
+        status, self.doubt = self._status, 'the learner has not said a scale'
+        if status is None or not (status.scale > 0 and math.isfinite(status.scale_sigma)):
             return Scale()
-        return Scale(status.scale, status.scale * status.scale_sigma,
-                     status.metric and status.served_version == version)
+        silent_s = time.monotonic() - self._heard_s
+        self.doubt = status.scale_doubt
+        if silent_s > SILENT_S:
+            self.doubt = f'the learner has been silent for more than {SILENT_S:g} s'
+        elif status.served_version != version:
+            self.doubt = f'the learner speaks of version {status.served_version}, served is {version}'
+        return Scale(status.scale, status.scale * status.scale_sigma, status.metric and not self.doubt)
 
     def _receive(self, status: Any) -> None:
-        self._status = status
+        self._status, self._heard_s = status, time.monotonic()
 
 
 def _is_same(told: Mount, found: Mount) -> bool:

@@ -15,6 +15,7 @@ from semdepth_ros.nodes.calibrating import Calibrating
 from semdepth_ros.nodes.camera_channel import CameraChannel
 from semdepth_ros.nodes.camera_input import Arrival
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
+from semdepth_ros.nodes.flicker_watch import FlickerWatch
 from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.shared_memory_check import check_segment
 from semdepth_ros.nodes.throttled_log import ThrottledLog
@@ -48,6 +49,7 @@ class FramesAtWork:
                  cameras: Mapping[str, CameraChannel], weights: WeightsChannel, calibrating: Calibrating, log: ThrottledLog):
         self._node, self._parameters, self._perceptor, self._log = node, parameters, perceptor, log
         self._cameras, self._weights, self._calibrating = cameras, weights, calibrating
+        self._flicker = FlickerWatch({name: camera.flicker for name, camera in cameras.items()}, perceptor.card.classes)
         self._metric_told: set[tuple[str, str]] = set()
         self._bytes_checked = 0
 
@@ -67,6 +69,10 @@ class FramesAtWork:
         taken_s = time.monotonic()
         at_work = [_FrameAtWork(self._cameras[name], arrival, [arrival.at_s, taken_s]) for name, arrival in taken]
         self._perceive([one for one in at_work if self._read(one)])
+
+    def close(self) -> None:
+        """End what goes on beside; once no more frames come."""
+        self._flicker.close()
 
     def _read(self, one: _FrameAtWork) -> bool:
         """Read a message as a frame with its camera; return whether there is one to perceive."""
@@ -106,6 +112,7 @@ class FramesAtWork:
             self._calibrating.see(one.camera.name, one.frame, perception)
             with self._counted(one.camera):
                 self._send(one, one.source.observe(perception))
+            self._flicker.see(one.camera.name, one.frame, perception)
 
     def _send(self, one: _FrameAtWork, perception: Perception) -> None:
         camera, header = one.camera, one.arrival.message.header
@@ -166,6 +173,7 @@ class FramesAtWork:
         camera.size = size
         if frame.stamp_ns < camera.stamp_ns:
             camera.scale.reset()
+            camera.flicker.clear()
         camera.stamp_ns = frame.stamp_ns
 
     def _check_segment(self, wanted: set[str], perception: Perception, settings: OutputSettings) -> None:

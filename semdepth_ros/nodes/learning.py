@@ -26,6 +26,7 @@ from semdepth_ros.adaptation.status import FAULT
 from semdepth_ros.bags.qos import INPUT, LATCHED, OUTPUT
 from semdepth_ros.bridge.adaptation_parameters import adapter_settings
 from semdepth_ros.bridge.adaptation_status import STATUS, UPDATE, make_adaptation_status, make_weights_update
+from semdepth_ros.bridge.camera_mount import camera_mount
 from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.messages import stamp_ns
 from semdepth_ros.bridge.model_info import NAME as MODEL_INFO
@@ -44,6 +45,7 @@ from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.nodes.transform_listener import TransformListener
 from semdepth_ros.nodes.worker import NewestFirstWorker, Taken
 from semdepth_ros.perception.device import choose_device
+from semdepth_ros.scale import Mount
 
 ODOMETRY = 'nav_msgs/msg/Odometry'
 FACTORY = 'factory.safetensors'     # in the folder of weights: what perception goes back to
@@ -194,6 +196,7 @@ class Learning:
         began_s = time.monotonic()
         frame = self._camera.frame(arrival.message)
         self._frame_id = frame.frame_id
+        self.adapter.metric.move(self._mount_of(frame.frame_id))
         observation = self.adapter.observe(frame, self._pose(frame))
         took_s = time.monotonic() - began_s
         if observation.stepped:
@@ -206,6 +209,12 @@ class Learning:
         share = self._parameters['busy_share']
         if observation.stepped and share < 1:
             time.sleep(took_s * (1 - share) / share)
+
+    def _mount_of(self, frame_id: str) -> Mount | None:
+        """Return where the camera is above the road: the given height before TF's, and TF's tilt; None while unknown."""
+        found = camera_mount(self._transforms.tree, self._parameters['base_frame'], frame_id)
+        height_m = self._parameters['camera_height_m'] or (found.height_m if found else 0.0)
+        return Mount(height_m, found.tilt if found else None) if height_m else None
 
     def _pose(self, frame: Frame) -> np.ndarray | None:
         """Return the base's pose at the frame's stamp, waited for a little where odometry is alive."""

@@ -97,6 +97,7 @@ class Perceiving:
         """Give everything back."""
         self.deactivate()
         self._close_cameras()
+        self.frames.close()
         self.weights.end()
         self._mounts.close()
         self._learner.update(wanted=False)

@@ -78,6 +78,7 @@ class PerceptionDiagnostics:
         if scale is not None:
             values |= {'scale': scale.value, 'scale sigma [%]': 100 * scale.sigma / scale.value,
                        'why not metric': '' if scale.metric else camera.scale.doubt or 'no camera_info'}
+        values['flicker [%]'] = 100 * camera.flicker.value
         for stage, (median, most, worst) in statistics.percentiles().items():
             values |= {f'{stage} p50 [ms]': median, f'{stage} p95 [ms]': most, f'{stage} p99 [ms]': worst}
         idle = 'nobody subscribes to its outputs' if enabled else 'disabled'

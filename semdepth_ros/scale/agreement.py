@@ -18,6 +18,7 @@ class AgreementRule:
     :param share: least fraction of the newest views that agree
     :param max_bend: largest median bend of the road, see RoadHeight
     :param scatter: least standard deviation of ln(scale) from frame to frame that is reckoned with
+    :param views: what views are, in words
     """
 
     memory: int = 40
@@ -27,6 +28,7 @@ class AgreementRule:
     share: float = 0.5
     max_bend: float = 0.08
     scatter: float = 0.055
+    views: str = 'views of a level road'
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Agreement:
         rule, agreeing = self.rule, [v for v in self._views if v.agrees]
         newest = list(self._views)[-rule.newest:]
         if len(agreeing) < rule.least:
-            return f'{len(agreeing)} of the {rule.least} views of a level road that it takes'
+            return f'{len(agreeing)} of the {rule.least} {rule.views} that it takes'
         span_s = agreeing[-1].stamp_s - agreeing[0].stamp_s
         if span_s < rule.span_s:
             return f'views of {span_s:.1f} of the {rule.span_s:.1f} s that it takes'
