@@ -173,6 +173,9 @@ def test_odometry_over_a_short_drive_says_the_scale_while_every_frame_is_publish
     assert found.measurements > 50 and found.file
     statistics = node.work.cameras[''].statistics
     assert not statistics.total('failed') and statistics.total('perceived') - before >= 18      # 8 m in steps of 0.45
+    flicker = node.work.cameras[''].flicker
+    wait_until(lambda: flicker.value == flicker.value, 40.0, 'enough pairs of frames to say how depth flickers')
+    assert 0 <= flicker.value < 0.05                                    # of a network that says the same whatever it sees
     robot.node.destroy_subscription(subscription)
 
 
