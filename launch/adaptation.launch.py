@@ -45,12 +45,13 @@ def start(context):
     both = {'use_sim_time': is_true(given['use_sim_time'] or str(bool(given['bagfile']))), 'model': given['model'],
             'weights_dir': given['weights_dir'],
             **({'image_transport': 'compressed'} if image != given['camera'] else {})}
-    camera = [('image', image), ('camera_info', '/'.join([*image.split('/')[:-1], 'camera_info']))]
+    camera = [('image', image), ('camera_info', '/'.join([*image.split('/')[:-1], 'camera_info'])),
+              ('odometry', given['odometry'])]
     actions = [
         Node(**node_program(SHARE, 'perception'), name='perception', output='screen', remappings=camera,
              parameters=[given['perception_params_file'], both]),
         Node(**node_program(SHARE, 'adaptation'), name='adaptation', output='screen',
-             remappings=[*camera, ('odometry', given['odometry'])],
+             remappings=camera,
              parameters=[given['params_file'], {**both, 'mode': given['mode'],
                                                 'camera_in_base': given['camera_in_base']}])]
     if given['bagfile']:

@@ -21,6 +21,7 @@ ARGUMENTS = (  # these are the ones to change; everything else is in config/perc
     ('stride', '', 'every how many pixels mask and cloud are sent; empty: as params_file says'),
     ('scale_source', '', 'none, fixed, camera_height, stored or adaptation; empty: as params_file says'),
     ('camera_height_m', '', 'height of the lens above the road [m]; empty: as params_file says'),
+    ('odometry', 'odometry', 'nav_msgs/Odometry of the base, listened to while ~/calibrate asks for it'),
     ('params_file', str(SHARE / 'config' / 'perception.yaml'), 'parameters of the node'),
     ('namespace', '', 'namespace of the node and of all its topics'),
     ('name', 'perception', 'name of the node'),
@@ -60,7 +61,7 @@ def start(context):
 
     info = '/'.join([*image.split('/')[:-1], 'camera_info'])
     remapped = [(f'{prefix}{name}', f'{prefix}{topic}') for prefix in [f'{c}/' for c in cameras] or ['']
-                for name, topic in (('image', image), ('camera_info', info))]
+                for name, topic in (('image', image), ('camera_info', info))] + [('odometry', given['odometry'])]
     actions = [Node(
         **node_program(SHARE, 'perception'), name=given['name'], namespace=given['namespace'], output='screen',
         parameters=[given['params_file'], chosen], remappings=remapped, ros_arguments=log_level(given['log_level']))]

@@ -247,6 +247,10 @@ def test_a_node_that_is_switched_off_says_so(robot, parts):
     node._enabled = False
     assert 'disabled' in robot.answer(method=POINTS, **tape((64, 60))).message
     node._enabled = True
+    asked = robot.ask(method=ODOMETRY, travel=1000.0, duration=100.0, camera_in_base=[0.0] * 6 + [1.0])
+    wait_until(lambda: node.work.calibrating.wants(''), 20.0, 'it to begin')
     robot.graph.call(node.trigger_deactivate)
+    wait_until(asked.done, 20.0, 'an answer')
+    assert 'deactivated meanwhile' in asked.result().message and not asked.result().success
     assert 'not active' in robot.answer(method=POINTS, **tape((64, 60))).message
     robot.graph.call(node.trigger_activate)

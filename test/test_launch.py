@@ -61,8 +61,8 @@ def test_the_launch_file_compiles_and_its_arguments_are_those_it_promises():
     compile(tree, str(LAUNCH), 'exec')
     table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
     names = [row.elts[0].value for row in table.elts]
-    assert names == ['camera', 'cameras', 'model', 'stride', 'scale_source', 'camera_height_m', 'params_file', 'namespace',
-                     'name', 'log_level', 'rviz', 'bagfile', 'use_sim_time', 'autostart']
+    assert names == ['camera', 'cameras', 'model', 'stride', 'scale_source', 'camera_height_m', 'odometry', 'params_file',
+                     'namespace', 'name', 'log_level', 'rviz', 'bagfile', 'use_sim_time', 'autostart']
 
 
 def test_every_class_has_one_cost_in_the_semantic_layer():
@@ -292,6 +292,7 @@ def test_rviz_shows_the_first_camera_of_the_namespace(rviz_installed):
     for topic in ('/depth/image', '/semantic_color/image', '/points'):
         assert remapped[topic] == f'/robot/front{topic}'
     assert remapped['/image'] == '/robot/front/image_raw'
+    assert ('odometry', 'odometry') in node.expanded_remapping_rules
     assert ('left/camera_info', 'left/camera_info') in node.expanded_remapping_rules
     assert ('left/image', 'left/image_raw') in node.expanded_remapping_rules and node.node_name == '/robot/eyes'
 
