@@ -28,7 +28,8 @@ class Client:
     """
 
     def __init__(self, graph: Graph, node_name: str, prefix: str = '', reliable: bool = True):
-        self.node, self.prefix, self.perception = graph.node(f'client_of_{node_name}'), prefix, node_name
+        self.graph, self.node = graph, graph.node(f'client_of_{node_name}')
+        self.prefix, self.perception = prefix, node_name
         self.heard, self.log, self._subscriptions, self._now = defaultdict(list), [], {}, 1_000_000_000
         qos = QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT)
         self.images = self.node.create_publisher(TYPES.message_class('sensor_msgs/msg/Image'), f'{prefix}image', qos)
@@ -49,8 +50,7 @@ class Client:
 
     def unlisten(self) -> None:
         """End all subscriptions and forget what was heard."""
-        for subscription in self._subscriptions.values():
-            self.node.destroy_subscription(subscription)
+        self.graph.call(lambda: [self.node.destroy_subscription(s) for s in self._subscriptions.values()])
         self._subscriptions.clear()
         self.heard.clear()
 
@@ -92,5 +92,5 @@ class Client:
         assert client.wait_for_service(5.0)
         future = client.call_async(kind.Request(**fields))
         wait_until(future.done, 20.0, what=service)
-        self.node.destroy_client(client)
+        self.graph.call(lambda: self.node.destroy_client(client))
         return future.result()

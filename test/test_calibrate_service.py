@@ -143,7 +143,7 @@ def test_a_tape_measure_says_the_scale_and_it_is_kept_and_applied_at_once(robot,
     assert camera.published.value == found.scale
     again = robot.answer(method=POINTS, dry_run=True, **tape(*NEAR_AND_FAR))        # what is measured is the network's own
     assert again.scale == pytest.approx(found.scale, rel=1e-4) and again.file == '' and again.success
-    robot.node.destroy_subscription(subscription)
+    robot.graph.call(lambda: robot.node.destroy_subscription(subscription))
     node.set_parameters([Parameter('scale_source', value='none')])
 
 
@@ -176,7 +176,7 @@ def test_odometry_over_a_short_drive_says_the_scale_while_every_frame_is_publish
     flicker = node.work.cameras[''].flicker
     wait_until(lambda: flicker.value == flicker.value, 40.0, 'enough pairs of frames to say how depth flickers')
     assert 0 <= flicker.value < 0.05                                    # of a network that says the same whatever it sees
-    robot.node.destroy_subscription(subscription)
+    robot.graph.call(lambda: robot.node.destroy_subscription(subscription))
 
 
 def test_without_a_subscriber_images_are_taken_for_as_long_as_it_takes(robot, parts):
