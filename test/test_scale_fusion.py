@@ -69,6 +69,15 @@ def test_two_sources_are_together_more_certain_but_not_two_that_share_odometry()
     assert both.scale.sigma / both.scale.value >= 0.05 and both.scale.value == pytest.approx(TRUE, rel=0.05)
 
 
+def test_sources_that_are_apart_make_the_scale_less_certain_before_they_contradict_each_other():
+    alike, apart, far = with_height(), with_height(), with_height()
+    drive(alike, 15.0)
+    assert drive(apart, 15.0, gain=1.2)[0][-1] and not any(drive(far, 20.0, gain=1.38)[0][-25:])
+    assert alike.scale.sigma / alike.scale.value < 0.08 < apart.scale.sigma / apart.scale.value < 0.15
+    error = abs(math.log(apart.scale.value / TRUE))
+    assert 0.05 < error < 1.3 * apart.scale.sigma / apart.scale.value                  # whichever is right
+
+
 def test_odometry_times_two_beside_a_camera_height_withdraws_metric():
     fused = with_height()
     assert drive(fused, 12.0)[0][-1]

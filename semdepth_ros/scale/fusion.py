@@ -218,7 +218,11 @@ class FusedScale:
         return '' if self.camera_height is None else self.camera_height.doubt
 
     def _together(self, sources: list[SourceScale]) -> tuple[float, float]:
-        """Return ln(scale) and its deviation: those that share odometry first, then that and the camera's height."""
+        """Return ln(scale) and its deviation: those that share odometry first, then that and the camera's height.
+
+        How far they are apart is part of it: a network whose depth is bent has one scale for the road and another for what
+        stands beside it.
+        """
         families = [[s for s in sources if (s.name == CAMERA_HEIGHT) == own] for own in (True, False)]
         logs, sigmas = [], []
         for family in filter(None, families):
@@ -226,7 +230,10 @@ class FusedScale:
             logs.append(float(np.average([s.log for s in family], weights=weights)))
             sigmas.append(float(np.average([s.sigma for s in family], weights=weights)))
         weights = np.array(sigmas) ** -2.0
-        return float(np.average(logs, weights=weights)), max(float(weights.sum() ** -0.5), self.rule.floor)
+        log = float(np.average(logs, weights=weights))
+        apart = np.array([s.log for s in sources]) - log
+        between = float(np.average(apart ** 2, weights=[s.sigma ** -2 for s in sources]))
+        return log, math.sqrt(max(1 / weights.sum(), self.rule.floor ** 2) + between)
 
     def _contradiction(self, said: list[SourceScale], stand: list[SourceScale]) -> str:
         """Return which source's newest views speak against one that stands; deviations that a lie has widened hide none."""
