@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+import scale_street as street
 from adaptation_world import CAMERA, PERIOD_NS, DepthMap, LabelMap, Pyramid, pose, view
 from node_parts import TYPES
 from plane_world import HEIGHT_M
@@ -12,22 +13,25 @@ from rclpy.qos import QoSProfile
 from ros_graph import Graph, wait_until
 from tiny_model import write_models
 
-from semdepth_ros.adaptation.driven_points import DrivenPoints, seen_grey
-from semdepth_ros.bridge.calibrate import ODOMETRY, POINTS, order_from
+from semdepth_ros.bridge.calibrate import ODOMETRY, POINTS, order_from, sentence
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.classes import CITYSCAPES
 from semdepth_ros.frame import Frame
-from semdepth_ros.frame_perception import Perception, Scale
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.networks.guidance.plain import Plain
 from semdepth_ros.nodes import perceiving
+from semdepth_ros.nodes.calibration_methods import Road
 from semdepth_ros.nodes.perception import PerceptionNode
 from semdepth_ros.perception import Perceptor
+from semdepth_ros.scale import Mount
 from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 from semdepth_ros.srv import Calibrate
 
+STREET = street.Street(1.4, 5.0)
 TRUE_SCALE, LOOP = 1.6, 80      # the drive begins anew after so many frames, as the corridor ends
 FACTORY = 'f' * 64
 
@@ -222,6 +226,25 @@ def test_the_road_below_a_known_height_says_the_scale_by_the_street(robot, parts
     robot.moves = True
     found = robot.answer(method=3, height=HEIGHT_M, duration=2.0, dry_run=True)
     assert not found.success and 'planes of the road' in found.message or 'views' in found.message
+
+
+def test_the_service_s_way_by_the_road_waits_for_the_height_and_ends_when_it_is_sure():
+    mounts, frame = [None], Frame(np.zeros((street.CAMERA.height, street.CAMERA.width, 3), np.uint8), 'rgb', street.CAMERA, 0, 'lens')
+    road = Road(lambda frame_id: mounts[0], CITYSCAPES)
+    with pytest.raises(ValueError, match='neither the call, nor camera_height_m, nor TF'):
+        road.take(frame, street.perceived(STREET, 0.0))
+    with pytest.raises(ValueError, match='no image has come'):
+        road.answer()
+    mounts[0] = Mount(1.4)
+    for i in range(400):
+        if road.done:
+            break
+        road.take(frame, street.perceived(STREET, 1.6 * i, Scale(1.0), i / 5, 1.5, noise=0.02))
+        mounts[0] = Mount(1.4, STREET.tilt)                                     # TF has come meanwhile
+    found, views, how = road.answer()
+    assert road.done and found.scale == pytest.approx(1.5, rel=0.03) and not found.doubt and found.residuals
+    assert views >= 24 and 'camera height' in how
+    assert 'known to' in sentence(found, how) and 'from 3 to 6 m' in sentence(found, how)
 
 
 @pytest.mark.parametrize('fields, words', [

@@ -18,8 +18,6 @@ from semdepth_ros.model_file import InputRule, ModelCard
 from semdepth_ros.networks import Prediction, depth_to_disparity
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.scale import CameraHeight, GivenScale, Mount
-from semdepth_ros.bridge.calibrate import sentence
-from semdepth_ros.nodes.calibration_methods import Road
 from semdepth_ros.scale.calibration import HeightCalibration, calibrate
 from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 from semdepth_ros.scale.trial import ScaleTrial, road_error
@@ -66,25 +64,6 @@ def test_what_is_left_of_the_road_after_scaling_is_told_by_distance():
     assert len(found) >= 2 and min(found) <= 6 and abs(found[min(found)]) < 0.06       # measured near, so right there
     assert found[max(found)] - found[min(found)] > 0.05                              # and bent beyond
     assert calibration.found.frames == 40
-
-
-def test_the_service_s_way_by_the_road_waits_for_the_height_and_ends_when_it_is_sure():
-    mounts, frame = [None], Frame(np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8), 'rgb', CAMERA, 0, 'lens')
-    road = Road(lambda frame_id: mounts[0], CITYSCAPES)
-    with pytest.raises(ValueError, match='neither the call, nor camera_height_m, nor TF'):
-        road.take(frame, perceived(STREET, 0.0))
-    with pytest.raises(ValueError, match='no image has come'):
-        road.answer()
-    mounts[0] = Mount(1.4)
-    for i in range(400):
-        if road.done:
-            break
-        road.take(frame, perceived(STREET, SPEED * i / RATE_HZ, Scale(1.0), i / RATE_HZ, 1.5, noise=0.02))
-        mounts[0] = Mount(1.4, STREET.tilt)                                     # TF has come meanwhile
-    found, views, how = road.answer()
-    assert road.done and found.scale == pytest.approx(1.5, rel=0.03) and not found.doubt and found.residuals
-    assert views >= 24 and 'camera height' in how
-    assert 'known to' in sentence(found, how) and 'from 3 to 6 m' in sentence(found, how)
 
 
 def test_at_most_the_asked_frames_are_looked_at():
