@@ -173,6 +173,16 @@ def test_a_model_that_cannot_be_adapted_leaves_the_node_unconfigured_with_a_reas
     assert 'none.safetensors' in node.failure and node.state == 'unconfigured'
 
 
+def test_the_mode_may_be_given_on_the_command_line_without_quotes(model, tmp_path):
+    graph = Graph('--ros-args', '-p', 'mode:=on', '-p', f'model:={model[0]}', '-p', f'weights_dir:={tmp_path}')
+    try:
+        node = graph.add(AdaptationNode(context=graph.context))
+        wait_until(lambda: node.state == 'active', 30.0, node.failure)
+        assert node.work.adapter.mode == 'on'
+    finally:
+        graph.close()
+
+
 @pytest.mark.parametrize('texts, words', [(['gates.least_travel=1'], 'least_travel'), (['nothing'], 'KEY=VALUE'),
                                           (['step.profile=half'], 'half')])
 def test_settings_that_cannot_be_are_named(texts, words):

@@ -54,6 +54,13 @@ def test_a_whole_number_will_do_where_a_number_is_expected():
     assert TABLE['max_range_m'].validated(60) == 60.0 and type(TABLE['max_range_m'].validated(60)) is float
 
 
+def test_on_and_off_may_come_as_what_yaml_makes_of_them():
+    mode = next(p for p in ADAPTATION if p.name == 'mode')
+    assert [mode.validated(value) for value in (True, False, 'on', 'shadow')] == ['on', 'off', 'on', 'shadow']
+    with pytest.raises(ValueError, match='model is True, expected text'):
+        TABLE['model'].validated(True)
+
+
 def test_names_of_several_cameras_and_of_none_are_accepted():
     assert TABLE['cameras'].validated(('front', 'left/wide')) == ['front', 'left/wide']
     assert TABLE['cameras'].validated(['']) == ['']

@@ -11,6 +11,7 @@ START, CONFIGURE, RUNNING = 'at start', 'when configured', 'any time'
 _CHANGES = {START: 'Read at start.', CONFIGURE: 'Read when configured.', RUNNING: ''}
 _APPLIES = {START: 'Read at start: cannot change.', CONFIGURE: 'Read when configured: a change needs cleanup before it.',
             RUNNING: 'A change applies at once.'}
+SWITCH = {True: 'on', False: 'off'}     # what YAML 1.1, and so ROS, makes true and false of where it is not in quotes
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,11 @@ class Parameter:
         return value
 
     @property
+    def is_switch(self) -> bool:
+        """Whether it may be on or off, which come as true and false where nobody has put them in quotes."""
+        return set(SWITCH.values()) <= set(self.choices)
+
+    @property
     def range_text(self) -> str:
         """The values it may have, in words; empty if any of its type."""
         if self.choices:
@@ -64,6 +70,8 @@ class Parameter:
 
     def _typed(self, value: Any) -> Any:
         kind = type(self.default)
+        if self.is_switch and type(value) is bool:
+            value = SWITCH[value]
         if kind is float and type(value) is int:
             value = float(value)
         if kind is list and isinstance(value, (list, tuple)):

@@ -74,10 +74,13 @@ class DeclaredParameters:
 
 
 def _descriptor(parameter: Parameter) -> ParameterDescriptor:
-    """Return the description for rclpy; numbers with a fraction are typed by the table, so that 80 will do for 80.0."""
+    """Return the description for rclpy.
+
+    Numbers with a fraction are typed by the table, so that 80 will do for 80.0, and so are those that may be on or off.
+    """
     kind = type(parameter.default)
     descriptor = ParameterDescriptor(description=parameter.explanation, read_only=parameter.change == START,
-                                     additional_constraints=parameter.range_text, dynamic_typing=kind is float)
+                                     additional_constraints=parameter.range_text, dynamic_typing=kind is float or parameter.is_switch)
     if parameter.maximum is not None:
         bounds = {'from_value': kind(parameter.minimum), 'to_value': kind(parameter.maximum)}
         if kind is int:
