@@ -50,7 +50,7 @@ from semdepth_ros.scale import Mount
 ODOMETRY = 'nav_msgs/msg/Odometry'
 FACTORY = 'factory.safetensors'     # in the folder of weights: what perception goes back to
 FRAME = 'frame'             # what of the worker's sources is not somebody's question
-STATUS_PERIOD_S, STEPS_S = 1.0, 60.0
+STEPS_S = 60.0
 LOOK_S = 0.01               # how often odometry is looked for while a frame waits for it
 LIVE_ODOMETRY_S = 2.0       # odometry that was silent for longer is not waited for
 
@@ -134,13 +134,14 @@ class Learning:
             torch.cuda.empty_cache()
 
     def poll(self) -> None:
-        """Follow publishers, and send the status once a second."""
+        """Follow publishers, and send the status when it is due."""
         self._camera.follow()
         if self._odometry_subscription is not None:
             self._odometry_subscription.follow()
         now_s = time.monotonic()
         if now_s >= self._due_s:
-            self._due_s = max(self._due_s + STATUS_PERIOD_S, now_s + STATUS_PERIOD_S / 2)
+            period_s = self._parameters['status_period_s']
+            self._due_s = max(self._due_s + period_s, now_s + period_s / 2)
             self._send_status(now_s)
 
     def ask(self, function: Callable[[Adapter], str]) -> Future[str]:
