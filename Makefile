@@ -6,12 +6,14 @@
 #   PIP_ARGS='--index-url ...'               whatever pip needs
 #   PYTHON=python3.12                        the interpreter of the environment
 #   DRIVE=path CAMERA=file MODEL=file        the demo on your own bag, folder or video, its calibration, another model
+#   ADAPT=1                                  the demo with a learner beside the node: frozen and adapted side by side
 #   CPU=1                                    PyTorch's build for machines without an NVIDIA GPU, a small download
 SHELL := /bin/bash
 PYTHON ?= python3
 TORCH ?= torch
 PIP_ARGS ?=
 CPU ?=
+ADAPT ?=
 DRIVE ?=
 MODEL ?=
 CAMERA ?=
@@ -39,7 +41,7 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 venv: .venv/installed
 demo: venv
 	.venv/bin/semdepth demo --out out/demo $(if $(DRIVE),--drive '$(DRIVE)') $(if $(CAMERA),--camera '$(CAMERA)') \
-	  $(if $(MODEL),--model '$(MODEL)')
+	  $(if $(MODEL),--model '$(MODEL)') $(if $(ADAPT),--adapt)
 
 test: venv
 	.venv/bin/python -m pytest test $(PYTEST_ARGS)

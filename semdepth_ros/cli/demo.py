@@ -16,6 +16,7 @@ from semdepth_ros.cli.progress import Progress
 from semdepth_ros.recordings.drive_source import WorldDrive
 
 DEFAULT = WorldDrive()
+ADAPTED_FRAMES = 200    # a trial takes six blocks of held-out frames, one in 25 frames
 
 
 def add_parser(subparsers) -> None:
@@ -31,9 +32,16 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
     parser.add_argument('--preset', default=DEFAULT.preset, help='preset of the world')
     parser.add_argument('--seed', type=int, default=DEFAULT.seed)
-    parser.add_argument('--frames', type=int, help=f'default: {DEFAULT.frames}, or all of your own drive')
+    parser.add_argument('--frames', type=int,
+                        help=f'default: {DEFAULT.frames}, with --adapt {ADAPTED_FRAMES}, or all of your own drive')
     parser.add_argument('--size', default='640x192', metavar='WxH', help='of the rendered images')
     parser.add_argument('--rate', type=float, default=DEFAULT.rate_hz, metavar='HZ', help='of the rendered drive')
+    parser.add_argument('--adapt', action='store_true',
+                        help='a learner beside the node, which serves what has proved better; frozen and adapted '
+                             'weights side by side')
+    parser.add_argument('--turns', type=int, default=3, metavar='N', help='with --adapt: how often the drive is played')
+    parser.add_argument('--set', nargs='+', default=[], action='extend', metavar='KEY=VALUE', dest='settings',
+                        help='with --adapt: settings of the learner, such as gates.least_travel_m=0.3')
     parser.set_defaults(run=run)
 
 
@@ -47,8 +55,11 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
     if args.seed < 0:
         raise ValueError(f'--seed is {args.seed}, expected zero or a positive number')
+    if args.turns < 1:
+        raise ValueError(f'--turns is {args.turns}, expected at least 1')
     BitDepth(args.image_bits)
-    world = WorldDrive(args.preset, args.seed, args.frames or DEFAULT.frames, read_size(args.size), args.rate)
+    usual = ADAPTED_FRAMES if args.adapt else DEFAULT.frames
+    world = WorldDrive(args.preset, args.seed, args.frames or usual, read_size(args.size), args.rate)
     expect_folder(args.out)
     os.environ.update(ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST', ROS_DOMAIN_ID=str(free_domain()))
     from semdepth_ros.live.control import RunControl, Stopped
@@ -56,10 +67,14 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    demo = Demo(Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits,
-                args.model, args.device)
+    demo = (Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits, args.model,
+            args.device)
+    control = RunControl(stop, lambda line: print(line, flush=True), Progress)
     try:
-        return run_demo(demo, RunControl(stop, lambda line: print(line, flush=True), Progress))
+        if args.adapt:
+            from semdepth_ros.live.adaptation_demo import AdaptationDemo, run_adaptation_demo
+            return run_adaptation_demo(AdaptationDemo(*demo, args.turns, tuple(args.settings)), control)
+        return run_demo(Demo(*demo), control)
     except Stopped:
         return 130
     except RuntimeError as error:

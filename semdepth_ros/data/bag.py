@@ -33,7 +33,8 @@ class BagSequence:
     The bag is read through once when opened, for the stamps of its messages, and then frame by frame. Every image has
     the camera of its own camera_info, as CameraInfos finds it; `camera` is that of the first image that has one. Poses
     come from odometry (interpolated) and the static transforms between vehicle and camera. `size` is width and height
-    [px] of the first image that can be read.
+    [px] of the first image that can be read. `camera_in_base` is the camera's pose in the frame that odometry moves, float64
+    [4, 4] m, None where there is no odometry or no static transform between them.
 
     :param path: a .mcap or .db3 file, or rosbag2's folder
     :param image_topic: which camera; by default the one that choose_topics finds
@@ -60,6 +61,7 @@ class BagSequence:
         self._depth = bit_depth(reader, reader.topics[self.topics.image], image_bits).fixed()
         self._infos = camera_infos(reader, self.topics, is_rectified(self.topics.image))
         self._read_first_image()
+        self.camera_in_base: np.ndarray | None = None
         self._track = self._read_motion()
         self._close()
 
@@ -170,6 +172,7 @@ class BagSequence:
             _LOG.warning('%s: no static transform leads from %r to %r, so its odometry gives no camera poses',
                          self.path, base, frame_id)
             return None
+        self.camera_in_base = mount
         return self._track_of(odometry, mount)
 
     def _track_of(self, odometry: list[tuple[int, Any]], mount: np.ndarray) -> CameraTrack:

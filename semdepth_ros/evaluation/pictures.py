@@ -12,6 +12,7 @@ from semdepth_ros.geometry.camera import Camera
 ROAD_RANGE_M, ROOM_RANGE_M = (2.0, 80.0), (0.5, 8.0)
 ERROR_RANGE = (0.0, 0.5)
 SKY_COLOUR, NO_TRUTH_COLOUR, PAPER, INK = (52, 58, 70), (88, 92, 100), (250, 250, 250), (30, 30, 30)
+NEARER_COLOUR, FARTHER_COLOUR = (33, 102, 172), (178, 24, 43)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _NARROWEST = 320
 
@@ -58,6 +59,23 @@ def error_picture(predicted: np.ndarray, truth: np.ndarray, legend: bool = True,
     marks = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5]
     places = [(m - low) / (high - low) for m in marks]
     return _with_legend(picture, cv2.COLORMAP_INFERNO, False, places, [f'{100 * m:.0f} %' for m in marks])
+
+
+def change_picture(before: np.ndarray, after: np.ndarray, most: float = 0.2) -> np.ndarray:
+    """Draw after / before of two depths [H, W] m: blue where it is nearer, white alike, red farther: uint8 [H, W, 3].
+
+    Grey where either is not finite.
+
+    :param most: change that has the full colour, relative
+    """
+    with np.errstate(divide='ignore', invalid='ignore'):
+        share = np.log(after / before) / np.log1p(most)
+    known = np.isfinite(share)
+    share = np.clip(np.where(known, share, 0), -1, 1)[..., None]
+    white, end = np.array([245.0, 245.0, 245.0]), np.where(share < 0, NEARER_COLOUR, FARTHER_COLOUR)
+    picture = np.rint(white + np.abs(share) * (end - white)).astype(np.uint8)
+    picture[~known] = NO_TRUTH_COLOUR
+    return picture
 
 
 def labels_picture(labels: np.ndarray) -> np.ndarray:

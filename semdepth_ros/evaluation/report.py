@@ -23,12 +23,13 @@ _COLOUR = {c.name: '#{:02x}{:02x}{:02x}'.format(*c.colour) for c in CITYSCAPES}
 
 
 def write_report(path: str | Path, result: dict, pages: Mapping[str, Mapping[str, np.ndarray]] | None = None,
-                 title: str = 'Depth and classes') -> Path:
+                 title: str = 'Depth and classes', lead: str = '') -> Path:
     """Write an evaluation as one HTML file, and its pictures as PNG files in pictures/ beside it.
 
     :param path: the file to write, or a folder that gets report.html
     :param result: what evaluate returned; further keys of a top-level number are shown, to three digits unless whole
     :param pages: pictures rgb uint8 [H, W, 3] by caption, by sequence, as an Album has them
+    :param lead: HTML that comes before the summary
     :raises OSError: the file cannot be written
     """
     path = Path(path)
@@ -37,23 +38,25 @@ def write_report(path: str | Path, result: dict, pages: Mapping[str, Mapping[str
     pages = pages or {}
     _write_pictures(path.parent / 'pictures', pages)
     temporary = path.with_name(path.name + '.partial')
-    temporary.write_text(report_html(result, pages, title), encoding='utf-8')
+    temporary.write_text(report_html(result, pages, title, lead), encoding='utf-8')
     temporary.replace(path)
     return path
 
 
-def report_html(result: dict, pages: Mapping[str, Mapping[str, np.ndarray]], title: str = 'Depth and classes') -> str:
+def report_html(result: dict, pages: Mapping[str, Mapping[str, np.ndarray]], title: str = 'Depth and classes',
+                lead: str = '') -> str:
     """Return the report's HTML text."""
     numbers = {name: value for name, value in result.items() if isinstance(value, (int, float))}
     sections = [_section(sequence, pages.get(sequence['name'], {})) for sequence in result['sequences']]
     return f'''<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
-<title>{escape(title)}: {escape(str(result['model']))}</title><style>{STYLE}</style></head><body><main>
+<title>{escape(title)}: {escape(str(result['model']))}</title>
+<style>{STYLE} svg {{ max-width: 100%; height: auto; }}</style></head><body><main>
 <header><h1>{escape(title)}</h1><p>Model <strong>{escape(str(result['model']))}</strong>, {len(result['sequences'])}
 sequence{'s' if len(result['sequences']) != 1 else ''}, {sum(s['frames'] for s in result['sequences'])} frames.
 semdepth_ros {__version__}.</p></header>
-{_facts(numbers)}{_summary(result['sequences'])}
+{_facts(numbers)}{lead}{_summary(result['sequences'])}
 {''.join(sections)}
 {_protocol(result.get('protocol', {}))}
 </main></body></html>

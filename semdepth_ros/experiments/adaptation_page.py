@@ -42,9 +42,14 @@ def page(lines: list[dict[str, Any]], result: dict[str, Any]) -> str:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{escape(title)}</title><style>{STYLE} svg {{ max-width: 100%; height: auto; }}</style></head><body><main>
 <header><h1>{escape(title)}</h1><p>{escape(result.get('last_verdict') or _last_verdict(lines))}</p></header>
-{_facts(lines, result)}{_plots(lines)}{_trials(lines)}{_gates(lines)}{_accuracy(result)}
+{_facts(lines, result)}{sections(lines)}{_accuracy(result)}
 </main></body></html>
 '''
+
+
+def sections(lines: list[dict[str, Any]]) -> str:
+    """Return what a journal says of a run as HTML: curves, trials and gates."""
+    return f'{_plots(lines)}{_trials(lines)}{_gates(lines)}'
 
 
 def _facts(lines: list[dict], result: dict) -> str:

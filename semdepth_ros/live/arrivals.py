@@ -21,6 +21,11 @@ class Arrivals:
             self._times.setdefault(stamp_ns, {}).setdefault(topic, time.monotonic())
             self._changed.notify_all()
 
+    def clear(self) -> None:
+        """Forget all: the same stamps are about to come again."""
+        with self._changed:
+            self._times.clear()
+
     def wait_for(self, topics: Collection[str], stamp_ns: int, timeout_s: float) -> float | None:
         """Return when the last of these outputs of a frame arrived, None if one did not within the time."""
         with self._changed:

@@ -1,6 +1,7 @@
 """The demonstration: a drive through the real node on a real ROS 2 graph, measured against the truth."""
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 import itertools
 import json
@@ -66,9 +67,9 @@ def run_demo(demo: Demo, control: RunControl) -> int:
     """
     read_model(find_model(demo.model))
     choose_device(demo.device)
-    _clear(demo)
+    clear(demo)
     drive, perceived = demo.out / 'drive.mcap', demo.out / 'perceived.mcap'
-    image_topic = _make_drive(demo, drive, control)
+    image_topic = make_drive(demo, drive, control)
     sequence = BagSequence(drive, image_topic, image_bits=demo.image_bits)
     run = _perceive(demo, perceived, sequence, control)
     control.say('comparing with the truth and drawing')
@@ -131,17 +132,20 @@ def summary(result: dict, run: LiveRun, out: Path) -> list[str]:
                     'perceived.mcap for Foxglove or RViz']
 
 
-def _clear(demo: Demo) -> None:
-    """Remove what an earlier run wrote, so that nothing old passes for new."""
+def clear(demo: Demo, written: Collection[str] = WRITTEN) -> None:
+    """Remove what an earlier run wrote, so that nothing old passes for new.
+
+    :raises ValueError: the drive's source is among that
+    """
     demo.out.mkdir(parents=True, exist_ok=True)
-    for path in (demo.out / name for name in WRITTEN):
+    for path in (demo.out / name for name in written):
         if demo.source and path.exists() and path.samefile(demo.source):
             raise ValueError(f'{path} is what the demonstration writes: give the drive another name')
-    for name in WRITTEN:
+    for name in written:
         (demo.out / name).unlink(missing_ok=True)
 
 
-def _make_drive(demo: Demo, drive: Path, control: RunControl) -> str | None:
+def make_drive(demo: Demo, drive: Path, control: RunControl) -> str | None:
     """Write the drive as a bag; return the camera's topic in it where that was a recording's."""
     image_topic = None
     if demo.source is None:

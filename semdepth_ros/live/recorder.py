@@ -36,6 +36,7 @@ class BagRecorder:
         self._node, self._bag, self._by_stamp, self._since_ns = node, bag, by_stamp, since_ns
         self._types = RclpyTypes()
         self._subscriptions: list[Subscription] = []
+        self._topics: list[Topic] = []
         self._lock, self._recording = threading.Lock(), True
         self.counts: dict[str, int] = {}
 
@@ -48,7 +49,8 @@ class BagRecorder:
         :raises ImportError: its message class is not installed
         :raises ValueError: its definition is unknown
         """
-        self._bag.add_topic(Topic(name, type_name, qos))
+        self._topics.append(Topic(name, type_name, qos))
+        self._bag.add_topic(self._topics[-1])
         self.counts[name] = 0
         stamped = begins_with_header(self._bag.types.store, type_name)
         latched = qos.durability == LATCHED.durability
@@ -63,6 +65,13 @@ class BagRecorder:
         deep = replace(qos, depth=max(qos.depth, QUEUE))
         self._subscriptions.append(self._node.create_subscription(
             self._types.message_class(type_name), name, take, qos_profile(deep), raw=True))
+
+    def go_on(self, bag: BagWriter) -> None:
+        """Write the same topics into another bag from now on, counted anew; the one before may be closed then."""
+        for topic in self._topics:
+            bag.add_topic(topic)
+        with self._lock:
+            self._bag, self.counts = bag, dict.fromkeys(self.counts, 0)
 
     def stop(self) -> None:
         """Keep nothing any more; the bag may be closed then."""

@@ -1,7 +1,7 @@
 """A bag through a running perception node, and what it published, recorded; the drive waits for a slow machine."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 import itertools
@@ -74,35 +74,44 @@ def run_live(sequence: BagSequence, perceived: Path, control: RunControl) -> Liv
         player = BagPlayer(node, str(sequence.path))
         if player.left_out:
             control.say(f'not played, since their messages are not installed: {", ".join(player.left_out)}')
-        drive = _PlayedDrive(sequence, player, arrivals, control)
+        drive = PlayedDrive(sequence, player, arrivals, control)
         drive.wait_for_node()
-        latency_s = drive.warm_up()
-        rate = min(1.0, 1 / (sequence.rate_hz or USUAL_HZ) / (HEADROOM * latency_s))
-        if rate < 1:
-            control.say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {rate:.2f} of its '
-                        'rate')
-        run = drive.play(rate)
+        run = drive.play(drive.fitting_rate())
         recorder.stop()
     if run.held_s > NOTABLE_S:
         control.say(f'the drive stood still for {run.held_s:.1f} s in all, for the machine to catch up')
     return run
 
 
-class _PlayedDrive:
-    """A drive on its way to the node."""
+class PlayedDrive:
+    """A drive on its way to the node.
 
-    def __init__(self, sequence: BagSequence, player: BagPlayer, arrivals: Arrivals, control: RunControl):
+    :param hold: called before every image with the stamps sent so far [ns]; the drive stands still meanwhile
+    """
+
+    def __init__(self, sequence: BagSequence, player: BagPlayer, arrivals: Arrivals, control: RunControl,
+                 hold: Callable[[list[int]], None] = lambda sent: None):
         self._path, self._topics, self._start_ns = sequence.path, sequence.topics, min(sequence.stamps_ns)
-        self._player, self._arrivals, self._control = player, arrivals, control
+        self._usual_hz = sequence.rate_hz or USUAL_HZ
+        self._player, self._arrivals, self.control, self._hold = player, arrivals, control, hold
 
     def wait_for_node(self) -> None:
         """Wait until the node listens to the camera."""
         camera = [t for t in (self._topics.image, self._topics.camera_info) if t]
         end = time.monotonic() + DISCOVERY_S
-        while lonely := self._player.wait_for_subscribers(camera, 0.5, self._control.stop):
-            self._control.expect_going()
+        while lonely := self._player.wait_for_subscribers(camera, 0.5, self.control.stop):
+            self.control.expect_going()
             if time.monotonic() > end:
                 raise NoAnswer(f'nobody subscribes to {lonely[0]} within {DISCOVERY_S:g} s')
+
+    def fitting_rate(self) -> float:
+        """Return the rate that the machine can keep up with, 1 at most, once the node is warm."""
+        latency_s = self.warm_up()
+        rate = min(1.0, 1 / self._usual_hz / (HEADROOM * latency_s))
+        if rate < 1:
+            self.control.say(f'a frame takes {1e3 * latency_s:.0f} ms here, so the drive is played at {rate:.2f} of '
+                              'its rate')
+        return rate
 
     def warm_up(self) -> float:
         """Send the first images one by one, stamped before the earliest of the drive; return the time one takes [s].
@@ -119,29 +128,30 @@ class _PlayedDrive:
             taken.append(self._answer(stamp_ns, sent, FRAME_S if i else FIRST_FRAME_S) - sent)
         return float(np.percentile(taken[len(taken) // 2:], 90))
 
-    def play(self, rate: float) -> LiveRun:
-        """Play the drive, wait for the last outputs and return what came of it.
+    def play(self, rate: float, last: Collection[str] = (LAST,)) -> LiveRun:
+        """Play the drive, wait for these outputs of the last image and return what came of it.
 
         The node works on one image and keeps one waiting: while two are unanswered the drive stands still, HOLD_S at
         most.
         """
         run, sent, total = LiveRun(rate), {}, count(self._path, self._topics.image)
-        progress = self._control.counting('images played')
+        progress = self.control.counting('images played')
 
         def sending(topic, recorded_ns: int, data: bytes) -> None:
             if topic.name == self._topics.image:
                 before = time.monotonic()
                 if len(sent) >= 2:
                     self._arrivals.wait_for_one(list(sent)[-2:], HOLD_S)
+                self._hold(list(sent))
                 sent[stamp_of(data)] = time.monotonic()
                 run.held_s += time.monotonic() - before
                 progress(len(sent), total)
 
         began = time.monotonic()
-        if not self._player.play(rate, self._control.stop, sending):
+        if not self._player.play(rate, self.control.stop, sending):
             raise Stopped('stopped by a signal')
         played_s = time.monotonic() - began
-        self._arrivals.wait_for([LAST], list(sent)[-1], FRAME_S / 4)
+        self._arrivals.wait_for(last, list(sent)[-1], FRAME_S / 4)
         run.images = len(sent)
         run.rate *= 1 - run.held_s / played_s if played_s > 0 else 1
         run.latencies_ms = {stamp: 1e3 * (arrived - sent[stamp])
@@ -151,7 +161,7 @@ class _PlayedDrive:
     def _answer(self, stamp_ns: int, sent: float, patience_s: float) -> float:
         """Return when the needed outputs of an image had come."""
         while True:
-            self._control.expect_going()
+            self.control.expect_going()
             if time.monotonic() > sent + patience_s:
                 raise NoAnswer(f'no {" and ".join(NEEDED)} came back for an image within {patience_s:g} s')
             arrived = self._arrivals.wait_for(NEEDED, stamp_ns, 0.5)
