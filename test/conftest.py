@@ -4,7 +4,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 import os
 from pathlib import Path
-import random
 import re
 import signal
 import sys
@@ -27,9 +26,10 @@ def pytest_configure(config):
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
         os.environ.setdefault(variable, threads)
     from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
+    from semdepth_ros.cli.demo import free_domain
     variables = with_large_messages({k: v for k, v in os.environ.items() if k not in PROFILE_VARIABLES})
     os.environ.update(variables, ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
-                      ROS_DOMAIN_ID=str(random.SystemRandom().randint(1, 101)))
+                      ROS_DOMAIN_ID=str(free_domain()))
     if (Path(sys.prefix) / 'share' / 'ament_index').is_dir():  # ROS 2 from wheels: the environment is the prefix
         prefixes = [sys.prefix, *filter(None, [os.environ.get('AMENT_PREFIX_PATH')])]
         os.environ['AMENT_PREFIX_PATH'] = os.pathsep.join(dict.fromkeys(prefixes))
