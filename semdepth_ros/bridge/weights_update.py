@@ -1,6 +1,7 @@
 """Whether weights that somebody announces may be served."""
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Collection
 from pathlib import Path
@@ -18,7 +19,8 @@ def weights_folder(parameter: str) -> Path:
     return Path(os.environ.get('ROS_HOME') or '~/.ros').expanduser() / 'semdepth_ros' / 'weights'
 
 
-def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Collection[str] = ()) -> Path:
+def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Collection[str] = (),
+                  most_bytes: float = math.inf) -> Path:
     """Return the file that a WeightsUpdate asks to serve, if it may be.
 
     The parent is informative only, so that a restarted node can take version 7 straight away. Whether the file has the
@@ -27,6 +29,7 @@ def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Colle
 
     :param update: anything with the fields of semdepth_ros/WeightsUpdate
     :param withdrawn: hashes of files that a person has rolled back from
+    :param most_bytes: that the file may have: it is read as a whole
     :raises ValueError: one line that says why not
     """
     what = f'weights version {update.version} ({update.file!r})'
@@ -45,6 +48,10 @@ def accepted_file(update: Any, served: ModelCard, folder: Path, withdrawn: Colle
     path = _inside(folder, update.file, what)
     if not path.is_file():  # whatever else it is, a pipe for one, reading it may never end
         raise ValueError(f'{what} refused: {path} cannot be read: it is no file')
+    size = path.stat().st_size
+    if size > most_bytes:
+        raise ValueError(f'{what} refused: {path} has {size} bytes, expected at most {most_bytes:.0f}, for the file that was '
+                         'loaded at first has half of that')
     return path
 
 

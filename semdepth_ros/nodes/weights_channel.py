@@ -22,6 +22,7 @@ from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.perception import Perceptor
 
 UPDATE = 'semdepth_ros/msg/WeightsUpdate'
+MOST_GROWTH = 2  # of an announced file over the one loaded at first: of one architecture, they are equally large
 _NOISE = 0.01  # of the scale: a smaller change of one that is estimated in every image is no news
 
 
@@ -41,7 +42,7 @@ class WeightsChannel:
                  withdrawn: set[str], log: ThrottledLog, cameras: Collection[str] = ('',)):
         self._node, self._types, self._perceptor, self._folder, self._log = node, types, perceptor, folder, log
         self._versions = {perceptor.version: self._served(perceptor.card, file.name, sha256_of(file))}
-        self._withdrawn = withdrawn
+        self._withdrawn, self._most_bytes = withdrawn, MOST_GROWTH * file.stat().st_size
         self._announced: dict[str, tuple[tuple, Scale]] = {}  # what was said of each camera, and its scale then
         kind = types.message_class(MODEL_INFO)
         self._publishers = {name: node.create_publisher(kind, f'{name or "~"}/model_info', qos_profile(LATCHED))
@@ -117,7 +118,7 @@ class WeightsChannel:
         before = self._perceptor.version
         if update.sha256 == self._versions[before].sha256:
             return  # the latched announcement of what is served comes again with every activation
-        path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn)
+        path = accepted_file(update, self._perceptor.card, self._folder, self._withdrawn, self._most_bytes)
         try:
             candidate = self._perceptor.prepare_weights(path, update.version, update.sha256)
         except Exception as error:
