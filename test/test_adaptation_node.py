@@ -166,6 +166,35 @@ def test_other_factory_weights_in_perception_are_not_believed(graph, model, tmp_
     assert 'factory 000000000000' in lines[0] and node.work.adapter.served.number == 0
 
 
+def test_what_perception_refuses_is_not_believed_to_be_served(graph, model, tmp_path):
+    drive = Drive(graph)
+    perception = start(graph, PerceptionNode, model=str(model[0]), device='cpu', weights_dir=str(tmp_path / 'elsewhere'))
+    node = learner(graph, model[0], tmp_path / 'weights', announcement_patience_s=1.0)
+    wait_until(lambda: drive.heard(1), 20.0, 'subscribers')
+    drive_until(drive, node, lambda: node.work.adapter.counts['promotions'])
+    wait_until(lambda: node.work.adapter.served.number == 0, 20.0, 'the learner to go on from what is served')
+    assert perception.work.perceptor.version == 0
+    assert 'believed' in [line['event'] for line in read_journal(tmp_path / 'weights' / 'journal.jsonl')]
+
+
+def test_a_perception_that_begins_anew_is_given_the_time_to_take_what_was_announced(graph, model, tmp_path):
+    drive = Drive(graph)
+    options = {'model': str(model[0]), 'device': 'cpu', 'weights_dir': str(tmp_path)}
+    perception = start(graph, PerceptionNode, **options)
+    node = learner(graph, model[0], tmp_path)
+    wait_until(lambda: drive.heard(1), 20.0, 'subscribers')
+    drive_until(drive, node, lambda: node.work.adapter.counts['promotions'])
+    version = node.work.adapter.served.number
+    wait_until(lambda: perception.work.perceptor.version == version, 20.0, 'the promoted weights to be served')
+    node.work._announced_at_s -= 3600.0                                # long ago
+    graph.remove(perception)
+    again = start(graph, PerceptionNode, **options)
+    wait_until(lambda: again.work.perceptor.version == version, 20.0, 'the newest weights to be served again')
+    call(graph, drive.node, 'resume')                                  # whatever was heard until now has been thought over
+    assert node.work.adapter.served.number == version
+    assert 'believed' not in [line['event'] for line in read_journal(tmp_path / 'journal.jsonl')]
+
+
 def test_a_model_that_cannot_be_adapted_leaves_the_node_unconfigured_with_a_reason(graph, tmp_path):
     node = graph.add(AdaptationNode(context=graph.context, parameter_overrides=[
         Parameter('model', value=str(tmp_path / 'none.safetensors'))]))

@@ -16,8 +16,8 @@ from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.live.control import RunControl
 from semdepth_ros.recordings.served_versions import Told
 
-HOLD_S = 120.0   # the drive stands still for the learner: at first it renders anchors
-LOOK_S = 0.5
+HOLD_S = 900.0   # the drive stands still for the learner: rendering anchors takes minutes on a busy machine
+LOOK_S, NOTABLE_S = 0.5, 5.0
 
 
 class LearnerWatch:
@@ -53,8 +53,16 @@ class LearnerWatch:
 
         :param sent: stamps of this way through the drive [ns]
         """
-        if len(sent) > 1 and not self._gave_up:
-            self._gave_up = not self.wait(lambda: self._stamp() in sent[-2:], HOLD_S)
+        if len(sent) < 2 or self._gave_up:
+            return
+
+        def is_near() -> bool:
+            return self._stamp() in sent[-2:]
+        if not self.wait(is_near, NOTABLE_S):
+            self.control.say('the drive stands still for the learner: at first it renders frames to hold itself to')
+            self._gave_up = not self.wait(is_near, HOLD_S)
+            if self._gave_up:
+                self.control.say(f'the learner has not looked at an image within {HOLD_S:g} s, and is not waited for')
 
     def wait_for(self, stamp: int, timeout_s: float) -> bool:
         """Wait until an image has been looked at; return whether it was."""

@@ -79,6 +79,9 @@ class Learning:
         self._learning_s, self._due_s, self._asked, self._announced_at_s = 0.0, 0.0, 0, -np.inf
         self._answers: dict[int, Future] = {}       # what people wait for, by the number of the question
         self._announced = 0         # the version that was announced last; the factory's needs no announcement
+        self._info: Any = None      # what perception said last
+        self._doubted: tuple = ()   # what of it has been looked at again
+        self._begun: Any = None     # what it said of itself when it began
         self._transforms = TransformListener(node, types)
         self._camera = CameraInput(node, types, '', parameters['image_transport'] == 'compressed',
                                    parameters['image_kind'], self._statistics, log, self._arrived,
@@ -139,6 +142,7 @@ class Learning:
         if self._odometry_subscription is not None:
             self._odometry_subscription.follow()
         now_s = time.monotonic()
+        self._look_again(now_s)
         if now_s >= self._due_s:
             period_s = self._parameters['status_period_s']
             self._due_s = max(self._due_s + period_s, now_s + period_s / 2)
@@ -270,10 +274,25 @@ class Learning:
         return replace(version, path=path, sha256=sha256_of(path))
 
     def _heard(self, info: Any) -> None:
+        self._info = info
         self._put(lambda: self._believe(info))
 
+    def _look_again(self, now_s: float) -> None:
+        """Look again at what perception said last once it has had the time to change: one that refuses says nothing."""
+        info, doubt = self._info, (self._info, self._announced_at_s)
+        if info is None or doubt == self._doubted or info.version == self.adapter.serving.served.number:
+            return
+        if now_s - self._announced_at_s >= self._parameters['announcement_patience_s']:
+            self._doubted = doubt
+            self._put(lambda: self._believe(info))
+
     def _believe(self, info: Any) -> None:
-        """Take it that perception serves what it says, but for what it has not yet had the time to change to."""
+        """Take it that perception serves what it says, but for what it has not yet had the time to change to.
+
+        A perception that has just begun serves its own model first: what was announced reaches it a moment later.
+        """
+        if self._announced and not stamp_ns(info.header) and info is not self._begun:
+            self._begun, self._announced_at_s = info, time.monotonic()
         factory = self.adapter.serving.factory.card.factory
         if info.factory_hash != factory:
             raise ValueError(f'perception serves weights of factory {info.factory_hash[:12]}, the learner has '
