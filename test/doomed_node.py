@@ -1,7 +1,7 @@
 """Nodes that are killed at named stages: one process that forks a child for each, since importing torch takes longest.
 
 `doomed_node.py learner|perception MODEL FOLDER STAGE...` prints each stage with the status that its child ended with.
-The stage `none` runs until it is ended.
+The stage `none` runs until it is ended. Without stages the node runs in the process itself, for soak_kills.py.
 """
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from semdepth_ros.nodes.adaptation import AdaptationNode
 from semdepth_ros.nodes.learning import Learning
 from semdepth_ros.nodes.perception import PerceptionNode
 from semdepth_ros.perception import Perceptor
+
+SOAK = 'watch.frames=6', 'watch.every=2', 'trial.promotions_per_hour=1000'    # promotions every few seconds
 
 
 def die(*args, **options):
@@ -86,12 +88,12 @@ STAGES = {
                    'serving': lambda: _die_after(Perceptor, 'serve')}}
 
 
-def run(kind: str, model: str, folder: str) -> None:
-    """Spin a node until somebody ends it."""
+def run(kind: str, model: str, folder: str, *more: str) -> None:
+    """Spin a node until somebody ends it; more are settings of a learner."""
     values = {'model': model, 'weights_dir': folder, 'device': 'cpu'}
     if kind == 'learner':
         TrialReport.passed = property(lambda self: True)       # what comes after a trial is what is looked at
-        values |= {'mode': 'on', 'settings': EASY, 'camera_in_base': '0 0 0 0 0 0 1', 'busy_share': 1.0,
+        values |= {'mode': 'on', 'settings': [*EASY, *more], 'camera_in_base': '0 0 0 0 0 0 1', 'busy_share': 1.0,
                    'idle_priority': False, 'status_period_s': 0.2}
     rclpy.init(args=[])
     make = {'learner': AdaptationNode, 'perception': PerceptionNode}[kind]
@@ -101,6 +103,8 @@ def run(kind: str, model: str, folder: str) -> None:
 def main(kind: str, model: str, folder: str, *stages: str) -> None:
     """Run a child for every stage, one after the other."""
     torch.set_num_threads(1)
+    if not stages:
+        run(kind, model, folder, *SOAK)
     for stage in stages:
         child = os.fork()
         if not child:

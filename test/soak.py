@@ -28,6 +28,7 @@ from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.geometry import Camera
 from semdepth_ros.live.graph import spinning_node
 from semdepth_ros.live.node_process import NodeProcess
+from soak_kills import table as kills_table
 
 WIDTH, HEIGHT, RATE_HZ = 1242, 375, 10.0
 SMALL_SHM_MB, FLAT = 64, 0.01
@@ -162,6 +163,14 @@ def run_apart(case: Case, frames: int, model: str, log: Path) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+def run_kills(kills: int) -> dict:
+    """Kill perception and a learner beside it at random, in a process of its own; return what was counted."""
+    command = [sys.executable, str(Path(__file__).with_name('soak_kills.py')), '--kills', str(kills)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    lines = done.stdout.splitlines()
+    return json.loads(lines[-1]) if lines else {'kills': 0, 'good': False}
+
+
 def table(results: list[dict], model: str) -> str:
     """Return the results as Markdown."""
     lines = [f'rgb8 {WIDTH}x{HEIGHT}, model `{model}`, {platform.machine()} with {os.cpu_count()} cores, '
@@ -186,7 +195,8 @@ def main() -> int:
     parser.add_argument('--many', type=int, default=10_000, help='frames of the run at the highest rate')
     parser.add_argument('--model', default='default')
     parser.add_argument('--out', type=Path, default=Path('out/SOAK.md'))
-    parser.add_argument('--only', choices=CASES, nargs='+', help='run only these')
+    parser.add_argument('--only', choices=CASES, nargs='*', help='run only these, and the kills')
+    parser.add_argument('--kills', type=int, default=20, help='of perception and learner at random; 0: none')
     parser.add_argument('--case', choices=CASES, help=argparse.SUPPRESS)
     parser.add_argument('--log', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -199,13 +209,17 @@ def main() -> int:
         rclpy.shutdown()
         return 0
     results, folder = [], Path(tempfile.mkdtemp())
-    for case in (CASES[name] for name in args.only or CASES):
+    for case in (CASES[name] for name in (CASES if args.only is None else args.only)):
         results.append(run_apart(case, args.many if case.fast else args.frames, args.model, folder / 'node.log'))
         print(results[-1], file=sys.stderr)
     shutil.rmtree(folder)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(table(results, args.model))
-    print(args.out.read_text())
+    text = table(results, args.model) if results else ''
+    if args.kills:
+        results.append(run_kills(args.kills))
+        text += f'\n{kills_table(results[-1])}'
+    args.out.write_text(text)
+    print(text)
     return 0 if all(r['good'] for r in results) else 1
 
 

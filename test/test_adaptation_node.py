@@ -14,6 +14,7 @@ from semdepth_ros.bridge.adaptation_parameters import adapter_settings
 from semdepth_ros.bridge.camera_info import make_camera_info
 from semdepth_ros.bridge.images import make_image
 from semdepth_ros.bridge.messages import make_header
+from semdepth_ros.bridge.model_info import sha256_of
 from semdepth_ros.geometry.transform_tree import pose_of_text
 from semdepth_ros.nodes.adaptation import AdaptationNode
 from semdepth_ros.nodes.perception import PerceptionNode
@@ -33,7 +34,10 @@ class Drive:
 
     def __init__(self, graph):
         self.node, self.number = graph.node('drive'), 0
-        self.image, self.info, self.odometry = (self.node.create_publisher(TYPES.message_class(kind), topic, 10) for kind, topic in (
+        self._publish()
+
+    def _publish(self):
+        self.image, self.lens, self.odometry = (self.node.create_publisher(TYPES.message_class(kind), topic, 10) for kind, topic in (
             ('sensor_msgs/msg/Image', 'image'), ('sensor_msgs/msg/CameraInfo', 'camera_info'),
             ('nav_msgs/msg/Odometry', 'odometry')))
 
@@ -49,7 +53,7 @@ class Drive:
         message.pose.pose.position.x, message.pose.pose.position.y, message.pose.pose.position.z = x, y, z
         self.odometry.publish(message)
         header = make_header(TYPES, stamp, 'lens')
-        self.info.publish(make_camera_info(TYPES, header, CAMERA))
+        self.lens.publish(make_camera_info(TYPES, header, CAMERA))
         self.image.publish(make_image(TYPES, header, view(number * 0.45 % 40.0)[0], 'rgb8'))
 
 
@@ -68,7 +72,7 @@ def model(tmp_path_factory):
 def start(graph, kind, **parameters):
     node = graph.add(kind(context=graph.context, parameter_overrides=[
         Parameter(name, value=value) for name, value in parameters.items()]))
-    wait_until(lambda: node.state == 'active', 30.0, 'active')
+    wait_until(lambda: node.state == 'active', 120.0, 'active')
     return node
 
 
@@ -99,7 +103,7 @@ def drive_until(drive, node, done, most=120):
             return
         before = node.work.adapter.number
         drive.send()
-        wait_until(lambda: node.work.adapter.number > before, 30.0, 'a frame to be taken')
+        wait_until(lambda: node.work.adapter.number > before, 120.0, 'a frame to be taken')
     assert done(), f'not within {most} frames: {node.work.adapter.last_verdict!r}, {node.work.adapter.gates.rejections}'
 
 
@@ -193,6 +197,22 @@ def test_a_perception_that_begins_anew_is_given_the_time_to_take_what_was_announ
     call(graph, drive.node, 'resume')                                  # whatever was heard until now has been thought over
     assert node.work.adapter.served.number == version
     assert 'believed' not in [line['event'] for line in read_journal(tmp_path / 'journal.jsonl')]
+
+
+def test_a_learner_killed_after_it_put_weights_aside_has_perception_go_back(graph, tmp_path):
+    files = write_models(tmp_path, 3)
+    drive = Drive(graph)
+    perception = start(graph, PerceptionNode, model=str(files[0]), device='cpu', weights_dir=str(tmp_path))
+    perception.work.perceptor.load_weights(files[2])                   # what it served when the learner was killed
+    perception.work.weights._versions[2] = perception.work.weights._served(
+        perception.work.perceptor.card, files[2].name, sha256_of(files[2]))
+    drive.node.create_subscription(TYPES.message_class('sensor_msgs/msg/Image'), 'depth/image', lambda m: None, 10)
+    wait_until(lambda: drive.image.get_subscription_count(), 20.0, 'perception')
+    drive.send()
+    node = learner(graph, files[0], tmp_path / 'of the learner', weights_dir=str(tmp_path), announcement_patience_s=1.0)
+    wait_until(lambda: drive.heard(2), 20.0, 'subscribers')
+    drive_until(drive, node, lambda: perception.work.perceptor.version == 0)
+    assert node.work.adapter.served.number == 0
 
 
 def test_a_model_that_cannot_be_adapted_leaves_the_node_unconfigured_with_a_reason(graph, tmp_path):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from semdepth_ros.adaptation.low_rank import make_low_rank, plain_state
+from semdepth_ros.adaptation.one_by_one import one_by_one
 from semdepth_ros.adaptation.profiles import Profile
 from semdepth_ros.adaptation.settings import AdapterSettings
 from semdepth_ros.adaptation.terms import adaptation_losses
@@ -67,6 +68,9 @@ class LossWatch:
 class Learner:
     """Trains a copy of a network in evaluation mode: no statistics of any normalisation move.
 
+    Where `one_by_one` is set, a step goes through its samples one at a time, with the same gradient, and calls `between`
+    after each: for a device that others want in the meantime.
+
     :param factory: the weights that the change is measured from
     :param start: the weights that learning starts from
     """
@@ -79,6 +83,7 @@ class Learner:
             free = replace(self.losses.semantic_distillation, weight=0.0)
             self.losses = replace(self.losses, semantic_distillation=free)
         self._factory, self.steps = factory, 0
+        self.one_by_one, self.between = False, _nothing
         self.begin(start)
 
     def begin(self, start: JointNetwork) -> None:
@@ -122,23 +127,19 @@ class Learner:
     def step(self, batch: AdaptationBatch) -> Outcome:
         """Take one step, unless its loss, gradient or the weights after it are out of bounds: they then stay."""
         gates, step = self.settings.gates, self.settings.step
-        images = batch.triplets.images.float() / 255
-        pairs = image_pairs(images)
-        prediction = self.network(images[:, 0], pairs=pairs)
-        view = AdaptationView(prediction, batch, images, tuple(self.network.architecture['depth_range']), self.focal_px,
-                              self.drift(), step.motion == 'reference')
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.steps)                            # for the noise that breaks ties of the auto-mask
-            losses = adaptation_losses(view, self.losses)
-        said = {name: float(value.detach()) for name, value in losses.items()}
+        self.optimiser.zero_grad(set_to_none=True)
+        losses = None if self.one_by_one else self._losses(batch)
+        said = self._backward_each(batch) if losses is None else _numbers(losses)
         total = said['total']
         if not math.isfinite(total):
+            self.optimiser.zero_grad(set_to_none=True)
             return Outcome(said, 'finite_loss', total)
         deviations = self.watch.deviations(total)
         if deviations > gates.most_deviations and 'loss' not in gates.off:
+            self.optimiser.zero_grad(set_to_none=True)
             return Outcome(said, 'loss', deviations, gates.most_deviations)
-        self.optimiser.zero_grad(set_to_none=True)
-        losses['total'].backward()
+        if losses is not None:
+            losses['total'].backward()
         trained = [p for p in self._trained if p.grad is not None]
         norm = float(torch.nn.utils.clip_grad_norm_(trained, step.clip_norm or math.inf)) if trained else 0.0
         if not math.isfinite(norm):
@@ -160,6 +161,26 @@ class Learner:
         self._since += 1
         self._take_average()
         return Outcome(said)
+
+    def _losses(self, batch: AdaptationBatch) -> dict[str, Tensor]:
+        images = batch.triplets.images.float() / 255
+        prediction = self.network(images[:, 0], pairs=image_pairs(images))
+        view = AdaptationView(prediction, batch, images, tuple(self.network.architecture['depth_range']), self.focal_px,
+                              self.drift(), self.settings.step.motion == 'reference')
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.steps)                            # for the noise that breaks ties of the auto-mask
+            return adaptation_losses(view, self.losses)
+
+    def _backward_each(self, batch: AdaptationBatch) -> dict[str, float]:
+        """Add up the gradients of one sample after the other; return the losses."""
+        said: dict[str, float] = {}
+        for sample, shares in one_by_one(batch):
+            losses = {name: shares[name] * value for name, value in self._losses(sample).items() if name != 'total'}
+            torch.stack([value.float() for value in losses.values()]).sum().backward()
+            for name, value in _numbers(losses).items():
+                said[name] = said.get(name, 0.0) + value
+            self.between()
+        return {'total': sum(said.values()), **said}
 
     def drift(self) -> Tensor:
         """Return the mean over trained tensors of the squared change relative to the factory's."""
@@ -208,3 +229,11 @@ class Learner:
         for name, value in plain_state(self.network, self._names).items():
             if value.is_floating_point():
                 self._average[name].lerp_(value, 1 - keep)
+
+
+def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(value.detach()) for name, value in losses.items()}
+
+
+def _nothing() -> None:
+    pass

@@ -60,7 +60,14 @@ ADAPTATION = (
               'is learned then.'),
     Parameter('busy_share', 0.7,
               'Share of the time that learning may take; between steps it waits for the rest, so that what shares the '
-              'device has its turn.', minimum=0.01, maximum=1.0),
+              'device has its turn.', minimum=0.02, maximum=1.0),
+    Parameter('perception', 'perception',
+              'Name of the perception node, with its namespace: while its diagnostics say that it drops images, takes '
+              'longer than the time between them, or is slower than most_slowdown allows, the share is halved again and '
+              'again.'),
+    Parameter('most_slowdown', 0.5,
+              'By how much of its least the 95th percentile of perception\'s time for a frame may rise before the '
+              'learner gives way.', minimum=0.05, maximum=100.0),
     Parameter('settings', [''],
               'Settings of the learner as KEY=VALUE, such as gates.least_travel_m=0.3; docs/ADAPTATION.md has them all.',
               check=_wrong_settings),

@@ -23,7 +23,7 @@ from rclpy.lifecycle import LifecycleNode
 
 from semdepth_ros.adaptation import Adapter, Observation, OdometryTrack, Status, Version, status_of
 from semdepth_ros.adaptation.status import FAULT
-from semdepth_ros.bags.qos import INPUT, LATCHED, OUTPUT
+from semdepth_ros.bags.qos import INPUT, LATCHED, OUTPUT, Qos
 from semdepth_ros.bridge.adaptation_parameters import adapter_settings
 from semdepth_ros.bridge.adaptation_status import STATUS, UPDATE, make_adaptation_status, make_weights_update
 from semdepth_ros.bridge.camera_mount import camera_mount
@@ -31,6 +31,7 @@ from semdepth_ros.bridge.diagnostics import Statistics
 from semdepth_ros.bridge.messages import stamp_ns
 from semdepth_ros.bridge.model_info import NAME as MODEL_INFO
 from semdepth_ros.bridge.model_info import sha256_of
+from semdepth_ros.bridge.perception_load import load_of
 from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.bridge.weights_update import weights_folder
 from semdepth_ros.frame import Frame
@@ -41,16 +42,18 @@ from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.following_subscription import FollowingSubscription
 from semdepth_ros.nodes.one_line import one_line
+from semdepth_ros.nodes.pace import Pace
 from semdepth_ros.nodes.throttled_log import ThrottledLog
 from semdepth_ros.nodes.transform_listener import TransformListener
 from semdepth_ros.nodes.worker import NewestFirstWorker, Taken
 from semdepth_ros.perception.device import choose_device
 from semdepth_ros.scale import Mount
 
-ODOMETRY = 'nav_msgs/msg/Odometry'
+ODOMETRY, DIAGNOSTICS = 'nav_msgs/msg/Odometry', 'diagnostic_msgs/msg/DiagnosticArray'
 FACTORY = 'factory.safetensors'     # in the folder of weights: what perception goes back to
 FRAME = 'frame'             # what of the worker's sources is not somebody's question
 STEPS_S = 60.0
+LONGEST_REST_S = 0.4        # without looking at frames: gaps of a second would begin all evidence anew
 LOOK_S = 0.01               # how often odometry is looked for while a frame waits for it
 LIVE_ODOMETRY_S = 2.0       # odometry that was silent for longer is not waited for
 
@@ -77,6 +80,8 @@ class Learning:
         self._odometry, self._odometry_at_s, self._odometry_lock = OdometryTrack(), 0.0, threading.Lock()
         self._steps_ms: deque[tuple[float, float]] = deque()
         self._learning_s, self._due_s, self._asked, self._announced_at_s = 0.0, 0.0, 0, -np.inf
+        self._pace, self._wake = Pace(parameters['busy_share'], parameters['most_slowdown']), threading.Event()
+        self._rest_until_s = self._rested_s = self._piece_s = 0.0
         self._answers: dict[int, Future] = {}       # what people wait for, by the number of the question
         self._announced = 0         # the version that was announced last; the factory's needs no announcement
         self._info: Any = None      # what perception said last
@@ -94,6 +99,9 @@ class Learning:
         self._worker = NewestFirstWorker(self._work, self._worker_failed)
         if parameters['idle_priority']:
             self._put(_yield_to_others)
+        if self._device.type == 'cuda':
+            self._put(self._take_low_priority)
+            self.take_pieces()
 
     def activate(self) -> None:
         """Begin to learn."""
@@ -106,6 +114,8 @@ class Learning:
                 self._on_odometry, INPUT)
         self._subscriptions.append(self._node.create_subscription(
             self._types.message_class(MODEL_INFO), 'perception/model_info', self._heard, qos_profile(LATCHED)))
+        self._subscriptions.append(self._node.create_subscription(
+            self._types.message_class(DIAGNOSTICS), '/diagnostics', self._hear_load, qos_profile(Qos(depth=10))))
 
     def deactivate(self) -> None:
         """Stop, once the frame that is being worked on is done."""
@@ -177,6 +187,7 @@ class Learning:
     def _put(self, function: Callable[[], None]) -> None:
         self._asked += 1
         self._worker.put(self._asked, function)
+        self._wake.set()
 
     def _work(self, taken: Taken) -> None:
         for source, item in taken:
@@ -184,6 +195,7 @@ class Learning:
                 if source == FRAME:
                     self._learn(item)
                 else:
+                    self._wake.clear()
                     item()
             except ValueError as error:
                 self._statistics.count('rejected')
@@ -198,12 +210,13 @@ class Learning:
         self._node.get_logger().error(self.status.reason)
 
     def _learn(self, arrival: Arrival) -> None:
-        began_s = time.monotonic()
+        self._rested_s, began_s = 0.0, time.monotonic()
+        self._piece_s = began_s
         frame = self._camera.frame(arrival.message)
         self._frame_id = frame.frame_id
         self.adapter.metric.move(self._mount_of(frame.frame_id))
-        observation = self.adapter.observe(frame, self._pose(frame))
-        took_s = time.monotonic() - began_s
+        observation = self.adapter.observe(frame, self._pose(frame), may_step=began_s >= self._rest_until_s)
+        took_s = time.monotonic() - began_s - self._rested_s
         if observation.stepped:
             self._learning_s += took_s
             self._steps_ms.append((began_s, 1e3 * took_s))
@@ -211,9 +224,38 @@ class Learning:
         if observation.event in ('promoted', 'rolled back', 'would promote', 'trial failed'):
             self._node.get_logger().info(self.adapter.last_verdict)
         self._announce_changes()
-        share = self._parameters['busy_share']
-        if observation.stepped and share < 1:
-            time.sleep(took_s * (1 - share) / share)
+        if observation.stepped or self._pace.is_behind:
+            self._rest(took_s)
+
+    def _rest(self, took_s: float) -> None:
+        """Leave the device to others after a frame: at once for a moment, unless somebody asks; then without a step."""
+        now_s = time.monotonic()
+        rest_s = max(self._pace.rest_s(took_s, now_s) - self._rested_s, 0.0)
+        self._rest_until_s = now_s + rest_s
+        self._wake.wait(min(rest_s, LONGEST_REST_S))
+
+    def take_pieces(self) -> None:
+        """Take steps one sample at a time, with a rest after each: for a device that runs one piece of work after another."""
+        self.adapter.learner.one_by_one, self.adapter.learner.between = True, self._rest_between
+
+    def _rest_between(self) -> None:
+        if self._device.type == 'cuda':
+            torch.cuda.current_stream(self._device).synchronize()
+        now_s = time.monotonic()
+        rest_s = min(self._pace.rest_s(now_s - self._piece_s, now_s), LONGEST_REST_S)
+        time.sleep(rest_s)
+        self._rested_s, self._piece_s = self._rested_s + rest_s, time.monotonic()
+
+    def _take_low_priority(self) -> None:
+        """Let what this thread launches come after what streams of higher priority launch."""
+        stream = torch.cuda.Stream(self._device, priority=0)               # the lowest there is; -1 and below come first
+        stream.wait_stream(torch.cuda.default_stream(self._device))
+        torch.cuda.set_stream(stream)
+
+    def _hear_load(self, message: Any) -> None:
+        load = load_of(message.status, self._parameters['perception'].strip('/'))
+        if load is not None:
+            self._pace.hear(load, time.monotonic())
 
     def _mount_of(self, frame_id: str) -> Mount | None:
         """Return where the camera is above the road: the given height before TF's, and TF's tilt; None while unknown."""
@@ -254,9 +296,15 @@ class Learning:
     def _announce_changes(self) -> None:
         """Ask perception to serve what the learner serves, if that lies in a file and is news."""
         version = self.adapter.serving.served
-        if version.number == self._announced or self.adapter.mode != 'on':
-            return
-        back = version.number < self._announced
+        if version.number != self._announced and self.adapter.mode == 'on':
+            said = 0 if self._info is None else self._info.version
+            self._announce(version, back=version.number < max(self._announced, said))
+
+    def _announce(self, version: Version, back: bool) -> None:
+        """Ask perception to serve a version.
+
+        :param back: whether it may be older than what perception serves
+        """
         self._announced, self._announced_at_s = version.number, time.monotonic()
         if version.path is None:
             version = self._factory_file(version)
@@ -300,7 +348,14 @@ class Learning:
         is_early = time.monotonic() - self._announced_at_s < self._parameters['announcement_patience_s']
         if info.version == self.adapter.serving.served.number or (is_early and info.version != self._announced):
             return
-        self.adapter.believe(info.version)
+        try:
+            self.adapter.believe(info.version)
+        except ValueError as error:
+            if self.adapter.mode != 'on':
+                raise
+            self._announce(self.adapter.serving.served, back=True)
+            raise ValueError(f'perception serves version {info.version}, which is not to be had here ({error}): it is asked to '
+                             f'serve version {self._announced}') from error
         self._announced = info.version
         self._node.get_logger().warning(f'perception serves version {info.version}; learning goes on from there')
 
