@@ -38,9 +38,9 @@ sys.exit(service.run())
 '''
 
 
-def rviz_displays():
+def rviz_displays(file='semdepth.rviz'):
     """Return (class, topic, quality) of every display that has a topic."""
-    config = yaml.safe_load((ROOT / 'config' / 'semdepth.rviz').read_text())
+    config = yaml.safe_load((ROOT / 'config' / file).read_text())
     displays = [d for d in config['Visualization Manager']['Displays'] if 'Topic' in d]
     return [(d['Class'], d['Topic']['Value'], d['Topic']) for d in displays]
 
@@ -78,6 +78,19 @@ def test_rviz_shows_image_depth_overlay_and_cloud():
     for kind, topic, _ in rviz_displays():
         if topic != '/image':
             assert RVIZ_TYPES[kind] == TOPICS[topic[1:]]
+
+
+def test_rviz_shows_depth_before_and_after_and_a_second_perception_makes_that_before():
+    shown = {topic: kind for kind, topic, _ in rviz_displays('adaptation.rviz')}
+    assert set(shown) == {'/image', '/depth/image', '/frozen/depth/image', '/points', '/frozen/points', '/semantic_color/image'}
+    for topic, kind in shown.items():
+        if topic != '/image':
+            assert RVIZ_TYPES[kind] == TOPICS[topic.removeprefix('/frozen')[1:]]
+    tree = ast.parse(ADAPTATION.read_text(), str(ADAPTATION))
+    table = next(node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == 'ARGUMENTS')
+    names = [row.elts[0].value for row in table.elts]
+    assert names == ['camera', 'odometry', 'mode', 'model', 'camera_in_base', 'weights_dir', 'params_file',
+                     'perception_params_file', 'compare', 'rviz', 'bagfile', 'use_sim_time']
 
 
 def test_the_page_on_nav2_names_real_parameters():
@@ -266,9 +279,9 @@ def rviz_installed(tmp_path, monkeypatch):
     monkeypatch.setenv('AMENT_PREFIX_PATH', os.pathsep.join(prefixes))
 
 
-def started(**given):
+def started(file=LAUNCH, **given):
     """Return what the launch file would start with these arguments: the remappings and commands of its programs."""
-    module = launch_module(LAUNCH)
+    module = launch_module(file)
     from launch import LaunchContext
     from launch_ros.actions import Node
     context = LaunchContext()
@@ -295,6 +308,15 @@ def test_rviz_shows_the_first_camera_of_the_namespace(rviz_installed):
     assert ('odometry', 'odometry') in node.expanded_remapping_rules
     assert ('left/camera_info', 'left/camera_info') in node.expanded_remapping_rules
     assert ('left/image', 'left/image_raw') in node.expanded_remapping_rules and node.node_name == '/robot/eyes'
+
+
+def test_the_launch_file_of_the_adaptation_shows_frozen_weights_beside_the_served_ones(rviz_installed):
+    assert len(started(ADAPTATION)) == 2 and len(started(ADAPTATION, compare='true')) == 3
+    perception, _, frozen, rviz = started(ADAPTATION, rviz='true', camera='front/image_raw')
+    assert (perception.node_name, frozen.node_name) == ('/perception', '/frozen/perception')
+    assert dict(frozen.expanded_remapping_rules) == {'image': '/front/image_raw', 'camera_info': '/front/camera_info'}
+    assert dict(rviz.expanded_remapping_rules) == {'/image': '/front/image_raw'}
+    assert len(started(ADAPTATION, rviz='true', compare='false')) == 3
 
 
 def test_launch_arguments_become_parameters_of_their_type():
