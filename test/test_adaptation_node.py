@@ -190,7 +190,7 @@ def test_a_perception_that_begins_anew_is_given_the_time_to_take_what_was_announ
     drive_until(drive, node, lambda: node.work.adapter.counts['promotions'])
     version = node.work.adapter.served.number
     wait_until(lambda: perception.work.perceptor.version == version, 20.0, 'the promoted weights to be served')
-    node.work._announced_at_s -= 3600.0                                # long ago
+    node.work.weights._announced_at_s -= 3600.0                                # long ago
     graph.remove(perception)
     again = start(graph, PerceptionNode, **options)
     wait_until(lambda: again.work.perceptor.version == version, 20.0, 'the newest weights to be served again')

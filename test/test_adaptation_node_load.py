@@ -88,7 +88,7 @@ def test_a_perception_that_drops_images_is_given_way_to_until_it_does_not(graph,
         publisher.publish(make_diagnostics(TYPES, make_header(TYPES, 0, ''), [
             make_status(TYPES, f'{name}: camera', name, 0, '', values)]))
     drive_until(drive, node, lambda: node.work.adapter.counts['steps'] > 2)
-    pace, adapter = node.work._pace, node.work.adapter
+    pace, adapter = node.work.device.pace, node.work.adapter
     for dropped in range(8):
         say(100 * dropped, 'other')
     say(0)
@@ -104,7 +104,7 @@ def test_a_perception_that_drops_images_is_given_way_to_until_it_does_not(graph,
         say(8)
         time.sleep(0.01)
     wait_until(lambda: not pace.is_behind and pace.share == 0.5, 20.0, 'the share to be back')
-    node.work._rest_until_s = 0.0                                       # what was owed to perception is not waited for here
+    node.work.device.rest_until_s = 0.0                                     # what was owed to perception is not waited for here
     drive_until(drive, node, lambda: adapter.counts['steps'] > steps)
 
 
@@ -112,7 +112,7 @@ def test_steps_in_pieces_are_taken_by_the_node_as_on_a_device_that_others_share(
     drive = Drive(graph)
     node = learner(graph, model, tmp_path, mode='shadow', busy_share=0.9)
     wait_until(lambda: drive.heard(1), 60.0, 'subscribers')
-    node.work.take_pieces()
+    node.work.device.take_pieces(node.work.adapter.learner)
     drive_until(drive, node, lambda: node.work.adapter.counts['steps'] > 3)
     assert node.work.adapter.learner.one_by_one and not node.work.adapter.counts['undone']
 
