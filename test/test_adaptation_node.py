@@ -84,9 +84,9 @@ def learner(graph, model, folder, **more):
 
 def call(graph, node, service):
     client = node.create_client(Trigger, f'adaptation/{service}')
-    assert client.wait_for_service(10.0)
+    assert client.wait_for_service(60.0)
     future = client.call_async(Trigger.Request())
-    wait_until(future.done, 30.0, service)
+    wait_until(future.done, 120.0, service)
     return future.result()
 
 

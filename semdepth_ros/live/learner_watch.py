@@ -29,7 +29,7 @@ class LearnerWatch:
     def __init__(self, node: Node, control: RunControl):
         types, self.control = RclpyTypes(), control
         self._changed, self.status, self.told = threading.Condition(), None, [[]]
-        self._gave_up = False
+        self._gave_up = self._told = False
         node.create_subscription(types.message_class(MODEL_INFO), '/perception/model_info', self._hear_info,
                                  qos_profile(LATCHED))
         node.create_subscription(types.message_class(STATUS), '/adaptation/status', self._hear_status,
@@ -59,8 +59,9 @@ class LearnerWatch:
         def is_near() -> bool:
             return self._stamp() in sent[-2:]
         if not self.wait(is_near, NOTABLE_S):
-            self.control.say('the drive stands still for the learner: at first it renders frames to hold itself to')
-            self._gave_up = not self.wait(is_near, HOLD_S)
+            if not self._told:
+                self.control.say('the drive stands still for the learner: at first it renders frames to hold itself to')
+            self._told, self._gave_up = True, not self.wait(is_near, HOLD_S)
             if self._gave_up:
                 self.control.say(f'the learner has not looked at an image within {HOLD_S:g} s, and is not waited for')
 
