@@ -51,17 +51,19 @@ def test_a_learner_beside_perception_on_a_drive_that_is_played_again(tmp_path, p
     adaptation = metrics['adaptation']
     events = [line['event'] for line in read_journal(out / 'weights' / 'journal.jsonl')]
     assert events.count('promotion') == metrics['promotions'] >= 1 and 'odometry' not in (out / 'learner.log').read_text()
-    assert metrics['frames_in'] == 2 * frames and metrics['frames_dropped'] == 0
-    assert [sum(versions.values()) for versions in adaptation['by_version']] == [frames, frames]
+    assert metrics['frames_in'] == 2 * frames == metrics['frames_perceived'] + metrics['frames_dropped']
+    assert sum(sum(versions.values()) for versions in adaptation['by_version']) == metrics['frames_perceived'] > 2 * frames - 5
     assert {int(v) for versions in adaptation['by_version'] for v in versions} >= {0, 1}
     assert adaptation['frames_of_another_version'] == 0 and ': 0 look like another' in adaptation['versions_checked']
     assert 'was promoted at frame' in adaptation['outcome'] and adaptation['outcome'] in child.output
     assert [s['name'] for s in metrics['sequences']] == ['frozen weights', 'way 1, as served', 'way 2, as served']
+    received, missed = adaptation['learner_frames']
+    assert 2 * frames - 5 < received <= 2 * frames and missed < 5
     assert all('unscaled' in s['depth'] for s in metrics['sequences'])
     page = (out / 'report.html').read_text()
     assert page.count('<figure>') >= 2 and 'What the learner did' in page and 'Trial at frame' in page
     with BagReader(out / 'perceived_2.mcap') as reader:
-        assert {t.name: t.count for t in reader.topics.values()} == {'/depth/image': frames, '/semantic/image': frames}
+        assert {t.name for t in reader.topics.values() if t.count} == {'/depth/image', '/semantic/image'}
 
 
 def test_who_answered_which_frame_is_told_by_the_first_image_of_each_version():
@@ -132,9 +134,9 @@ def test_two_weights_are_drawn_beside_each_other_with_errors_where_there_is_trut
 
 
 def test_the_reports_lead_says_it_in_html_that_cannot_be_broken():
-    html = lead({'outcome': 'a < b', 'versions_checked': 'all', 'by_version': [{0: 3, 1: 2}], 'held_out': {
+    html = lead({'outcome': 'a < b', 'versions_checked': 'all', 'learner_frames': [9, 2], 'by_version': [{0: 3, 1: 2}], 'held_out': {
         'seen_again': {'blocks': 2, 'frozen': 0.05, 'served': 0.04, 'served_over_frozen': 0.8}}})
-    assert 'a &lt; b' in html and 'frozen: 3, version 1: 2' in html and '-20.0 %' in html and 'seen again' in html
+    assert 'received 9 images and missed 2' in html and 'a &lt; b' in html and 'frozen: 3, version 1: 2' in html and '-20.0 %' in html and 'seen again' in html
 
 
 def test_what_cannot_be_is_said_before_anything_begins(tmp_path, capsys):

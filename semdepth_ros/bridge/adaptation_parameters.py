@@ -64,7 +64,7 @@ ADAPTATION = (
     Parameter('perception', 'perception',
               'Name of the perception node, with its namespace: while its diagnostics say that it drops images, takes '
               'longer than the time between them, or is slower than most_slowdown allows, the share is halved again and '
-              'again.'),
+              'again. Empty: nobody is given way to.'),
     Parameter('most_slowdown', 0.5,
               'By how much of its least the 95th percentile of perception\'s time for a frame may rise before the '
               'learner gives way.', minimum=0.05, maximum=100.0),

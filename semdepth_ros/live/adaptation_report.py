@@ -41,7 +41,8 @@ def report_on(demo: Demo, sequence: BagSequence, turns: list[Turn], weights: Pat
     `sequences` holds the drive by the frozen weights and then each way through it as it was published. `adaptation` has
     `outcome`, one plain sentence; `versions_checked`, another; `frames_of_another_version`, how many frames look as if
     other weights had answered them than those that were said to, or what was said cannot be; `by_version`, frames of
-    each way by version; `held_out`, as in adapt.json.
+    each way by version; `held_out`, as in adapt.json; `learner_frames`, images that the learner received, and those that a newer
+    one replaced before it had looked.
 
     :param weights: folder of promoted weights and the journal
     :param frozen: bag to write, of the drive by the frozen weights
@@ -60,7 +61,7 @@ def report_on(demo: Demo, sequence: BagSequence, turns: list[Turn], weights: Pat
     result |= {'promotions': events['promotion'], 'rollbacks': events['rollback'], 'steps_kept': steps,
                'playback_rate': float(np.mean([turn.run.rate for turn in turns]))}
     result['adaptation'] = {
-        'turns': len(turns), 'outcome': what_came_of(lines, blocks), **checked,
+        'turns': len(turns), 'learner_frames': list(turns[-1].learner_frames), 'outcome': what_came_of(lines, blocks), **checked,
         'by_version': [dict(sorted(Counter(versions.values()).items())) for versions in published.versions],
         'held_out': held_out(weights / JOURNAL, len(sequence))}
     (demo.out / 'metrics.json').write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
@@ -159,6 +160,8 @@ def lead(adaptation: dict) -> str:
     table = _table(('Held-out blocks', 'Blocks', 'Frozen', 'Served', 'Change'), errors) if errors else ''
     return (f'<section id="adaptation"><h2>What the learner did</h2><div class="part"><p><strong>'
             f'{escape(adaptation["outcome"])}</strong></p><p>{escape(adaptation["versions_checked"])}.</p>'
+            f'<p>The learner received {adaptation["learner_frames"][0]} images and missed {adaptation["learner_frames"][1]} '
+            f'of them.</p>'
             f'{_table(("Frames answered by", ""), rows)}</div>'
             + (f'<div class="part"><h3>Photometric error on frames that were not learned from</h3>{table}</div>'
                if table else '') + '</section>')

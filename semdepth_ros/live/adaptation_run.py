@@ -19,7 +19,7 @@ from semdepth_ros.live.learner_watch import HOLD_S, LearnerWatch
 from semdepth_ros.live.node_process import NodeProcess
 from semdepth_ros.live.player import BagPlayer
 from semdepth_ros.live.recorder import BagRecorder
-from semdepth_ros.live.run import LiveRun, NoAnswer, PlayedDrive
+from semdepth_ros.live.run import FRAME_S, LiveRun, NoAnswer, PlayedDrive
 from semdepth_ros.recordings.served_versions import Told
 
 LEARNER = 'semdepth_ros.nodes.adaptation'
@@ -50,19 +50,25 @@ class LearnerStart:
 
 @dataclass(frozen=True)
 class Turn:
-    """One way through the drive: what was recorded of it, what was said to be served, and by what before its begin."""
+    """One way through the drive.
+
+    :param perceived: bag of what was published
+    :param told: what was said to be served, and before, the version that was served when it began
+    :param learner_frames: images that the learner has received since its start, and those that a newer one replaced
+    """
 
     perceived: Path
     run: LiveRun
     told: tuple[Told, ...]
     before: int
+    learner_frames: tuple[int, int] = (0, 0)
 
 
 def learner_start(sequence: BagSequence, image_bits: int, model: str, device: str, weights: Path,
                   settings: tuple[str, ...] = ()) -> LearnerStart:
     """Return how a learner is started beside the perception of a bag's camera; the drive waits for it.
 
-    It does without idle priority and pauses: the drive stands still until it has looked at every image.
+    It does without idle priority, pauses and giving way: the drive stands still until it has looked at every image.
 
     :param weights: folder of promoted weights
     :param settings: of the learner, as KEY=VALUE
@@ -71,7 +77,7 @@ def learner_start(sequence: BagSequence, image_bits: int, model: str, device: st
     raw = image.removesuffix('/compressed')
     parameters = {'model': model, 'device': device, 'mode': 'on', 'weights_dir': str(weights),
                   'image_bits': str(image_bits), 'image_transport': 'raw' if raw == image else 'compressed',
-                  'idle_priority': 'false', 'busy_share': '1.0', 'status_period_s': str(STATUS_S)}
+                  'idle_priority': 'false', 'busy_share': '1.0', 'perception': "''", 'status_period_s': str(STATUS_S)}
     remaps = {'image': raw, 'camera_info': info or '/camera_info'}
     if settings:
         parameters['settings'] = f'[{", ".join(repr(text) for text in settings)}]'
@@ -107,7 +113,7 @@ def run_turns(sequence: BagSequence, folder: Path, turns: int, learner: LearnerS
         for name in NEEDED:
             recorder.record(f'/{name}', TOPICS[name], arrived=lambda stamp_ns, name=name: arrivals.note(name, stamp_ns))
         player, watch = BagPlayer(node, str(sequence.path)), LearnerWatch(node, control)
-        drive = PlayedDrive(sequence, player, arrivals, control, watch.hold)
+        drive = PlayedDrive(sequence, player, arrivals, control, watch.hold, FRAME_S)
         drive.wait_for_node()
         rate = drive.fitting_rate()
         control.say(f'starting the learner (log: {process.log})')
@@ -123,10 +129,11 @@ def run_turns(sequence: BagSequence, folder: Path, turns: int, learner: LearnerS
                     arrivals.clear()
                 run = drive.play(rate, NEEDED)
                 watch.wait_for(max(sequence.stamps_ns), HOLD_S)
-                done.append((perceived_path(folder, number), run, before))
+                frames = watch.status.frames_seen, watch.status.frames_dropped
+                done.append((perceived_path(folder, number), run, before, frames))
         recorder.stop()
-    return [Turn(path, run, tuple(t for t in told if t.stamp_ns >= start_ns), before)
-            for (path, run, before), told in zip(done, watch.told)]
+    return [Turn(path, run, tuple(t for t in told if t.stamp_ns >= start_ns), before, frames)
+            for (path, run, before, frames), told in zip(done, watch.told)]
 
 
 def perceived_path(folder: Path, number: int) -> Path:

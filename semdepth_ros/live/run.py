@@ -87,13 +87,15 @@ class PlayedDrive:
     """A drive on its way to the node.
 
     :param hold: called before every image with the stamps sent so far [ns]; the drive stands still meanwhile
+    :param patience_s: for how long it stands still for a frame
     """
 
     def __init__(self, sequence: BagSequence, player: BagPlayer, arrivals: Arrivals, control: RunControl,
-                 hold: Callable[[list[int]], None] = lambda sent: None):
+                 hold: Callable[[list[int]], None] = lambda sent: None, patience_s: float = HOLD_S):
         self._path, self._topics, self._start_ns = sequence.path, sequence.topics, min(sequence.stamps_ns)
         self._usual_hz = sequence.rate_hz or USUAL_HZ
-        self._player, self._arrivals, self.control, self._hold = player, arrivals, control, hold
+        self._player, self._arrivals, self.control = player, arrivals, control
+        self._hold, self._patience_s = hold, patience_s
 
     def wait_for_node(self) -> None:
         """Wait until the node listens to the camera."""
@@ -131,8 +133,8 @@ class PlayedDrive:
     def play(self, rate: float, last: Collection[str] = (LAST,)) -> LiveRun:
         """Play the drive, wait for these outputs of the last image and return what came of it.
 
-        The node works on one image and keeps one waiting: while two are unanswered the drive stands still, HOLD_S at
-        most.
+        The node works on one image and keeps one waiting: while two are unanswered the drive stands still, for
+        patience_s at most.
         """
         run, sent, total = LiveRun(rate), {}, count(self._path, self._topics.image)
         progress = self.control.counting('images played')
@@ -141,7 +143,7 @@ class PlayedDrive:
             if topic.name == self._topics.image:
                 before = time.monotonic()
                 if len(sent) >= 2:
-                    self._arrivals.wait_for_one(list(sent)[-2:], HOLD_S)
+                    self._arrivals.wait_for_one(list(sent)[-2:], self._patience_s)
                 self._hold(list(sent))
                 sent[stamp_of(data)] = time.monotonic()
                 run.held_s += time.monotonic() - before
