@@ -136,7 +136,7 @@ def test_two_weights_are_drawn_beside_each_other_with_errors_where_there_is_trut
 def test_the_reports_lead_says_it_in_html_that_cannot_be_broken():
     html = lead({'outcome': 'a < b', 'versions_checked': 'all', 'learner_frames': [9, 2], 'by_version': [{0: 3, 1: 2}], 'held_out': {
         'seen_again': {'blocks': 2, 'frozen': 0.05, 'served': 0.04, 'served_over_frozen': 0.8}}})
-    assert 'received 9 images and missed 2' in html and 'a &lt; b' in html and 'frozen: 3, version 1: 2' in html and '-20.0 %' in html and 'seen again' in html
+    assert 'received 9 images and missed 2' in html and 'a &lt; b' in html and 'frozen: 3, version 1: 2' in html and '-20.0 %' in html and 'later ways' in html
 
 
 def test_what_cannot_be_is_said_before_anything_begins(tmp_path, capsys):

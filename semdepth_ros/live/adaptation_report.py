@@ -32,6 +32,8 @@ from semdepth_ros.recordings.served_versions import answered_by, beside_changes,
 PICTURES = 4
 TITLE = 'A drive that was learned from: frozen and adapted weights'
 JOURNAL = 'journal.jsonl'
+PARTS = {'all': 'first way', 'last_third': 'its last third', 'seen_again': 'later ways',
+         'after_promotion': 'all since a promotion'}
 
 
 def report_on(demo: Demo, sequence: BagSequence, turns: list[Turn], weights: Path, frozen: Path, control: RunControl,
@@ -114,8 +116,8 @@ class _Published:
                     wrong += nearest_version(self._frame(stamp_ns), perception, known)[0] != versions[stamp_ns]
         frames = sum(len(versions) for versions in self.versions)
         changes = sum(len(beside_changes(versions)) // 2 for versions in self.versions)
-        words = (f'{frames} published frames, each from one version by its stamp and model_info, with {changes} changes '
-                 f'on the way; {looked} of them, those beside every change among them, were perceived again with the '
+        words = (f'{frames} published frames, each from one version by its stamp and model_info, with {changes} '
+                 f'change{"s" if changes != 1 else ""} on the way; {looked} of them, those beside every change among them, were perceived again with the '
                  f'file of that version: {wrong} look like another')
         return {'versions_checked': '; '.join([words, *self.problems]), 'frames_of_another_version': wrong}
 
@@ -154,7 +156,7 @@ def lead(adaptation: dict) -> str:
                                                      for v, count in versions.items()) + '</td></tr>'
         for number, versions in enumerate(adaptation['by_version'], 1))
     errors = ''.join(
-        f'<tr><td>{escape(name.replace("_", " "))}</td><td>{e["blocks"]}</td><td>{e["frozen"]:.4f}</td>'
+        f'<tr><td>{PARTS[name]}</td><td>{e["blocks"]}</td><td>{e["frozen"]:.4f}</td>'
         f'<td>{e["served"]:.4f}</td><td>{100 * (e["served_over_frozen"] - 1):+.1f} %</td></tr>'
         for name, e in adaptation['held_out'].items())
     table = _table(('Held-out blocks', 'Blocks', 'Frozen', 'Served', 'Change'), errors) if errors else ''
