@@ -62,8 +62,8 @@ def run_adaptation_demo(demo: AdaptationDemo, control: RunControl) -> int:
 def summary(result: dict, out: Path) -> list[str]:
     """Return what was seen, and where to look, in a few lines."""
     adaptation = result['adaptation']
-    lines = [f'perceived {result["frames_perceived"]} of {result["frames_in"]} frames in {adaptation["turns"]} ways '
-             'through the drive', adaptation['outcome'], adaptation['versions_checked']]
+    ways = f'{adaptation["turns"]} way{"s" if adaptation["turns"] != 1 else ""} through the drive'
+    lines = [f'perceived {result["frames_perceived"]} of {result["frames_in"]} frames in {ways}', adaptation['outcome'], adaptation['versions_checked']]
     for sequence in result['sequences']:
         depth = sequence.get('depth', {})
         if 'unscaled' in depth:
