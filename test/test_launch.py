@@ -314,7 +314,8 @@ def test_the_launch_file_of_the_adaptation_shows_frozen_weights_beside_the_serve
     assert len(started(ADAPTATION)) == 2 and len(started(ADAPTATION, compare='true')) == 3
     perception, _, frozen, rviz = started(ADAPTATION, rviz='true', camera='front/image_raw')
     assert perception.node_name.endswith('/perception') and frozen.node_name == '/frozen/perception'
-    assert dict(frozen.expanded_remapping_rules) == {'image': '/front/image_raw', 'camera_info': '/front/camera_info'}
+    assert dict(frozen.expanded_remapping_rules) == {'image': '/front/image_raw', 'camera_info': '/front/camera_info',
+                                                      'odometry': '/odometry'}
     assert dict(rviz.expanded_remapping_rules) == {'/image': '/front/image_raw'}
     assert len(started(ADAPTATION, rviz='true', compare='false')) == 3
 

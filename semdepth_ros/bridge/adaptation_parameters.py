@@ -98,7 +98,7 @@ ADAPTATION = (
     Parameter('announcement_patience_s', 20.0,
               'How long perception may take to serve what was announced, before it is believed not to [s].',
               minimum=0.5, maximum=600.0),
-    Parameter('status_period_s', 1.0, 'How often the status is sent [s].', minimum=0.2, maximum=60.0),
+    Parameter('status_period_s', 1.0, 'How often the status is sent [s].', minimum=0.2, maximum=10.0),
     Parameter('autostart', True,
               'Configure and activate without being asked; false leaves it to a lifecycle manager.', change=START),
 )
