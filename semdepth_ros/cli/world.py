@@ -13,19 +13,21 @@ from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
 from semdepth_ros.cli.world_fleet import CPU_BATCH, samples, write_drives
 from semdepth_ros.geometry.camera import Camera
-from semdepth_ros.world import PRESETS, SPLITS, Drive, contact_sheet, default_camera
+from semdepth_ros.world import (CAVITY, PRESETS, SPLITS, Cavity, Drive, contact_sheet, default_camera,
+                                default_cavity_camera)
 from semdepth_ros.world.drive import usable_device
-from semdepth_ros.world.fleet import chosen_kinds, draw_fleet
+from semdepth_ros.world.fleet import chosen_kinds, draw_cavities, draw_fleet
 
 PREVIEW_ROWS = 6
-FLEET_SIZE = (320, 128)
+FLEET_SIZE, CAVITY_FLEET_SIZE = (320, 128), (160, 120)
 PICTURE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
 def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser('world', help='render a drive with exact truth')
-    parser.add_argument('--preset', default='day', help=f'one of {", ".join(PRESETS)}; default day')
+    parser.add_argument('--preset', default='day', help=f'one of {", ".join(PRESETS)}, or {CAVITY}: soft tissue '
+                        'at 0.01 to 0.3 m; default day')
     parser.add_argument('--seed', type=int, default=0, help='which town, route and traffic; default 0')
     parser.add_argument('--frames', type=int, default=100, help='default 100')
     parser.add_argument('--out', metavar='OUT', help='X.mcap or X.db3: a bag; any other name: a folder sequence')
@@ -44,6 +46,8 @@ def add_parser(subparsers) -> None:
                         'keeps the own speed all the way, so that it stands still in the picture; default 0')
     parser.add_argument('--repetitive', type=float, default=0.0, metavar='SHARE', help='share of drives through towns '
                         'of plain walls, and of fences and fronts that repeat themselves; default 0')
+    parser.add_argument('--deformation', type=float, default=0.0, metavar='M', help='how far the wall of a '
+                        f'{CAVITY} is moved from its place at rest, root of the mean square; default 0')
     parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. '
                         'On one CUDA device about one per core')
     parser.add_argument('--force', action='store_true', help='replace a bag of this name')
@@ -56,6 +60,29 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (width.isdigit() and height.isdigit() and int(width) > 0 and int(height) > 0):
         raise argparse.ArgumentTypeError(f'size is {text!r}, expected WIDTHxHEIGHT in pixels')
     return int(width), int(height)
+
+
+def drive_of(args: argparse.Namespace) -> Drive | Cavity:
+    """Return what the arguments name, a drive or a way through a cavity.
+
+    :raises ValueError: a value out of range, or an argument for the other of the two
+    """
+    expect_of_its_kind(args)
+    if args.preset == CAVITY:
+        return Cavity(args.seed, args.frames, default_cavity_camera(args.size, args.fov), args.rate, args.split,
+                      args.device, args.deformation)
+    kinds = chosen_kinds(args.seed, args.split, args.same_speed, args.repetitive)
+    return Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
+                 pitch_deg=args.pitch, **kinds)
+
+
+def expect_of_its_kind(args: argparse.Namespace) -> None:
+    """Raise ValueError for arguments of drives that are given for a cavity, or the other way round."""
+    others = ('height', 'pitch', 'same_speed', 'repetitive') if args.preset == CAVITY else ('deformation',)
+    given = [f'--{name.replace("_", "-")}' for name in others if getattr(args, name)]
+    if given:
+        raise ValueError(f'{", ".join(given)} with --preset {args.preset}: expected without, since it is for '
+                         f'{"drives" if args.preset == CAVITY else CAVITY}')
 
 
 def camera_of(args: argparse.Namespace) -> Camera:
@@ -78,16 +105,14 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'--force replaces bags only, and {args.out} is a folder')
     if args.fleet is not None:
         return write_fleet(args)
-    camera, kinds = camera_of(args), chosen_kinds(args.seed, args.split, args.same_speed, args.repetitive)
-    drive = Drive(args.preset, args.seed, args.frames, camera, args.rate, args.split, args.device, pitch_deg=args.pitch,
-                  **kinds)
+    drive = drive_of(args)
     if args.out:
         with Progress('frames') as progress:
             write(drive, Path(args.out), args.jpeg, args.force, progress)
         print(f'{args.out}: {len(drive)} frames {drive.camera.width}x{drive.camera.height} of {drive.name}')
     if args.preview:
         frames = drive.render(np.linspace(0, len(drive) - 1, min(PREVIEW_ROWS, len(drive))).astype(int).tolist())
-        if not cv2.imwrite(args.preview, contact_sheet(frames)[..., ::-1]):
+        if not cv2.imwrite(args.preview, contact_sheet(frames, nearest_m=drive.nearest_m)[..., ::-1]):
             raise OSError(f'{args.preview} cannot be written')
         print(args.preview)
 
@@ -107,17 +132,23 @@ def write_fleet(args: argparse.Namespace) -> None:
     if args.preview:
         raise ValueError('--preview shows one drive, and a fleet is many: leave it out')
     usable_device(args.device)
-    drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed, args.same_speed,
-                        args.repetitive)
+    expect_of_its_kind(args)
+    if args.preset == CAVITY:
+        drives = draw_cavities(args.fleet, args.frames, *(args.size or CAVITY_FLEET_SIZE), args.split, args.seed,
+                               args.deformation)
+    else:
+        drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed, args.same_speed,
+                            args.repetitive)
     kept = write_drives(drives, Path(args.out), 'jpg' if args.jpeg else 'png', args.device, args.workers)
     print(f'{args.out}: {len(drives)} drives of {args.frames} frames' + f', {kept} of them were there' * bool(kept))
 
 
-def write(drive: Drive, out: Path, jpeg: bool, force: bool, progress: Progress) -> None:
+def write(drive: Drive | Cavity, out: Path, jpeg: bool, force: bool, progress: Progress) -> None:
     """Write the drive as a bag or a folder sequence, by the name's suffix."""
     if out.suffix in BAG_SUFFIXES:
         from semdepth_ros.recordings.sequence_bag import write_drive_bag
         write_drive_bag(out, drive, compressed=jpeg, replace=force, progress=progress, batch=CPU_BATCH)
     else:
         from semdepth_ros.data import write_folder_sequence
-        write_folder_sequence(out, samples(drive, progress), drive.camera, drive.rate_hz, 'jpg' if jpeg else 'png')
+        write_folder_sequence(out, samples(drive, progress), drive.camera, drive.rate_hz, 'jpg' if jpeg else 'png',
+                              drive.units_per_metre)

@@ -17,8 +17,8 @@ from semdepth_ros.cli.progress import Progress
 from semdepth_ros.data.folder import FOLDERS
 from semdepth_ros.data.folder_writer import write_folder_sequence
 from semdepth_ros.data.sample import Sample
-from semdepth_ros.world import Drive, noisy_labels
-from semdepth_ros.world.fleet import FleetDrive
+from semdepth_ros.world import Cavity, Drive, noisy_labels
+from semdepth_ros.world.fleet import FleetCavity, FleetDrive
 
 CPU_BATCH, GPU_BATCH = 8, 16    # frames rendered at once
 PARTS = ('images', FOLDERS['depth'], FOLDERS['labels'])
@@ -31,7 +31,7 @@ class Stopped(Exception):
     """The command ends before this drive does."""
 
 
-def samples(drive: Drive, progress, label_noise: dict | None = None) -> Iterator[Sample]:
+def samples(drive: Drive | Cavity, progress, label_noise: dict | None = None) -> Iterator[Sample]:
     """Yield the frames of a drive as samples; progress is called with (done, total).
 
     :param label_noise: rates that noisy_labels takes; where given, samples have noisy labels too, each object's errors
@@ -48,7 +48,7 @@ def samples(drive: Drive, progress, label_noise: dict | None = None) -> Iterator
             progress(i + 1, len(drive))
 
 
-def write_drives(drives: list[FleetDrive], out: Path, image_format: str, device: str, workers: int,
+def write_drives(drives: list[FleetDrive | FleetCavity], out: Path, image_format: str, device: str, workers: int,
                  label_noise: dict | None = None) -> int:
     """Write drives to OUT/000_day, OUT/001_fog ...; return how many were there already and are kept.
 
@@ -85,7 +85,8 @@ def _write(drive: FleetDrive, out: Path, image_format: str, device: str, label_n
     path = out / drive.name
     shutil.rmtree(path, ignore_errors=True)
     built = drive.build(device)
-    write_folder_sequence(path, samples(built, progress, label_noise), built.camera, built.rate_hz, image_format)
+    write_folder_sequence(path, samples(built, progress, label_noise), built.camera, built.rate_hz, image_format,
+                          built.units_per_metre)
 
 
 def _in_processes(drives: list[FleetDrive], how: tuple, workers: int, progress) -> None:

@@ -12,7 +12,7 @@ from semdepth_ros.data.cityscapes import CityscapesSequence, is_cityscapes_split
 from semdepth_ros.data.folder import FolderSequence, is_folder_sequence
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.data.video import VIDEO_SUFFIXES, VideoSequence
-from semdepth_ros.data.world import WorldSequence
+from semdepth_ros.data.world import CAVITY, CavitySequence, WorldSequence
 from semdepth_ros.geometry.camera import Camera
 
 FORMS = ('world:PRESET[:SEED[:FRAMES]], a folder sequence (images/ ...), a folder of them, a split of Cityscapes '
@@ -24,13 +24,13 @@ def open_data(spec: str | Path, camera: Camera | str | Path | None = None, **opt
 
     :param spec: one of FORMS
     :param camera: a calibration or a file with it, in place of what the source has
-    :param options: for the reader: those of WorldSequence, FolderSequence, BagSequence or VideoSequence
+    :param options: for the reader: those of WorldSequence, CavitySequence, FolderSequence, BagSequence or VideoSequence
     :raises ValueError: spec has none of the known forms, what it names cannot be read, or an option is not its reader's
     """
     if camera is not None:
         options['camera'] = read_camera(camera) if isinstance(camera, (str, Path)) else camera
     if str(spec).startswith('world:'):
-        return [_read(WorldSequence, spec, **{**_world(str(spec)), **options})]
+        return [_read_world(str(spec), options)]
     path = Path(spec).expanduser()
     if not path.exists():
         raise ValueError(f'data {str(spec)!r} does not exist, expected {FORMS}')
@@ -66,6 +66,14 @@ def _read(reader: Callable[..., Sequence], spec: str | Path, *arguments, **optio
             raise ValueError(f'data {str(spec)!r} has no option {name!r}, expected one of {", ".join(known)}')
     sequence = reader(*arguments, **options)
     return with_camera(sequence, camera) if camera else sequence
+
+
+def _read_world(spec: str, options: dict) -> Sequence:
+    named = _world(spec)
+    if named['preset'] == CAVITY:
+        del named['preset']
+        return _read(CavitySequence, spec, **{**named, **options})
+    return _read(WorldSequence, spec, **{**named, **options})
 
 
 def _world(spec: str) -> dict:

@@ -12,6 +12,8 @@ from semdepth_ros.geometry.camera import Camera
 if TYPE_CHECKING:
     from semdepth_ros.world import WorldFrame
 
+CAVITY = 'cavity'     # the preset that is no drive
+
 
 class WorldSequence:
     """A drive through a town of the procedural world, rendered as its frames are asked for.
@@ -67,3 +69,21 @@ class WorldSequence:
             noisy, confidence = noisy_labels(frame, self.camera, self.drive.seed, **self.label_noise)
         return Sample(f'{index:06d}', frame.image, self.camera, frame.stamp_ns, frame.depth, frame.labels, noisy, confidence,
                       pose=frame.pose)
+
+
+class CavitySequence(WorldSequence):
+    """A camera moving through a cavity of soft tissue, rendered as its frames are asked for; no classes.
+
+    :param seed, frames, camera, split, device, rate_hz, deformation, deformation_hz, speed: as semdepth_ros.world.Cavity
+        has them
+    :raises ValueError: no such split, or a number out of range
+    """
+
+    label_noise = None
+
+    def __init__(self, seed: int = 0, frames: int = 100, camera: Camera | None = None, split: str = 'test',
+                 device: str = 'cpu', rate_hz: float = 10.0, deformation: float = 0.0, deformation_hz: float = 0.3,
+                 speed: float = 0.03):
+        from semdepth_ros.world import Cavity
+        self.drive = Cavity(seed, frames, camera, rate_hz, split, device, deformation, deformation_hz, speed)
+        self.name, self.camera, self.rate_hz = f'world_{CAVITY}_{seed}', self.drive.camera, rate_hz

@@ -72,6 +72,9 @@ class Drive:
     :raises ValueError: an unknown preset or split, or a number out of range
     """
 
+    units_per_metre = 256        # of depth written as uint16
+    nearest_m = 3.0              # of the preview's colours
+
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  rate_hz: float = 10.0, split: str = 'test', device: str = 'cpu', rays: int = 4,
                  pitch_deg: float | None = None, clutter: bool = False, bonnet: float = 0.0,

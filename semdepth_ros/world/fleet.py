@@ -1,4 +1,4 @@
-"""Many short drives through many towns, each with a camera of its own: what networks are trained on."""
+"""Many short drives, each with a camera of its own: what networks are trained on."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.world.cavity import CAVITY, Cavity
 from semdepth_ros.world.drive import Drive
 from semdepth_ros.world.town import SPLITS
 
@@ -14,8 +15,10 @@ from semdepth_ros.world.town import SPLITS
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
 CLUTTERED, WITH_BONNET = 0.12, 0.15      # shares of a training fleet's drives
 BONNET_ROWS = (0.03, 0.18)
+_CAVITY_DRAW = 12
 _KINDS_DRAW = 11         # keeps what knobs choose apart from everything else that is drawn
 FIELD_OF_VIEW_DEG, HEIGHT_M, PITCH_DEG = (55.0, 95.0), (1.2, 2.2), (-1.0, 5.0)
+CAVITY_VIEW_DEG, CAVITY_SPEED = (60.0, 95.0), (0.02, 0.045)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,29 @@ class FleetDrive:
         return Drive(self.preset, self.seed, self.frames, self.camera, split=self.split, device=device,
                      pitch_deg=self.pitch_deg, clutter=self.clutter, bonnet=self.bonnet, same_speed=self.same_speed,
                      repetitive=self.repetitive)
+
+
+@dataclass(frozen=True)
+class FleetCavity:
+    """One way through a cavity, as FleetDrive is for towns; deformation and speed: see Cavity."""
+
+    number: int
+    seed: int
+    frames: int
+    camera: Camera
+    split: str
+    deformation: float
+    speed: float
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+        return f'{self.number:03d}_{CAVITY}'
+
+    def build(self, device: str = 'cpu') -> Cavity:
+        """Return the sequence; see Cavity for what raises."""
+        return Cavity(self.seed, self.frames, self.camera, split=self.split, device=device,
+                      deformation=self.deformation, speed=self.speed)
 
 
 def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
@@ -98,6 +124,25 @@ def _draw(number: int, frames: int, width: int, height: int, split: str, seed: i
     return FleetDrive(number, preset, 1000 * seed + number, frames, camera, split, float(rng.uniform(*PITCH_DEG)),
                       bool(rng.random() < CLUTTERED and split == 'train'),
                       float(rng.uniform(*BONNET_ROWS)) if rng.random() < WITH_BONNET and split == 'train' else 0.0)
+
+
+def draw_cavities(cavities: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
+                  deformation: float = 0.0) -> list[FleetCavity]:
+    """Return ways through cavities whose shape, colour, field of view and speed are drawn at random.
+
+    Number n is the same however many there are: a pure function of (split, seed, n).
+
+    :param deformation: of all of them [m], see Cavity
+    :raises ValueError: seed is negative, or an unknown split
+    """
+    _expect_drawable(seed, split)
+    drawn = []
+    for number in range(cavities):
+        rng = np.random.default_rng([seed, number, SPLITS.index(split), _CAVITY_DRAW])
+        camera = Camera.from_field_of_view(width, height, rng.uniform(*CAVITY_VIEW_DEG))
+        drawn.append(FleetCavity(number, 1000 * seed + number, frames, camera, split, deformation,
+                                 float(rng.uniform(*CAVITY_SPEED))))
+    return drawn
 
 
 def fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
