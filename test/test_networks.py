@@ -254,7 +254,7 @@ def test_finest_disparity_of_small_refines_the_next():
 
 
 @pytest.mark.parametrize('architecture, message', [
-    ({'encoder': 'resnet34'}, "encoder is 'resnet34', expected resnet18, small, efficientnet_lite0, timm:NAME or transformers:NAME"),
+    ({'encoder': 'resnet34'}, "encoder is 'resnet34', expected resnet18, small, efficientnet_lite0, packnet, packnet_slim, timm:NAME or transformers:NAME"),
     ({'encoder': None}, 'encoder is None'),
     ({'encoder': 'torch:resnet'}, "encoder is 'torch:resnet'"),
     ({'guidance': 'fog'}, r"architecture: guidance is 'fog', expected one of \['plain'"),

@@ -6,11 +6,13 @@ from typing import Any
 
 from torch import nn
 
-from semdepth_ros.networks.decoders import DepthDecoder, SemanticDecoder, SmallDepthDecoder, SmallSemanticDecoder
+from semdepth_ros.networks.decoders import (DepthDecoder, PackNetDecoder, SemanticDecoder, SlimPackNetDecoder,
+                                            SmallDepthDecoder, SmallSemanticDecoder)
 from semdepth_ros.networks.efficientnet_lite0 import EfficientNetLite0
 from semdepth_ros.networks.guidance import GuidedParts, build_guidance, complete_guidance
 from semdepth_ros.networks.joint import JointNetwork
 from semdepth_ros.networks.library_encoders import LIBRARIES
+from semdepth_ros.networks.packnet import PackNet, SlimPackNet
 from semdepth_ros.networks.pose import ResNetPose, start_ahead
 from semdepth_ros.networks.prediction import depth_to_disparity
 from semdepth_ros.networks.published_weights import IMAGENET, load_efficientnet_lite0, load_resnet18
@@ -19,25 +21,32 @@ from semdepth_ros.networks.small import SmallEncoder, SmallPose
 from semdepth_ros.networks.upward_path import shared_path
 from semdepth_ros.settings import SettingsError, between, build, one_of, positive
 
-ENCODERS = {'resnet18': ResNet18, 'small': SmallEncoder, 'efficientnet_lite0': EfficientNetLite0}
+ENCODERS = {'resnet18': ResNet18, 'small': SmallEncoder, 'efficientnet_lite0': EfficientNetLite0, 'packnet': PackNet,
+            'packnet_slim': SlimPackNet}
 PRETRAINED = {'resnet18': load_resnet18, 'efficientnet_lite0': load_efficientnet_lite0}
-DEPTH_DECODERS = {'monodepth2': DepthDecoder, 'small': SmallDepthDecoder}
+DEPTH_DECODERS = {'monodepth2': DepthDecoder, 'small': SmallDepthDecoder, 'packnet': PackNetDecoder,
+                  'packnet_slim': SlimPackNetDecoder}
 SEMANTIC_DECODERS = {'monodepth2': SemanticDecoder, 'small': SmallSemanticDecoder}
 POSE_NETWORKS = {'resnet18': ResNetPose, 'small': SmallPose}
 
 # what an encoder brings in place of the defaults
 SMALL = {'depth_decoder': 'small', 'semantic_decoder': 'small', 'pose': 'small', 'initial_depth': 10.0,
          'pose_scale': (0.01, 0.5), 'initial_step': 0.5}
-BROUGHT = {'small': SMALL, 'efficientnet_lite0': SMALL}
+BROUGHT = {'small': SMALL, 'efficientnet_lite0': SMALL, 'packnet': SMALL | {'depth_decoder': 'packnet'},
+           'packnet_slim': SMALL | {'depth_decoder': 'packnet_slim'}}
+
+_UNTAUGHT = set(ENCODERS) - set(PRETRAINED)
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is made of; with the encoders small and efficientnet_lite0 come the values of SMALL.
+    """What a network is made of; with every encoder but resnet18 and those of libraries come the values of SMALL, with
+    packnet and packnet_slim the depth decoder of that name.
 
-    :param encoder: resnet18, small, efficientnet_lite0; or timm:NAME, transformers:NAME where those packages are
+    :param encoder: resnet18, small, efficientnet_lite0, packnet, packnet_slim; or timm:NAME, transformers:NAME where those packages are
         installed
-    :param depth_decoder, semantic_decoder: monodepth2 or small
+    :param depth_decoder: monodepth2, small, packnet or packnet_slim
+    :param semantic_decoder: monodepth2 or small
     :param guidance: a kind of guidance, or a mapping of `kind` and its settings; or a list of such, which act one after the
         other
     :param shared_decoder: how many of their first convolutions the two decoders share, 0 to 10; to 8 for the small ones,
@@ -83,7 +92,7 @@ class Architecture:
             raise SettingsError(
                 f'encoder is {self.encoder!r}, expected {", ".join(ENCODERS)}, timm:NAME or transformers:NAME')
         kind, expected = (bool, 'true or false') if name else (str, _files_of(self.encoder))
-        if self.pretrained is not False and (self.encoder == 'small' or not isinstance(self.pretrained, kind)):
+        if self.pretrained is not False and (self.encoder in _UNTAUGHT or not isinstance(self.pretrained, kind)):
             raise SettingsError(f'pretrained is {self.pretrained!r}, expected {expected} for the encoder {self.encoder}')
         if self.encoder_config is not None and library != 'transformers':
             raise SettingsError(

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from semdepth_ros.networks.guidance import Guide, Semantics
+from semdepth_ros.networks.packing import Unpack, conv_gn_elu
 from semdepth_ros.networks.resnet import initialise
 from semdepth_ros.networks.upward_path import PathForm, PathState, UpwardPath
 
@@ -52,6 +54,9 @@ class DisparityHead(nn.Conv2d):
 
 
 MONODEPTH2 = PathForm(conv_elu, (16, 32, 64, 128, 256), finest=0, initialised=False)
+PACKNET = PathForm(conv_gn_elu, (64, 64, 128, 256, 512), finest=0, initialised=False, doubling=Unpack)
+SLIM_PACKNET = PathForm(conv_gn_elu, (16, 16, 32, 64, 128), finest=0, initialised=False,
+                        doubling=partial(Unpack, maps=4))
 SMALL = PathForm(conv_bn_leaky, (16, 32, 48, 96, 128), finest=1, initialised=True)
 
 
@@ -80,6 +85,21 @@ class DepthDecoder(nn.Module):
         """Return the finest disparities, scale s [B, 1, H / 2^s, W / 2^s]."""
         levels = self.path(features, guide, begun).levels
         return tuple(torch.sigmoid(self.heads[s](levels[s])) for s in range(scales))
+
+
+class PackNetDecoder(DepthDecoder):
+    """PackNet's: each level unpacks, joins the encoder's features and convolves (Guizilini et al. 2020, CVPR).
+
+    Theirs joins the coarser disparity, up-sampled, and at full size the stem's features as well; ours does not.
+    """
+
+    form, least_side = PACKNET, 32
+
+
+class SlimPackNetDecoder(DepthDecoder):
+    """The same with a quarter of the widths (form ours)."""
+
+    form, least_side = SLIM_PACKNET, 32
 
 
 class SemanticDecoder(nn.Module):

@@ -23,16 +23,19 @@ class PathForm:
     :param channels: of the outputs at strides 1, 2, 4, 8, 16
     :param finest: the octave of the finest level, whose stride is 2^finest
     :param initialised: whether convolutions are drawn for the activations of the block, not as torch draws them
+    :param doubling: makes, of (inputs, width), what doubles the size of a level's input and stands for the level's first
+        block and the up-sampling behind it; None is those two
     """
 
     block: Callable[[int, int], nn.Module]
     channels: tuple[int, ...]
     finest: int
     initialised: bool
+    doubling: Callable[[int, int], nn.Module] | None = None
 
     @property
     def steps(self) -> int:
-        """The number of convolutions of a whole path, two a level."""
+        """The number of blocks of a whole path, two a level."""
         return 2 * (COARSEST + 1 - self.finest)
 
     def levels(self, shared: int) -> DecoderLevels:
@@ -67,7 +70,7 @@ class UpwardPath(nn.Module):
     def __init__(self, form: PathForm, encoder_channels: tuple[int, ...], first: int = 0, last: int | None = None):
         super().__init__()
         self.finest, self.steps = form.finest, range(first, form.steps if last is None else last)
-        self.before, self.after = nn.ModuleDict(), nn.ModuleDict()
+        self.before, self.after, self.doubles = nn.ModuleDict(), nn.ModuleDict(), form.doubling is not None
         for step in self.steps:
             octave, is_second = COARSEST - step // 2, step % 2
             width = form.channels[octave]
@@ -76,7 +79,7 @@ class UpwardPath(nn.Module):
                 self.after[str(octave)] = form.block(width + skip, width)
             else:
                 inputs = encoder_channels[-1] if octave == COARSEST else form.channels[octave + 1]
-                self.before[str(octave)] = form.block(inputs, width)
+                self.before[str(octave)] = (form.doubling or form.block)(inputs, width)
 
     def forward(self, features: list[Tensor], guide: Guide, begun: PathState | None = None) -> PathState:
         """Return where the path ends.
@@ -91,7 +94,8 @@ class UpwardPath(nn.Module):
         for step in self.steps:
             octave, level = COARSEST - step // 2, COARSEST - step // 2 - self.finest
             if step % 2 == 0:
-                x = F.interpolate(self.before[str(octave)](x), scale_factor=2.0, mode='nearest')
+                x = self.before[str(octave)](x)
+                x = x if self.doubles else F.interpolate(x, scale_factor=2.0, mode='nearest')
             else:
                 x = guide.upsampled(level, x)
                 if octave > 0:
