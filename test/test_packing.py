@@ -162,3 +162,17 @@ def test_a_recipe_trains_it(tmp_path):
     before = {name: p.detach().clone() for name, p in network.named_parameters()}
     train(recipe, network, build_fabric(recipe, 'cpu'), tmp_path, opener=lambda source, **options: [Corridor(8)])
     assert [name for name, p in network.named_parameters() if torch.equal(before[name], p)] == []
+
+
+def test_it_is_guided_as_other_networks_are():
+    torch.manual_seed(0)
+    guidance = {'kind': 'pixel_adaptive', 'segmenter': {'kind': 'model', 'architecture': {'encoder': 'small'}}}
+    network, image = build_network({'encoder': 'packnet_slim', 'guidance': guidance}).eval(), torch.rand(1, 3, 64, 96)
+    for head in network.depth_decoder.heads:
+        head.weight.data.mul_(30)
+    with torch.no_grad():
+        before = network(image).disparities[0]
+        for name, parameter in network.guidance.named_parameters():
+            if not name.startswith('segmenter.') and parameter.dim() == 4:
+                parameter.mul_(2)
+        assert not torch.allclose(network(image).disparities[0], before, rtol=1e-4)
