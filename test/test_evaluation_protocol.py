@@ -1,3 +1,4 @@
+from dataclasses import replace
 import json
 import math
 
@@ -210,6 +211,13 @@ def test_the_row_prior_learns_what_depends_on_the_row_and_the_constant_does_not(
     expected = np.mean(np.abs(median / np.linspace(60, 4, 96) - 1))
     assert errors['constant']['depth']['median_scaled']['abs_rel'] == pytest.approx(expected, rel=1e-3)
     assert errors['constant']['semantics']['per_class'] == {'road': pytest.approx(2 / 3), 'sky': 0.0}
+
+
+def test_priors_of_close_range_are_as_fine_as_those_of_streets():
+    near = replace(ramp(0), depth=ramp(0).depth / 400)
+    constant = fit_baseline('constant', [Drive([near])])
+    assert constant.depth_m[0] == pytest.approx(np.median(near.depth), rel=0.02)
+    assert evaluate_sequence(fit_baseline('row', [Drive([near])]), Drive([near]))['depth']['unscaled']['abs_rel'] < 0.02
 
 
 def test_a_row_prior_fits_images_of_another_height():

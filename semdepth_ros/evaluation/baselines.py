@@ -15,7 +15,7 @@ from semdepth_ros.geometry.camera import Camera
 
 KINDS = ('constant', 'row')
 BANDS = 96
-_BINS_M = np.geomspace(0.1, 80.0, 1025)
+_BINS_M = np.concatenate((np.geomspace(0.001, 0.1, 706)[:-1], np.geomspace(0.1, 80.0, 1025)))   # [m]
 
 
 @dataclass(frozen=True)
