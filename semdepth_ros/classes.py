@@ -37,6 +37,11 @@ GROUND = tuple(c.train_id for c in CITYSCAPES if c.ground)
 THIN = tuple(TRAIN_ID[name] for name in ('pole', 'traffic light', 'traffic sign'))
 
 
+def untaught(count: int) -> tuple[SemanticClass, ...]:
+    """Return what the scores of a network stand for that nothing taught classes: none of those known, sky above all."""
+    return tuple(SemanticClass(f'untaught {i}', (0, 0, 0), UNLABELLED - count + i) for i in range(count))
+
+
 def palette(classes: tuple[SemanticClass, ...] = CITYSCAPES) -> np.ndarray:
     """Return the display colour of every uint8 label, uint8 [256, 3]; labels without a class are black."""
     colours = np.zeros((256, 3), dtype=np.uint8)

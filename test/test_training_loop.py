@@ -18,9 +18,11 @@ from plane_world import Corridor
 from safetensors.torch import load_file
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import write_folder_sequence
+from semdepth_ros.frame import Frame
 from semdepth_ros.model_file import read_model
 from semdepth_ros.networks import Prediction, build_network, load_network
 from semdepth_ros.networks.probes import make_probes
+from semdepth_ros.perception import Perceptor
 from semdepth_ros.training import trainer
 from semdepth_ros.training.batch import TripletBatch, collate
 from semdepth_ros.training.checkpoint import CheckpointError, NonFiniteLossError
@@ -372,6 +374,18 @@ def test_the_exported_model_gives_what_was_trained(tmp_path, frames):
     equal = [(probes[name] == tensors[name]).float().mean() for name in probes]   # but for the last bit of a few
     assert min(equal) > 0.97
     assert not torch.equal(tensors['probe.0.image'], tensors['probe.1.image'])
+
+
+def test_a_model_that_nothing_taught_classes_names_none_and_has_depth_everywhere(tmp_path):
+    write_folder_sequence(tmp_path / 'corridor', (Corridor()[i] for i in range(4)))
+    arguments = ['--data', str(tmp_path / 'corridor'), '--steps', '2', '--set', 'sizes=[[64, 32]]', 'batch=2']
+    for weight in (0, 1):
+        out = [f'--out={tmp_path / str(weight)}', f'--export={tmp_path / f"{weight}.safetensors"}']
+        assert main(['train', 'small_world', *arguments, f'losses.semantic={weight}', *out]) == 0
+    without, taught = (Perceptor.from_file(tmp_path / f'{n}.safetensors', device='cpu', max_range_m=np.inf) for n in (0, 1))
+    assert [c.name for c in taught.card.classes][10] == 'sky' and 'sky' not in [c.name for c in without.card.classes]
+    perception = without.perceive(Frame(Corridor()[0].image, 'rgb', Corridor()[0].camera, 0))
+    assert np.isfinite(perception.depth).all() and perception.labels.min() > 18
 
 
 def test_learning_rate_rises_then_falls_along_half_a_cosine():

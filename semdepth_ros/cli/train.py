@@ -79,7 +79,8 @@ def run(args: argparse.Namespace) -> int:
         return 130
     print(f'{result.step} steps done; checkpoint in {result.checkpoint}')
     if args.export:
-        export_model(args.export, result.network, recipe, result.step, result.frames, is_metric(result))
+        export_model(args.export, result.network, recipe, result.step, result.frames, is_metric(result),
+                     classes_taught=bool(args.init) or recipe.losses.semantic.weight > 0)
         print(f'model in {args.export}')
     return 0
 

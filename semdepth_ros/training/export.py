@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from semdepth_ros.classes import untaught
 from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.model_file import InputRule, ModelCard
@@ -16,12 +17,14 @@ from semdepth_ros.training.validation import ValidationFrame, fit_sigma, validat
 
 
 def export_model(path: str | Path, network: JointNetwork, recipe: Recipe, step: int, frames: list[ValidationFrame],
-                 metric: bool, opener: Callable[..., list[Sequence]] = open_data) -> ModelCard:
+                 metric: bool, opener: Callable[..., list[Sequence]] = open_data, classes_taught: bool = True) -> ModelCard:
     """Write a model file with what the validation frames say of the network; return its card.
 
     :param network: as trained, single precision
     :param step: steps trained
     :param metric: whether known travel taught it metres
+    :param classes_taught: whether anything taught it classes; else the card names none, lest the sky be seen where
+        there is none, and depth be left out there
     :param frames: two of them become the probe frames; without any, frames of the first training sequence do
     """
     network = network.eval().cpu()
@@ -35,7 +38,7 @@ def export_model(path: str | Path, network: JointNetwork, recipe: Recipe, step: 
         focal_px=recipe.focal_px, depth_range_m=tuple(network.architecture['depth_range']), cameras=_cameras(sequences),
         recipe=recipe.as_dict() | {'trained_steps': step},
         metrics={f'validation at {width}x{height}, {len(frames)} frames': metrics},
-        metric=metric,
+        metric=metric, **({} if classes_taught else {'classes': untaught(network.architecture['classes'])}),
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds'),
         **({} if sigma is None else {'sigma': sigma}))
     shown = frames or validation_frames(sequences[:1], recipe.sizes[0], 2)
