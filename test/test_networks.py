@@ -20,7 +20,7 @@ TORCHVISION_SHAPES = {
     'layer2.0.downsample.1.running_mean': (128,), 'layer3.0.downsample.0.weight': (256, 128, 1, 1),
     'layer3.1.conv2.weight': (256, 256, 3, 3), 'layer4.0.conv1.weight': (512, 256, 3, 3), 'layer4.1.bn2.weight': (512,),
 }
-ENCODERS = ('small', 'resnet18', 'efficientnet_lite0')
+ENCODERS = ('small', 'resnet18', 'efficientnet_lite0', 'packnet_slim')
 
 
 def parameters(module: torch.nn.Module) -> int:
