@@ -20,16 +20,21 @@ class WorldSequence:
 
     :param preset, seed, frames, camera, split, device, rate_hz, rays, pitch_deg, same_speed, repetitive: as
         semdepth_ros.world.Drive has them
+    :param size: width and height [px] of the preset's own camera, where no other is given
     :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, samples have noisy_labels beside
         the true ones, each object's errors the same through the drive
-    :raises ValueError: no such preset, split or noise
+    :raises ValueError: no such preset, split or noise, or a size beside a camera
     """
 
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  split: str = 'test', device: str = 'cpu', rate_hz: float = 10.0, rays: int = 4,
                  pitch_deg: float | None = None, label_noise: dict | None = None, same_speed: bool = False,
-                 repetitive: bool = False):
-        from semdepth_ros.world import Drive
+                 repetitive: bool = False, size: tuple[int, int] | None = None):
+        from semdepth_ros.world import Drive, default_camera
+        if size is not None:
+            if camera is not None:
+                raise ValueError(f'size is {list(size)} beside a camera, expected one of the two')
+            camera = default_camera(preset, tuple(size))
         self.drive = Drive(preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg,
                            same_speed=same_speed, repetitive=repetitive)
         self.name = f'world_{preset}_{seed}'
