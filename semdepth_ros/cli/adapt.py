@@ -5,6 +5,7 @@ import argparse
 from pathlib import Path
 import shutil
 
+from semdepth_ros.cli import adapt_study
 from semdepth_ros.cli.outputs import expect_folder
 
 MODES, BASELINES = ('off', 'shadow', 'on'), ('naive', 'comoda', 'covio')
@@ -17,12 +18,13 @@ def add_parser(subparsers) -> None:
             'the weights that were served before it came. DIR gets adapt.json, a journal, the promoted weights and '
             'report.html. semdepth adapt report DIR draws that report again from the journal. semdepth adapt branch '
             'MODEL FILE gives a model whose decoders share all their convolutions a branch on its depth side that can '
-            'be adapted.')
+            'be adapted. semdepth adapt study CONFIG --out DIR runs what is missing of a declared study, a small file '
+            'for each run, and writes its page.')
     parser = subparsers.add_parser('adapt', help='let a model learn from a drive, and serve only what is better',
                                    description=text)
-    parser.add_argument('what', nargs='+', metavar='DRIVE | report DIR | branch MODEL FILE',
+    parser.add_argument('what', nargs='+', metavar='DRIVE | report DIR | branch MODEL FILE | study CONFIG',
                         help='world:PRESET[:SEED[:FRAMES]], a folder sequence, a bag or a video; or: report DIR; or: '
-                             'branch MODEL FILE')
+                             'branch MODEL FILE; or: study CONFIG')
     parser.add_argument('--model', default='default', metavar='FILE', help='the factory weights (default: %(default)s)')
     parser.add_argument('--out', type=Path, metavar='DIR', help='where adapt.json, journal and weights go')
     parser.add_argument('--force', action='store_true', help='replace the run that DIR holds')
@@ -40,6 +42,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: %(default)s)')
     parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
                         help="budget of the network's input; 0 leaves it to the model (default)")
+    parser.add_argument('--after', action='append', default=[], metavar='DATA', help='drives that the weights served at '
+                        'the end are judged on, without learning from them: what was forgotten')
+    adapt_study.add_arguments(parser)
     parser.set_defaults(run=run)
 
 
@@ -50,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.what[0] == 'branch':
         return _branch(args.what[1:])
+    if args.what[0] == 'study':
+        return adapt_study.run(args)
     from semdepth_ros.experiments.adaptation_page import write_page
     if args.what[0] == 'report':
         if len(args.what) != 2:
@@ -107,6 +114,7 @@ def _adapt(args: argparse.Namespace, write_page) -> int:
     sequences = open_data(args.what[0], camera=args.camera, **options)
     if len(sequences) != 1:
         raise ValueError(f'{args.what[0]!r} has {len(sequences)} sequences, expected one drive')
+    after = [sequence for spec in args.after for sequence in open_data(spec)]
     expect_folder(args.out)
     if (args.out / JOURNAL).exists():
         if not args.force:
@@ -117,7 +125,7 @@ def _adapt(args: argparse.Namespace, write_page) -> int:
     how = DriveRun(not args.no_odometry, args.scale, args.passes, args.frames)
     with Progress('frames') as progress:
         result = adapt_drive(sequences[0], network, card, settings, args.out, how, args.device, args.input_pixels,
-                             args.baseline or str(args.model), progress)
+                             args.baseline or str(args.model), progress, after)
     print(summary(result))
     print(write_page(args.out))
     return 0
@@ -140,4 +148,9 @@ def summary(result: dict) -> str:
         if 'unscaled' in depth:
             lines.append(f'{name}: Abs Rel {depth["unscaled"]["abs_rel"]:.3f} unscaled, '
                          f'{depth["median_scaled"]["abs_rel"]:.3f} median-scaled')
+    for pair in zip(*(result.get('after', {}).get(name, {}).get('sequences', ()) for name in ('frozen', 'served'))):
+        scaled = [one.get('depth', {}).get('median_scaled') for one in pair]
+        if None not in scaled:
+            lines.append(f'{pair[0]["name"]} afterwards: Abs Rel {scaled[0]["abs_rel"]:.3f} frozen, '
+                         f'{scaled[1]["abs_rel"]:.3f} served, median-scaled')
     return '\n'.join([*lines, *([result['last_verdict']] if result['last_verdict'] else [])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from semdepth_ros.adaptation import Adapter, AdapterSettings, Observation, Versi
 from semdepth_ros.data import Sample, Sequence, rectified
 from semdepth_ros.evaluation.depth_evaluation import resized_nearest, scale_ratio
 from semdepth_ros.evaluation.depth_metrics import clamped, depth_errors, evaluated_pixels
-from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation
+from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation, evaluate
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.model_card import ModelCard
@@ -60,12 +60,14 @@ class _Column:
 
 def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, settings: AdapterSettings, out: Path,
                 how: DriveRun = DriveRun(), device: str = 'auto', input_pixels: int = 0, model: str = '',
-                progress: Callable[[int, int], None] = lambda done, total: None) -> dict[str, Any]:
+                progress: Callable[[int, int], None] = lambda done, total: None,
+                after: Collection[Sequence] = ()) -> dict[str, Any]:
     """Let the learner take every frame of a drive in order; write and return adapt.json's content.
 
     A frame counts with the weights that were served before it arrived. Nothing here looks at a clock but ms_per_step.
 
     :param out: gets adapt.json, the journal and the folder weights/
+    :param after: drives that the weights served at the end are judged on, without learning: what was forgotten
     :raises ValueError: a drive without camera, or a frame that cannot be read
     """
     sequence = rectified(sequence)
@@ -92,6 +94,10 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
             step_ms.append(1e3 * (time.perf_counter() - began) / observation.stepped)
         progress(index + 1, count * how.passes)
     adapter.journal.close()
+    if adapter.served.number != served:
+        _serve(perceptors[1], adapter.served)
+    afterwards = {name: evaluate(perceptor, after, model)
+                  for name, perceptor in zip(('frozen', 'served'), perceptors)} if after else {}
     result = {'model': model, 'drive': sequence.name, 'frames': count, 'passes': how.passes, 'protocol': PROTOCOL,
               **_results(columns, 'all', model), 'last_third': _results(columns, 'last_third', model),
               **({'seen_again': _results(columns, 'seen_again', model)} if how.passes > 1 else {}),
@@ -101,6 +107,7 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
               'resets': adapter.counts['resets'], 'gates': dict(adapter.gates.rejections),
               'ms_per_step': float(np.median(step_ms)) if step_ms else None,
               'odometry_scale': adapter.scale.value if adapter.scale.ready else None, 'version': adapter.served.number,
+              **({'after': afterwards} if afterwards else {}),
               'last_verdict': adapter.last_verdict, 'held_out': held_out(out / JOURNAL, count)}
     written_whole(out / RESULT, lambda path: path.write_text(json.dumps(result, indent=1, allow_nan=False) + '\n'))
     return result
