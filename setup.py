@@ -92,6 +92,7 @@ setup(
         data(f'share/{NAME}/config', 'config/*.*'),
         data(f'share/{NAME}/config/recipes', 'config/recipes/*.yaml'),
         data(f'share/{NAME}/config/ablations', 'config/ablations/*.yaml'),
+        data(f'share/{NAME}/config/studies', 'config/studies/*.yaml'),
     ],
     install_requires=['torch>=2.4', 'numpy', 'opencv-python-headless>=4.7', 'pyyaml', 'safetensors'],
     extras_require={
