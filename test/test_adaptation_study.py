@@ -11,7 +11,7 @@ from tiny_model import write_models
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import Sample, open_data, write_folder_sequence
 from semdepth_ros.experiments.adaptation_study import Cell, Offline, StudyDrive, read_study
-from semdepth_ros.experiments.adaptation_study_page import change_of, share_closed, study_page
+from semdepth_ros.experiments.adaptation_study_page import BLOCK, change_of, share_closed, study_page
 from semdepth_ros.experiments.adaptation_study_run import StudyFolders, fine_tuned, sequence_of
 from semdepth_ros.model_file import read_model
 from semdepth_ros.settings import SettingsError
@@ -52,8 +52,8 @@ def test_a_run_is_kept_as_a_small_file_with_what_the_page_needs(study):
     result = json.loads(file.read_text())
     assert file.stat().st_size < 20_000
     assert result['frames'] == FRAMES and result['accepted_steps'] > 0 and result['promotions'] == 0
-    assert len(result['blocks']['frozen']) == len(result['blocks']['served']) == 1
-    assert result['blocks']['frozen'] != result['blocks']['served']
+    assert len(result['frame_abs_rel']['frozen']) == len(result['frame_abs_rel']['served']) == 20
+    assert result['frame_abs_rel']['frozen'] != result['frame_abs_rel']['served']
     assert set(result['abs_rel']['last_third']) == {'frozen', 'scale_only', 'weights_only', 'adapted'}
     assert result['after']['frozen']['median_scaled'] != result['after']['served']['median_scaled']
 
@@ -108,10 +108,12 @@ def test_arms_and_drives_that_are_not_there_are_refused(study, capsys):
 
 def outcome(frozen, served):
     """Return a result of these block means."""
+    frames = {name: [v for v in values for _ in range(BLOCK)] for name, values in
+              (('frozen', frozen), ('served', served))}
     values = {'frozen': sum(frozen) / len(frozen), 'weights_only': sum(served) / len(served)}
     columns = {name: {'median_scaled': value, 'unscaled': value} for name, value in
                (values | {'scale_only': 0.3, 'adapted': 0.2}).items()}
-    return {'frames': 90, 'blocks': {'frozen': frozen, 'served': served}, 'abs_rel': {'last_third': columns},
+    return {'frames': 90, 'frame_abs_rel': frames, 'abs_rel': {'last_third': columns},
             'after': {}, 'steps': 9, 'accepted_steps': 8, 'promotions': 1, 'rollbacks': 0, 'resets': 0, 'last_step': 80,
             'gates': {'tracks': 2, 'loss': 3}, 'refused': {'gain': 2}, 'ms_per_step': 99.6, 'held_out': {},
             'trials': [{'frame': 50, 'passed': True, 'reason': 'photometric error is 2 % less'}]}

@@ -9,11 +9,12 @@ import numpy as np
 
 from semdepth_ros.evaluation.bootstrap import Change, paired_change
 from semdepth_ros.experiments.adaptation_study import Cell, Study
-from semdepth_ros.experiments.adaptation_study_run import BLOCK, StudyFolders, known_result
+from semdepth_ros.experiments.adaptation_study_run import StudyFolders, known_result
 from semdepth_ros.experiments.markdown import MISSING, NOT_RUN, amount, change_cell, table
 from semdepth_ros.experiments.plots import changes_plot
 from semdepth_ros.whole_files import written_whole
 
+BLOCK = 10          # frames whose mean counts as one value: neighbours are alike
 OURS, OFFLINE = 'ours', 'offline'
 LEAST_GAP = 0.05    # between the frozen model and the reference; of a smaller one no share is said
 Results = dict[Cell, dict[str, Any]]
@@ -57,10 +58,13 @@ def study_page(study: Study, results: Results, plot: bool) -> str:
 
 def change_of(result: dict[str, Any] | None) -> Change | None:
     """Return the relative change of Abs Rel from the frozen to the served weights over the last third's blocks."""
-    blocks = (result or {}).get('blocks') or {}
-    if len(blocks.get('frozen', ())) < 2:
-        return None
-    return paired_change(np.array(blocks['served']), np.array(blocks['frozen']))
+    served, frozen = (_blocks(result, name) for name in ('served', 'frozen'))
+    return None if len(frozen) < 2 else paired_change(served, frozen)
+
+
+def _blocks(result: dict[str, Any] | None, name: str) -> np.ndarray:
+    values = np.array(((result or {}).get('frame_abs_rel') or {}).get(name, ()))
+    return values[:len(values) // BLOCK * BLOCK].reshape(-1, BLOCK).mean(axis=1)
 
 
 def share_closed(ours: dict[str, Any], offline: dict[str, Any] | None) -> float | None:
@@ -128,10 +132,8 @@ def _arms(study: Study, drives: list[str], results: Results) -> list[str]:
 
 
 def _worst(result: dict[str, Any]) -> str:
-    blocks = result.get('blocks') or {}
-    if not blocks.get('frozen'):
-        return MISSING
-    return amount(float(np.max(np.array(blocks['served']) / np.array(blocks['frozen']))) - 1, 'relative')
+    served, frozen = (_blocks(result, name) for name in ('served', 'frozen'))
+    return amount(float(np.max(served / frozen)) - 1, 'relative') if len(frozen) else MISSING
 
 
 def _forgotten(result: dict[str, Any]) -> str:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from semdepth_ros.adaptation import read_journal
 from semdepth_ros.data import Sample, Sequence, open_data, write_folder_sequence
 from semdepth_ros.data.world import WorldSequence
@@ -23,7 +21,6 @@ from semdepth_ros.model_file import find_model
 from semdepth_ros.networks import load_network
 from semdepth_ros.whole_files import read_json, written_whole
 
-BLOCK = 20      # frames of the last third whose mean counts as one value: neighbours are alike
 _AT_ONCE = 8    # frames rendered together
 Progress = Callable[[int, int], None]
 
@@ -75,16 +72,16 @@ def run_cell(study: Study, cell: Cell, folders: StudyFolders, progress: Progress
     kept = {'drive': cell.drive, 'arm': cell.arm, 'source': drive.source, 'frames': result['frames'],
             'factory': digest, 'fingerprint': study.fingerprint(cell, digest), 'code': code_version(),
             'seconds': round(time.monotonic() - began), **summary(result, out / JOURNAL)}
-    text = json.dumps(rounded(kept), indent=1, allow_nan=False) + '\n'
-    written_whole(folders.result(cell), lambda path: path.write_text(text))
+    lines = ',\n'.join(f' {json.dumps(key)}: {json.dumps(rounded(value), allow_nan=False)}' for key, value in kept.items())
+    written_whole(folders.result(cell), lambda path: path.write_text(f'{{\n{lines}\n}}\n'))
     return kept
 
 
 def summary(result: dict[str, Any], journal: Path) -> dict[str, Any]:
     """Return what is kept of a run: adapt.json without its tables by class and range, and what its journal adds.
 
-    `blocks` are means of the last third's frames, BLOCK of them each, every frame median-scaled; `refused` counts the
-    trials that each criterion spoke against.
+    `frame_abs_rel` is that of the last third's frames, every frame median-scaled; `refused` counts the trials that each
+    criterion spoke against.
     """
     lines = list(read_journal(journal))
     abs_rel = {part: {name: _abs_rel(columns[name]) for name in COLUMNS}
@@ -95,7 +92,7 @@ def summary(result: dict[str, Any], journal: Path) -> dict[str, Any]:
     refused = Counter(c['name'] for line in lines if line['event'] == 'trial' for c in line['criteria']
                       if not c['passed'])
     steps = [line['frame'] for line in lines if line['event'] == 'step' and line['taken']]
-    return {'abs_rel': abs_rel, 'blocks': _blocks(lines, result['frames']), 
+    return {'abs_rel': abs_rel, 'frame_abs_rel': _by_frame(lines, result['frames']), 
             'after': {name: _abs_rel(column) for name, column in result.get('after', {}).items()},
             **{name: result[name] for name in ('steps', 'accepted_steps', 'promotions', 'rollbacks', 'rejections',
                                                'resets', 'gates', 'ms_per_step', 'odometry_scale', 'held_out')},
@@ -104,11 +101,10 @@ def summary(result: dict[str, Any], journal: Path) -> dict[str, Any]:
                        if line['event'] in ('promotion', 'rollback', 'reset', 'confirmed')]}
 
 
-def _blocks(lines: list[dict], frames: int) -> dict[str, list[float]]:
-    last = [line for line in lines if line['event'] == 'accuracy' and 3 * line['frame'] >= 2 * frames
-            and line['frame'] < frames and line['frozen'] is not None and line['served'] is not None]
-    return {name: [float(np.mean([line[name] for line in last[i:i + BLOCK]]))
-                   for i in range(0, len(last) - BLOCK + 1, BLOCK)] for name in ('frozen', 'served')}
+def _by_frame(lines: list[dict], frames: int) -> dict[str, list[float]]:
+    last = [line for line in lines if line['event'] == 'accuracy' and 2 * frames <= 3 * line['frame'] < 3 * frames
+            and None not in (line['frozen'], line['served'])]
+    return {name: [line[name] for line in last] for name in ('frozen', 'served')}
 
 
 def _abs_rel(column: dict[str, Any]) -> dict[str, float]:
