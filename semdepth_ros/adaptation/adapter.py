@@ -26,6 +26,7 @@ from semdepth_ros.adaptation.odometry_scale import OdometryScale
 from semdepth_ros.adaptation.profiles import find_profile
 from semdepth_ros.adaptation.serving import Serving
 from semdepth_ros.adaptation.settings import AdapterSettings
+from semdepth_ros.adaptation.stride import Pace, moved
 from semdepth_ros.adaptation.trial import TrialReport, block_errors, hold_trial
 from semdepth_ros.adaptation.triplet import Triplet, triplet_of
 from semdepth_ros.adaptation.versions import Version, Versions
@@ -88,10 +89,12 @@ class Adapter:
         self.gates, self.held_out = GateKeeper(settings.gates), HeldOut(settings.trial)
         self.scale, self.journal = OdometryScale(settings.reset.scale_frames), Journal(journal)
         self.metric, self.flicker = MetricScale(card.classes), Flicker()
+        self.pace = Pace(settings.stride)
         self.counts: Counter[str] = Counter()
         self.number, self.paused, self.last_verdict, self.last_losses = -1, False, '', {}
         self.last_report: TrialReport | None = None
         self._window: deque[tuple[NetworkFrame, Seen]] = deque(maxlen=3)
+        self._index, self._numbers = -1, deque(maxlen=2 * settings.trial.period)    # of the frames not passed over
         self._settled_at = self._disagreements = self._distrusted = self._spikes = self._failures = 0
         self._steps_at_trial = self._asked = self._accepted = 0
         self._was_metric = False
@@ -120,6 +123,10 @@ class Adapter:
         self.counts['frames'] += 1
         if self.mode == 'off' or self.paused:
             return Observation(self.number, reason='paused' if self.paused else 'mode is off')
+        if self.pace.passes_over():
+            return Observation(self.number, reason='passed over: the camera hardly moves from frame to frame')
+        self._index += 1
+        self._numbers.append(self.number)
         try:
             taken = self.reader.read(frame, odometry)
         except ValueError as error:
@@ -219,6 +226,7 @@ class Adapter:
         anew = anew or reason == NEW_CAMERA
         self._window.clear()
         self.metric.cut()
+        self.pace.begin()
         if anew:
             self.metric.clear()
             self.flicker.clear()
@@ -242,7 +250,7 @@ class Adapter:
         self._steps_at_trial, self._asked, self._accepted = self.learner.steps, 0, 0
 
     def _triplet(self, may_step: bool) -> Observation:
-        target, frames = self.number - 1, tuple(frame for frame, _ in self._window)
+        target, frames = self._index - 1, tuple(frame for frame, _ in self._window)
         kind = self.held_out.kind(target)
         if kind == 'between':
             return Observation(self.number, reason='between held-out and other frames')
@@ -256,6 +264,7 @@ class Adapter:
         if closed is None or closed[0] not in DISTRUSTED:
             self.flicker.take(scale_change(evidence.tracks[1], evidence.tracked[1], self._window[1][1].depth,
                                            self._window[2][1].depth, frames[1].intrinsics, evidence.still))
+        self._keep_pace(evidence, '' if closed is None else closed[0])
         if closed is not None:
             return self._rejected(*closed, evidence)
         self._accepted += 1
@@ -267,7 +276,7 @@ class Adapter:
         if kind == 'held':
             self.counts['held_out'] += 1
             self.held_out.add(triplet)
-            self._write('held', target=target)
+            self._write('held', target=self._frame_of(target))
             return Observation(self.number, event=event)
         observation = self._learn(triplet) if may_step else self._close('budget', 'there is no time for a step')
         return replace(observation, event=event)
@@ -284,6 +293,20 @@ class Adapter:
             self._was_metric = scale.metric
             self._write('metric', metric=scale.metric, scale=scale.value, sigma=scale.sigma / scale.value,
                         sources=list(fused.sources), reason=self.metric.doubt)
+
+    def _keep_pace(self, evidence: Evidence, closed: str) -> None:
+        """Look at frames farther apart where these are too near to each other, and nearer where they need not be."""
+        way = moved(evidence, closed, self.gates.last.get('parallax'), self.settings.gates)
+        interval_s = (evidence.following.stamp_ns - evidence.target.stamp_ns) / 1e9
+        if way is not None and self.pace.take(way, interval_s):
+            newest = self._window[-1]
+            self._window.clear()
+            self._window.append(newest)
+            self._write('stride', frames=self.pace.length, moved=way)
+
+    def _frame_of(self, index: int) -> int:
+        """Return the number of a frame that was not passed over, by its number among these."""
+        return self._numbers[max(index - self._index - 1, -len(self._numbers))]
 
     def _learn_scale(self, evidence: Evidence, closed: tuple[str, Verdict] | None) -> None:
         """Take what the triplet says of odometry's scale; seek it anew where odometry has contradicted images long."""
@@ -317,7 +340,7 @@ class Adapter:
         self.last_losses = outcome.losses
         self.counts['steps'] += taken
         self.counts['undone'] += bool(outcome.closed)
-        self._write('step', target=triplet.number, taken=taken, closed=outcome.closed, losses=outcome.losses,
+        self._write('step', target=self._frame_of(triplet.number), taken=taken, closed=outcome.closed, losses=outcome.losses,
                     change=self.learner.change(), rate=self.learner.learning_rate, scale=self.scale.value,
                     replay=len(self.lessons.replay))
         if not outcome.closed:
@@ -333,7 +356,7 @@ class Adapter:
         return Observation(self.number, outcome.closed, words, taken)
 
     def _finish_block(self, stamp_ns: int) -> None:
-        block = self.held_out.close(self.number)
+        block = self.held_out.close(self._index, self._frame_of)
         if block is not None:
             errors = block_errors(block, self.served.network, self.serving.factory.network, self.factory.classes,
                                   self.learner.focal_px)

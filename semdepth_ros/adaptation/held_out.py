@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from semdepth_ros.adaptation.replay import Stored, pack, unpack
@@ -28,6 +29,7 @@ class Block:
 class HeldOut:
     """Says which frames are held out, and keeps their blocks until a trial takes them.
 
+    Frames that are passed over do not count here.
     Of every `period` frames the last `block` are held out. A triplet is learned from if none of its three frames is,
     and belongs to a block if all are; else it is neither.
     """
@@ -53,11 +55,14 @@ class HeldOut:
             self._first, self._open = first, []
         self._open.append(pack(triplet))
 
-    def close(self, number: int) -> Block | None:
-        """Return the block that ends before the frame of this number, where any of its triplets were taken."""
+    def close(self, number: int, frame_of: Callable[[int], int] = int) -> Block | None:
+        """Return the block that ends before the frame of this number, where any of its triplets were taken.
+
+        :param frame_of: gives a frame's number among all frames, those passed over too
+        """
         if not self._open or number - self._first < self.settings.period:
             return None
-        block = Block(self._first + self.settings.period - self.settings.block, tuple(self._open))
+        block = Block(frame_of(self._first + self.settings.period - self.settings.block), tuple(self._open))
         self._open = []
         self.fresh.append(block)
         return block

@@ -69,6 +69,25 @@ class Gates:
 
 
 @dataclass(frozen=True)
+class Stride:
+    """How far apart the frames of a triplet are: farther where the camera hardly moves from one to the next.
+
+    :param most: frames from one to the next at most; 1 looks at every frame
+    :param longest_s: from one to the next at most
+    :param aim: how far they are to be apart then, over the least that the gates `translation` and `parallax` ask for
+    """
+
+    most: int = 8
+    longest_s: float = 0.4
+    aim: float = 1.5
+
+    def __post_init__(self):
+        between(self, 1, 100, 'most')
+        between(self, 1, 10, 'aim')
+        positive('longest_s', self.longest_s)
+
+
+@dataclass(frozen=True)
 class Step:
     """How the trial weights move.
 
@@ -248,6 +267,7 @@ class AdapterSettings:
 
     mode: str = 'on'
     gates: Gates = Gates()
+    stride: Stride = Stride()
     step: Step = Step()
     losses: AdaptationLosses = field(default_factory=AdaptationLosses)
     memory: Memory = Memory()
