@@ -52,6 +52,7 @@ def test_a_run_is_kept_as_a_small_file_with_what_the_page_needs(study):
     result = json.loads(file.read_text())
     assert file.stat().st_size < 20_000
     assert result['frames'] == FRAMES and result['accepted_steps'] > 0 and result['promotions'] == 0
+    assert 0 < result['processor_ms_per_step']
     assert len(result['frame_abs_rel']['frozen']) == len(result['frame_abs_rel']['served']) == 20
     assert result['frame_abs_rel']['frozen'] != result['frame_abs_rel']['served']
     assert set(result['abs_rel']['last_third']) == {'frozen', 'scale_only', 'weights_only', 'adapted'}
@@ -61,6 +62,7 @@ def test_a_run_is_kept_as_a_small_file_with_what_the_page_needs(study):
 def test_the_page_says_what_was_not_run(study):
     text = (study / 'docs' / 'README.md').read_text()
     assert text.startswith('# A corridor\n') and 'no \\| odometry' in text
+    assert 'Not run: corridor / ours, images / ours.' in text
     assert '| ours | not run | not run |' in text and '| naive | +' in text.replace('| naive | -', '| naive | +')
 
 
@@ -128,7 +130,7 @@ def test_the_figures_of_the_page_are_those_of_the_runs():
     study = read_study('adaptation_world')
     text = study_page(study, {Cell('fog', 'ours'): ours, Cell('fog', 'offline'): offline}, False)
     assert '| fog | 0.200 | 0.180 | -10.0 % [-15.0 %, -5.0 %] | 0.100 | 20 % |' in text
-    assert '| fog | ours | 90 | 8 of 9 | 80 | 1 | 0 | gain 2 | 0 | loss 3, tracks 2 | 100 |' in text
+    assert '| fog | ours | 90 | 8 of 9 | 80 | 1 | 0 | gain 2 | 0 | loss 3, tracks 2 | 100 | – |' in text
     assert '| night | not run |' in text and '-5.0 %' in text
 
 

@@ -340,8 +340,8 @@ class Adapter:
         self.last_losses = outcome.losses
         self.counts['steps'] += taken
         self.counts['undone'] += bool(outcome.closed)
-        self._write('step', target=self._frame_of(triplet.number), taken=taken, closed=outcome.closed, losses=outcome.losses,
-                    change=self.learner.change(), rate=self.learner.learning_rate, scale=self.scale.value,
+        self._write('step', target=self._frame_of(triplet.number), taken=taken, closed=outcome.closed,
+                    losses=outcome.losses, change=self.learner.change(), rate=self.learner.learning_rate, scale=self.scale.value,
                     replay=len(self.lessons.replay))
         if not outcome.closed:
             self._spikes = 0

@@ -1,4 +1,4 @@
-"""How far apart the frames are that the learner looks at: where the camera hardly moves from one to the next, farther."""
+"""How far apart the frames are that the learner looks at: farther where the camera hardly moves between them."""
 from __future__ import annotations
 
 import math
@@ -53,7 +53,7 @@ class Pace:
 
 
 def moved(evidence: Evidence, closed: str, parallax: Verdict | None, s: Gates) -> float | None:
-    """Return by how much a triplet's camera has moved, over the least that the gates ask for; None where it is not known.
+    """Return by how much a triplet's camera has moved, over the least that the gates ask for; None unknown.
 
     :param closed: the gate that turned it away; empty for none
     :param parallax: what that gate has said of this triplet; it is not asked where `translation` is closed

@@ -64,7 +64,8 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
                 after: Collection[Sequence] = ()) -> dict[str, Any]:
     """Let the learner take every frame of a drive in order; write and return adapt.json's content.
 
-    A frame counts with the weights that were served before it arrived. Nothing here looks at a clock but ms_per_step.
+    A frame counts with the weights that were served before it arrived. Nothing here looks at a clock but ms_per_step and
+    processor_ms_per_step.
 
     :param out: gets adapt.json, the journal and the folder weights/
     :param after: drives that the weights served at the end are judged on, without learning: what was forgotten
@@ -78,7 +79,7 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
     adapter = Adapter(network, card, settings, camera_in_base=camera_in_base, folder=out / 'weights',
                       journal=out / JOURNAL, device=perceptors[0].device, input_pixels=input_pixels)
     scales = [_scale_of(how, sequence, adapter, card) for _ in range(2)]
-    columns, step_ms, served = {name: _Column(sequence.name) for name in COLUMNS}, [], 0
+    columns, step_ms, served = {name: _Column(sequence.name) for name in COLUMNS}, [], 0    # wall, processor
     back = None if camera_in_base is None else np.linalg.inv(camera_in_base)
     for index in range(count * how.passes):
         turn, place = divmod(index, count)
@@ -88,10 +89,11 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
         parts = ['all', *(['last_third'] if 3 * place >= 2 * count else [])] if not turn else ['seen_again']
         served = _judge(frame, sample, parts, perceptors, scales, adapter, columns, served)
         pose = sample.pose if how.odometry else None
-        began = time.perf_counter()
+        began = time.perf_counter(), time.process_time()
         observation = adapter.observe(frame, pose if back is None or pose is None else pose @ back)
         if observation.stepped:
-            step_ms.append(1e3 * (time.perf_counter() - began) / observation.stepped)
+            ended = time.perf_counter(), time.process_time()
+            step_ms.append([1e3 * (end - begin) / observation.stepped for begin, end in zip(began, ended)])
         progress(index + 1, count * how.passes)
     adapter.journal.close()
     if adapter.served.number != served:
@@ -105,7 +107,8 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
               'promotions': adapter.counts['promotions'], 'would_promote': adapter.counts['would_promote'],
               'rollbacks': adapter.counts['rollbacks'], 'rejections': adapter.counts['rejections'],
               'resets': adapter.counts['resets'], 'gates': dict(adapter.gates.rejections),
-              'ms_per_step': float(np.median(step_ms)) if step_ms else None,
+              **{name: float(np.median([ms[i] for ms in step_ms])) if step_ms else None
+                 for i, name in enumerate(('ms_per_step', 'processor_ms_per_step'))},
               'odometry_scale': adapter.scale.value if adapter.scale.ready else None, 'version': adapter.served.number,
               **({'after': afterwards} if afterwards else {}),
               'last_verdict': adapter.last_verdict, 'held_out': held_out(out / JOURNAL, count)}

@@ -21,7 +21,9 @@ Results = dict[Cell, dict[str, Any]]
 
 
 def write_study_page(study: Study, folders: StudyFolders) -> Path:
-    """Write README.md and its plot into the study's folder; return the page's path. The same results make the same bytes.
+    """Write README.md and its plot into the study's folder; return the page's path.
+
+    The same results make the same bytes.
     """
     found = {cell: known_result(study, cell, folders) for cell in study.cells()}
     results = {cell: result for cell, result in found.items() if result is not None}
@@ -40,7 +42,9 @@ def study_page(study: Study, results: Results, plot: bool) -> str:
     """Return the page as Markdown."""
     final = [name for name, drive in study.drives.items() if drive.final]
     looked = [name for name in study.drives if name not in final]
+    missing = [f'{cell.drive} / {cell.arm}' for cell in study.cells() if cell not in results]
     parts = [f'# {study.title or study.name}', study.about.strip(), _declared(study),
+             f'Not run: {", ".join(missing)}.' if missing else '',
              table(['Drive', 'What'], [[n, study.drives[n].about] for n in final if study.drives[n].about]),
              table(['Arm', 'What'], [[name, arm.about] for name, arm in study.arms.items()])]
     sections = {'Last third': _last_third(study, final, results),
@@ -68,7 +72,7 @@ def _blocks(result: dict[str, Any] | None, name: str) -> np.ndarray:
 
 
 def share_closed(ours: dict[str, Any], offline: dict[str, Any] | None) -> float | None:
-    """Return the share of the gap to the offline reference that weights alone close; None where it is below LEAST_GAP."""
+    """Return the share of the gap to the offline reference that weights alone close; None below LEAST_GAP."""
     if offline is None:
         return None
     frozen, best = (_abs_rel(one, 'frozen') for one in (ours, offline))
@@ -78,8 +82,8 @@ def share_closed(ours: dict[str, Any], offline: dict[str, Any] | None) -> float 
 
 
 def _declared(study: Study) -> str:
-    return (f'Declared in `config/studies/{study.name}.yaml`; every run is a file in `results/`. A frame counts with the '
-            f'weights that were promoted before it came. Intervals: 95 %, paired bootstrap over blocks of {BLOCK} '
+    return (f'Declared in `config/studies/{study.name}.yaml`; every run is a file in `results/`. A frame counts with '
+            f'the weights that were promoted before it came. Intervals: 95 %, paired bootstrap over blocks of {BLOCK} '
             f'frames; negative is better.')
 
 
@@ -166,10 +170,13 @@ def _decisions(study: Study, drives: list[str], results: Results) -> list[str]:
             rows.append([cell.drive, cell.arm, r['frames'], f'{r["accepted_steps"]} of {r["steps"]}',
                          MISSING if r['last_step'] is None else r['last_step'], r['promotions'], r['rollbacks'],
                          refused or MISSING, r['resets'], gates or MISSING,
-                         MISSING if r['ms_per_step'] is None else f'{r["ms_per_step"]:.0f}'])
+                         *(MISSING if r.get(name) is None else f'{r[name]:.0f}'
+                           for name in ('ms_per_step', 'processor_ms_per_step'))])
     heads = ['Drive', 'Arm', 'Frames', 'Steps kept', 'Last at frame', 'Promoted', 'Rolled back',
-             'Trials refused by', 'Resets', 'Turned away', 'ms a step']
-    return [table(heads, rows)] if rows else []
+             'Trials refused by', 'Resets', 'Turned away', 'ms a step', 'of the processor']
+    said = ('A step is the whole of a frame in which one is taken, with all that the learner does there; ms as they '
+            'passed, beside whatever else the machine did, and ms of the processor.')
+    return [table(heads, rows), said] if rows else []
 
 
 def _trials(drives: list[str], results: Results) -> list[str]:

@@ -72,7 +72,8 @@ def run_cell(study: Study, cell: Cell, folders: StudyFolders, progress: Progress
     kept = {'drive': cell.drive, 'arm': cell.arm, 'source': drive.source, 'frames': result['frames'],
             'factory': digest, 'fingerprint': study.fingerprint(cell, digest), 'code': code_version(),
             'seconds': round(time.monotonic() - began), **summary(result, out / JOURNAL)}
-    lines = ',\n'.join(f' {json.dumps(key)}: {json.dumps(rounded(value), allow_nan=False)}' for key, value in kept.items())
+    lines = ',\n'.join(f' {json.dumps(key)}: {json.dumps(rounded(value), allow_nan=False)}'
+                       for key, value in kept.items())
     written_whole(folders.result(cell), lambda path: path.write_text(f'{{\n{lines}\n}}\n'))
     return kept
 
@@ -95,7 +96,8 @@ def summary(result: dict[str, Any], journal: Path) -> dict[str, Any]:
     return {'abs_rel': abs_rel, 'frame_abs_rel': _by_frame(lines, result['frames']), 
             'after': {name: _abs_rel(column) for name, column in result.get('after', {}).items()},
             **{name: result[name] for name in ('steps', 'accepted_steps', 'promotions', 'rollbacks', 'rejections',
-                                               'resets', 'gates', 'ms_per_step', 'odometry_scale', 'held_out')},
+                                               'resets', 'gates', 'ms_per_step', 'processor_ms_per_step',
+                                               'odometry_scale', 'held_out')},
             'refused': dict(refused), 'trials': trials, 'last_step': max(steps, default=None),
             'events': [{key: line[key] for key in ('event', 'frame', 'reason') if key in line} for line in lines
                        if line['event'] in ('promotion', 'rollback', 'reset', 'confirmed')]}
@@ -154,8 +156,8 @@ def fine_tuned(study: Study, how: Offline, drive: StudyDrive, model: Path, folde
     from semdepth_ros.training.trainer import build_fabric, train
     if drive.preset is None:
         raise ValueError(f'{drive.source} is a real drive, expected one through the world for an offline reference')
-    digest = hashlib.sha256(repr((how, drive.size, drive.rays, study.recipe)).encode() + model.read_bytes()).hexdigest()[:12]
-    path = folders.work / 'offline' / f'{drive.preset}_{digest}.safetensors'
+    known = repr((how, drive.size, drive.rays, study.recipe)).encode() + model.read_bytes()
+    path = folders.work / 'offline' / f'{drive.preset}_{hashlib.sha256(known).hexdigest()[:12]}.safetensors'
     if path.exists():
         return path
     recipe = read_recipe(study.recipe)
