@@ -341,8 +341,8 @@ class Adapter:
         self.counts['steps'] += taken
         self.counts['undone'] += bool(outcome.closed)
         self._write('step', target=self._frame_of(triplet.number), taken=taken, closed=outcome.closed,
-                    losses=outcome.losses, change=self.learner.change(), rate=self.learner.learning_rate, scale=self.scale.value,
-                    replay=len(self.lessons.replay))
+                    losses=outcome.losses, change=self.learner.change(), rate=self.learner.learning_rate,
+                    scale=self.scale.value, replay=len(self.lessons.replay))
         if not outcome.closed:
             self._spikes = 0
             return Observation(self.number, stepped=taken)

@@ -42,8 +42,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--device', default='cpu', help='cpu, cuda or cuda:N (default: %(default)s)')
     parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
                         help="budget of the network's input; 0 leaves it to the model (default)")
-    parser.add_argument('--after', action='append', default=[], metavar='DATA', help='drives that the weights served at '
-                        'the end are judged on, without learning from them: what was forgotten')
+    parser.add_argument('--after', action='append', default=[], metavar='DATA',
+                        help='drives that the weights served at the end are judged on, without learning from them: what was forgotten')
     adapt_study.add_arguments(parser)
     parser.set_defaults(run=run)
 

@@ -6,10 +6,11 @@ from typing import Any
 from semdepth_ros.adaptation.gates import GATES
 
 _NEVER = 1e9
-# no term but the published ones, motions by the pose network, no bound, no reset
+# no term but the published ones, their learning rate, motions by the pose network, no bound, no reset
 _COMMON = {
     'stride': {'most': 1},
-    'step': {'motion': 'network', 'most_change': 0.0, 'average': 0.0, 'anchors_from': 'world'},
+    'step': {'learning_rate': 1e-4, 'warmup': 0, 'motion': 'network', 'most_change': 0.0, 'average': 0.0,
+             'anchors_from': 'world'},
     'losses': {'velocity': 0.05, 'pose': 0.0, 'road_plane': 0.0, 'anchored': 0.0, 'distillation': 0.0,
                'semantic_distillation': 0.0, 'weight_anchor': 0.0},
     'trial': {'serve': 'latest'},

@@ -64,8 +64,8 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
                 after: Collection[Sequence] = ()) -> dict[str, Any]:
     """Let the learner take every frame of a drive in order; write and return adapt.json's content.
 
-    A frame counts with the weights that were served before it arrived. Nothing here looks at a clock but ms_per_step and
-    processor_ms_per_step.
+    A frame counts with the weights that were served before it arrived. Nothing here looks at a clock but
+    ms_per_step and processor_ms_per_step.
 
     :param out: gets adapt.json, the journal and the folder weights/
     :param after: drives that the weights served at the end are judged on, without learning: what was forgotten
