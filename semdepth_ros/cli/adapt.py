@@ -43,7 +43,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--input-pixels', type=int, default=0, metavar='N',
                         help="budget of the network's input; 0 leaves it to the model (default)")
     parser.add_argument('--after', action='append', default=[], metavar='DATA',
-                        help='drives that the weights served at the end are judged on, without learning from them: what was forgotten')
+                        help='drives that the weights served at the end are judged on, without learning: what was forgotten')
     adapt_study.add_arguments(parser)
     parser.set_defaults(run=run)
 
