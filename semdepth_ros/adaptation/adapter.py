@@ -285,7 +285,7 @@ class Adapter:
         """Let the metric scale look at a frame, and write down when it becomes metric or ceases to be."""
         self.metric.frame(taken, seen)
         served = self.serving.served
-        if self.metric.is_due(served.number, self.number):
+        if self.metric.is_due(served.number, self._index):
             depth, _ = predict(served.network, taken.image[None], taken.camera.fx / self.learner.focal_px)
             self.metric.look(seen.depth, depth[0, 0].cpu().numpy())
         scale, fused = self.metric.scale, self.metric.fused
