@@ -115,7 +115,7 @@ def outcome(frozen, served):
     values = {'frozen': sum(frozen) / len(frozen), 'weights_only': sum(served) / len(served)}
     columns = {name: {'median_scaled': value, 'unscaled': value} for name, value in
                (values | {'scale_only': 0.3, 'adapted': 0.2}).items()}
-    return {'frames': 90, 'frame_abs_rel': frames, 'abs_rel': {'last_third': columns},
+    return {'frames': 90, 'factory': 'f', 'frame_abs_rel': frames, 'abs_rel': {'last_third': columns},
             'after': {}, 'steps': 9, 'accepted_steps': 8, 'promotions': 1, 'rollbacks': 0, 'resets': 0, 'last_step': 80,
             'gates': {'tracks': 2, 'loss': 3}, 'refused': {'gain': 2}, 'ms_per_step': 99.6, 'held_out': {},
             'trials': [{'frame': 50, 'passed': True, 'reason': 'photometric error is 2 % less'}]}
@@ -129,9 +129,9 @@ def test_the_figures_of_the_page_are_those_of_the_runs():
     assert share_closed(ours, outcome([0.196] * 3, [0.196] * 3)) is None      # a gap of 2 % is none to close
     study = read_study('adaptation_world')
     text = study_page(study, {Cell('fog', 'ours'): ours, Cell('fog', 'offline'): offline}, False)
-    assert '| fog | 0.200 | 0.180 | -10.0 % [-15.0 %, -5.0 %] | 0.100 | 20 % |' in text
+    assert '| fog | ours | 0.200 | 0.180 | -10.0 % [-15.0 %, -5.0 %] | 0.100 | 20 % |' in text
     assert '| fog | ours | 90 | 8 of 9 | 80 | 1 | 0 | gain 2 | 0 | loss 3, tracks 2 | 100 | – |' in text
-    assert '| night | not run |' in text and '-5.0 %' in text
+    assert '| night | ours | not run |' in text and '-5.0 %' in text
 
 
 def test_the_final_towns_are_others_than_those_looked_at_and_learned_from():

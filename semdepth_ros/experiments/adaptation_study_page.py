@@ -89,25 +89,31 @@ def _declared(study: Study) -> str:
 
 def _last_third(study: Study, drives: list[str], results: Results) -> list[str]:
     rows, scaled = [], []
+    learners = [name for name, arm in study.arms.items() if not arm.baseline and name != OFFLINE]
     for drive in drives:
-        ours, offline = results.get(Cell(drive, OURS)), results.get(Cell(drive, OFFLINE))
-        if ours is None:
-            rows.append([drive, NOT_RUN])
-        elif _abs_rel(ours, 'frozen') is not None:
-            share = share_closed(ours, offline)
-            rows.append([drive, _figure(ours, 'frozen'), _figure(ours, 'weights_only'),
-                         change_cell(change_of(ours), 'relative'), _figure(offline, 'frozen'),
+        offline = results.get(Cell(drive, OFFLINE))
+        for arm in learners:
+            result = results.get(Cell(drive, arm))
+            if result is None and arm == OURS:
+                rows.append([drive, arm, NOT_RUN])
+            if result is None or _abs_rel(result, 'frozen') is None:
+                continue
+            reference = offline if offline and offline['factory'] == result['factory'] else None
+            share = share_closed(result, reference)
+            rows.append([drive, arm, _figure(result, 'frozen'), _figure(result, 'weights_only'),
+                         change_cell(change_of(result), 'relative'),
+                         MISSING if reference is None else _figure(reference, 'frozen'),
                          MISSING if share is None else f'{100 * share:.0f} %'])
-            scaled.append([drive, *(_figure(ours, column, 'unscaled')
-                                    for column in ('frozen', 'scale_only', 'weights_only', 'adapted'))])
+            scaled.append([drive, arm, *(_figure(result, column, 'unscaled')
+                                         for column in ('frozen', 'scale_only', 'weights_only', 'adapted'))])
     texts = []
     if scaled or all(study.drives[d].preset for d in drives):
         texts = ['Abs Rel, every frame median-scaled: what weights do to the shape of depth.',
-                 table(['Drive', 'Frozen', 'Ours, weights alone', 'Change', 'Fine-tuned offline', 'Gap closed'],
-                       [row + [''] * (6 - len(row)) for row in rows])]
+                 table(['Drive', 'Arm', 'Frozen', 'Weights alone', 'Change', 'Fine-tuned offline', 'Gap closed'],
+                       [row + [''] * (7 - len(row)) for row in rows])]
     if scaled:
         texts += ['Abs Rel unscaled: what scale and weights do to metres.',
-                  table(['Drive', 'Frozen', 'Scale alone', 'Weights alone', 'Both'], scaled)]
+                  table(['Drive', 'Arm', 'Frozen', 'Scale alone', 'Weights alone', 'Both'], scaled)]
     return texts
 
 
