@@ -1,6 +1,7 @@
 """The demonstration of adaptation: both nodes as processes, a drive again and again, and what came of it."""
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -142,5 +143,7 @@ def test_the_reports_lead_says_it_in_html_that_cannot_be_broken():
 def test_what_cannot_be_is_said_before_anything_begins(tmp_path, capsys):
     for arguments, message in ((['--turns', '0'], '--turns is 0, expected at least 1'),
                                (['--adapt', '--set', 'gates.nothing=1'], 'nothing')):
+        before = signal.getsignal(signal.SIGINT)
         assert main(['demo', '--out', str(tmp_path / 'out'), *arguments]) == 2
+        assert signal.getsignal(signal.SIGINT) is before
         assert message in capsys.readouterr().err

@@ -65,8 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from semdepth_ros.live.control import RunControl, Stopped
     from semdepth_ros.live.demo import Demo, run_demo
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    before = {number: signal.signal(number, lambda *_: stop.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     demo = (Path(args.out), world, args.drive, args.camera, args.frames, args.image_topic, args.image_bits, args.model,
             args.device)
     control = RunControl(stop, lambda line: print(line, flush=True), Progress)
@@ -80,6 +79,9 @@ def run(args: argparse.Namespace) -> int:
     except RuntimeError as error:
         print(f'semdepth demo: {" ".join(str(error).split())}', file=sys.stderr)
         return 1
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def read_size(text: str) -> tuple[int, int]:
