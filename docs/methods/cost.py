@@ -38,16 +38,26 @@ def main(width: int = 256, height: int = 96) -> None:
         lines[name] = f'| {name} | {parameters:,} | {counter.get_total_flops() / 2e6:.0f} M |'
         for precision in PRECISIONS:
             engines[name, precision] = FoldedEngine(network, torch.device('cpu'), precision)
+    print_table(f'| {width}x{height} | parameters of guidance | multiply-additions |', lines, least_s(engines, image, RUNS))
+
+
+def least_s(engines: dict, image: torch.Tensor, runs: int) -> dict:
+    """Return the least time of so many runs in turns of each engine, of this thread alone [s]."""
     best = dict.fromkeys(engines, float('inf'))
-    for _ in range(RUNS):
+    for _ in range(runs):
         for key, engine in engines.items():
             began = time.thread_time()
             engine(image)
             best[key] = min(best[key], time.thread_time() - began)
-    print(f'| {width}x{height} | parameters of guidance | multiply-additions | float32 | bfloat16 |')
-    print('|---|---|---|---|---|')
+    return best
+
+
+def print_table(head: str, lines: dict[str, str], best_s: dict) -> None:
+    """Print lines by their names, each with the times of both precisions."""
+    print(f'{head} float32 | bfloat16 |')
+    print('|---' * (head.count('|') + 1) + '|')
     for name, line in lines.items():
-        print(line, ' | '.join(f'{1e3 * best[name, precision]:.1f} ms' for precision in PRECISIONS), '|')
+        print(line, ' | '.join(f'{1e3 * best_s[name, precision]:.1f} ms' for precision in PRECISIONS), '|')
 
 
 if __name__ == '__main__':

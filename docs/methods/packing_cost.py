@@ -6,10 +6,10 @@ least of RUNS runs in turns on one thread of this machine: the thread's own time
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 
 import torch
+from cost import PRECISIONS, least_s, print_table
 from torch.utils.flop_counter import FlopCounterMode
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -17,7 +17,6 @@ from semdepth_ros.networks import build_network  # noqa: E402
 from semdepth_ros.perception.engines.folded import FoldedEngine  # noqa: E402
 
 ENCODERS = 'small', 'resnet18', 'packnet_slim', 'packnet'
-PRECISIONS = torch.float32, torch.bfloat16
 RUNS = 15
 
 
@@ -35,16 +34,7 @@ def main(width: int = 256, height: int = 96) -> None:
         lines[name] = f'| `{name}` | {millions[0]:.2f} M | {millions[1]:.2f} M | {counter.get_total_flops() / 2e9:.2f} G |'
         for precision in PRECISIONS:
             engines[name, precision] = FoldedEngine(network, torch.device('cpu'), precision)
-    best = dict.fromkeys(engines, float('inf'))
-    for _ in range(RUNS):
-        for key, engine in engines.items():
-            began = time.thread_time()
-            engine(image)
-            best[key] = min(best[key], time.thread_time() - began)
-    print(f'| {width}x{height} | encoder | depth decoder | multiply-additions | float32 | bfloat16 |')
-    print('|---|---|---|---|---|---|')
-    for name, line in lines.items():
-        print(line, ' | '.join(f'{1e3 * best[name, precision]:.1f} ms' for precision in PRECISIONS), '|')
+    print_table(f'| {width}x{height} | encoder | depth decoder | multiply-additions |', lines, least_s(engines, image, RUNS))
 
 
 if __name__ == '__main__':
