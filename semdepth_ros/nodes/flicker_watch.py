@@ -14,6 +14,8 @@ from semdepth_ros.adaptation.odometry_calibration import unsteady_classes
 from semdepth_ros.classes import SemanticClass
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
+from semdepth_ros.nodes.one_line import one_line
+from semdepth_ros.nodes.throttled_log import ThrottledLog
 
 PERIOD_NS, LONGEST_NS = 1_000_000_000, 500_000_000   # between pairs; between the two of a pair
 WIDTH_PX = 416          # at which they are compared
@@ -27,8 +29,8 @@ class FlickerWatch:
     :param flickers: of the cameras, by name
     """
 
-    def __init__(self, flickers: Mapping[str, Flicker], classes: tuple[SemanticClass, ...]):
-        self._flickers, self._unsteady = flickers, unsteady_classes(classes)
+    def __init__(self, flickers: Mapping[str, Flicker], classes: tuple[SemanticClass, ...], log: ThrottledLog):
+        self._flickers, self._unsteady, self._log = flickers, unsteady_classes(classes), log
         self._first: dict[str, Seen] = {}
         self._due_ns: dict[str, int] = {}
         self._pairs: queue.Queue = queue.Queue(maxsize=len(flickers))
@@ -59,8 +61,8 @@ class FlickerWatch:
             camera, first, second = pair
             try:
                 self._flickers[camera].take(self._change(first, second))
-            except (cv2.error, np.linalg.LinAlgError):      # of images that say nothing
-                pass
+            except Exception as error:      # whatever two frames do, the next ones are compared
+                self._log.warn(f'camera {camera!r}: how much depth flickers is not known ({one_line(error)})')
 
     def _change(self, first: Seen, second: Seen) -> float | None:
         camera = first[1].camera

@@ -49,7 +49,8 @@ class FramesAtWork:
                  cameras: Mapping[str, CameraChannel], weights: WeightsChannel, calibrating: Calibrating, log: ThrottledLog):
         self._node, self._parameters, self._perceptor, self._log = node, parameters, perceptor, log
         self._cameras, self._weights, self._calibrating = cameras, weights, calibrating
-        self._flicker = FlickerWatch({name: camera.flicker for name, camera in cameras.items()}, perceptor.card.classes)
+        self._flicker = FlickerWatch({name: camera.flicker for name, camera in cameras.items()}, perceptor.card.classes,
+                                     log)
         self._metric_told: set[tuple[str, str]] = set()
         self._bytes_checked = 0
 
