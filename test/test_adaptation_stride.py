@@ -6,7 +6,7 @@ from adaptation_world import PERIOD_NS, STEP_M, adapter, frame, pose
 
 from semdepth_ros.adaptation import read_journal
 from semdepth_ros.adaptation.settings import Stride
-from semdepth_ros.adaptation.stride import Pace
+from semdepth_ros.adaptation.stride import FrameStride
 from semdepth_ros.cli.adapt import settings_from
 
 SLOW_M = STEP_M / 6       # 0.075 m a frame: less than the gate for travel asks of a pair
@@ -20,13 +20,13 @@ def drive(learner, frames, step_m=SLOW_M, odometry=True, first=0):
 
 @pytest.mark.parametrize('moved, length', [(0.9, 2), (0.5, 3), (0.26, 6), (0.1, 8), (0.0, 8), (1.0, 1), (9.0, 1)])
 def test_the_next_pair_is_half_as_far_again_apart_as_is_asked_for(moved, length):
-    pace = Pace(Stride(most=8, longest_s=10.0))
+    pace = FrameStride(Stride(most=8, longest_s=10.0))
     assert pace.take(moved, 0.1) == (length > 1) and pace.length == length
     assert [pace.passes_over() for _ in range(2 * length)] == 2 * ([True] * (length - 1) + [False])
 
 
 def test_the_pace_comes_back_as_the_camera_moves_again_and_does_not_swing():
-    pace = Pace(Stride(longest_s=10.0))
+    pace = FrameStride(Stride(longest_s=10.0))
     pace.take(0.2, 0.1)
     assert pace.length == 8
     assert not pace.take(2.9, 0.8) and not pace.take(1.0, 0.8) and pace.length == 8
@@ -35,10 +35,10 @@ def test_the_pace_comes_back_as_the_camera_moves_again_and_does_not_swing():
 
 
 def test_a_pair_is_no_longer_apart_than_it_may_be_in_time():
-    pace = Pace(Stride(most=8, longest_s=0.4))
+    pace = FrameStride(Stride(most=8, longest_s=0.4))
     assert pace.take(0.01, 0.1) and pace.length == 4
     assert not pace.take(0.01, 0.4) and pace.length == 4
-    assert not Pace(Stride(most=1)).take(0.01, 0.1) and not Pace(Stride()).take(0.01, 0.5)
+    assert not FrameStride(Stride(most=1)).take(0.01, 0.1) and not FrameStride(Stride()).take(0.01, 0.5)
 
 
 @pytest.mark.parametrize('odometry', [True, False])
@@ -49,12 +49,12 @@ def test_a_slow_drive_is_learned_from_too(odometry, tmp_path):
     fixed = adapter(settings | {'stride': {'most': 1}})
     assert not any(o.stepped for o in drive(fixed, 60, odometry=odometry))
     assert fixed.gates.rejections['translation'] > 20
-    assert sum(o.stepped for o in seen) >= 6 and learner.pace.length > 1
+    assert sum(o.stepped for o in seen) >= 6 and learner.stride.length > 1
     assert sum('passed over' in o.reason for o in seen) > 20
     lines = list(read_journal(tmp_path / 'j.jsonl'))
     steps = [line for line in lines if line['event'] == 'step']
-    assert steps and all(line['frame'] - line['target'] == learner.pace.length for line in steps[-2:])
-    assert [line['frames'] for line in lines if line['event'] == 'stride'][-1] == learner.pace.length
+    assert steps and all(line['frame'] - line['target'] == learner.stride.length for line in steps[-2:])
+    assert [line['frames'] for line in lines if line['event'] == 'stride'][-1] == learner.stride.length
 
 
 def test_held_out_blocks_of_a_slow_drive_have_the_numbers_of_its_frames(tmp_path):
@@ -64,9 +64,9 @@ def test_held_out_blocks_of_a_slow_drive_have_the_numbers_of_its_frames(tmp_path
     blocks = [line for line in lines if line['event'] == 'block']
     held = [line['target'] for line in lines if line['event'] == 'held']
     assert len(blocks) >= 2 and all(block['first'] < block['frame'] < 180 for block in blocks)
-    assert all(any(0 < target - block['first'] <= 3 * learner.pace.length for target in held) for block in blocks)
+    assert all(any(0 < target - block['first'] <= 3 * learner.stride.length for target in held) for block in blocks)
     targets = [line['target'] for line in lines if line['event'] == 'step']
-    assert not {target + k * learner.pace.length for target in targets for k in (-1, 0, 1)} & set(held)
+    assert not {target + k * learner.stride.length for target in targets for k in (-1, 0, 1)} & set(held)
 
 
 def test_a_standing_camera_teaches_nothing_and_what_comes_after_it_does():
@@ -76,10 +76,10 @@ def test_a_standing_camera_teaches_nothing_and_what_comes_after_it_does():
     assert before > 0
     for i in range(12, 60):
         learner.observe(frame(12, stamp_ns=i * PERIOD_NS), pose(12))
-    assert learner.counts['steps'] <= before + 1 and learner.pace.length == 8
+    assert learner.counts['steps'] <= before + 1 and learner.stride.length == 8
     for i in range(60, 100):
         learner.observe(frame(i - 48, stamp_ns=i * PERIOD_NS), pose(i - 48))
-    assert learner.counts['steps'] > before + 5 and learner.pace.length == 1
+    assert learner.counts['steps'] > before + 5 and learner.stride.length == 1
 
 
 def test_a_baseline_looks_at_every_frame_and_learns_as_fast_as_is_published():

@@ -26,7 +26,7 @@ from semdepth_ros.adaptation.odometry_scale import OdometryScale
 from semdepth_ros.adaptation.profiles import find_profile
 from semdepth_ros.adaptation.serving import Serving
 from semdepth_ros.adaptation.settings import AdapterSettings
-from semdepth_ros.adaptation.stride import Pace, moved
+from semdepth_ros.adaptation.stride import FrameStride, moved
 from semdepth_ros.adaptation.trial import TrialReport, block_errors, hold_trial
 from semdepth_ros.adaptation.triplet import Triplet, triplet_of
 from semdepth_ros.adaptation.versions import Version, Versions
@@ -89,7 +89,7 @@ class Adapter:
         self.gates, self.held_out = GateKeeper(settings.gates), HeldOut(settings.trial)
         self.scale, self.journal = OdometryScale(settings.reset.scale_frames), Journal(journal)
         self.metric, self.flicker = MetricScale(card.classes), Flicker()
-        self.pace = Pace(settings.stride)
+        self.stride = FrameStride(settings.stride)
         self.counts: Counter[str] = Counter()
         self.number, self.paused, self.last_verdict, self.last_losses = -1, False, '', {}
         self.last_report: TrialReport | None = None
@@ -123,7 +123,7 @@ class Adapter:
         self.counts['frames'] += 1
         if self.mode == 'off' or self.paused:
             return Observation(self.number, reason='paused' if self.paused else 'mode is off')
-        if self.pace.passes_over():
+        if self.stride.passes_over():
             return Observation(self.number, reason='passed over: the camera hardly moves from frame to frame')
         self._index += 1
         self._numbers.append(self.number)
@@ -226,7 +226,7 @@ class Adapter:
         anew = anew or reason == NEW_CAMERA
         self._window.clear()
         self.metric.cut()
-        self.pace.begin()
+        self.stride.begin()
         if anew:
             self.metric.clear()
             self.flicker.clear()
@@ -298,11 +298,11 @@ class Adapter:
         """Look at frames farther apart where these are too near to each other, and nearer where they need not be."""
         way = moved(evidence, closed, self.gates.last.get('parallax'), self.settings.gates)
         interval_s = (evidence.following.stamp_ns - evidence.target.stamp_ns) / 1e9
-        if way is not None and self.pace.take(way, interval_s):
+        if way is not None and self.stride.take(way, interval_s):
             newest = self._window[-1]
             self._window.clear()
             self._window.append(newest)
-            self._write('stride', frames=self.pace.length, moved=way)
+            self._write('stride', frames=self.stride.length, moved=way)
 
     def _frame_of(self, index: int) -> int:
         """Return the number of a frame that was not passed over, by its number among these."""

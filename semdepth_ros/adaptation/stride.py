@@ -12,7 +12,7 @@ from semdepth_ros.adaptation.tracks import flow_px
 _BEFORE = ('stamps', 'exposure', 'texture', 'tracks')    # gates that are asked before anything is known of the motion
 
 
-class Pace:
+class FrameStride:
     """Says which frames are passed over, so that those looked at are a way apart that depth can be learned from.
 
     The two intervals of a triplet stay equal: a length changes for the next triplet as a whole (form ours; CoMoDA and
