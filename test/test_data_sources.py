@@ -1,6 +1,4 @@
 from dataclasses import dataclass
-import sys
-import types
 
 import cv2
 import numpy as np
@@ -9,6 +7,7 @@ import pytest
 from semdepth_ros.data import Sample, open_data, rectified, relative_pose, with_camera
 from semdepth_ros.data.poses import PoseTrack, interpolated
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.world import Drive, default_camera, noisy_labels
 
 LENS = Camera(64, 48, 40.0, 40.0, 31.5, 23.5, 'plumb_bob', (-0.3, 0.1, 0.0, 0.0))
 
@@ -123,34 +122,17 @@ def test_options_that_no_reader_knows_are_named(video):
         open_data(str(video), parst=['depth'])
 
 
-@pytest.fixture
-def drive(monkeypatch):
-    """A world that renders the index of each frame, in place of the real one."""
-    class Drive:
-        def __init__(self, preset, seed, frames, camera, rate_hz, split, device, rays, pitch_deg, **knobs):
-            self.seed, self.frames = seed, frames
-            self.camera = camera or Camera.from_field_of_view(4, 2, 90)
-            self.arguments = (preset, seed, frames, split, device, rays)
-
-        def __len__(self):
-            return self.frames
-
-        def render(self, indices):
-            return [types.SimpleNamespace(
-                image=np.full((2, 4, 3), i, np.uint8), depth=np.full((2, 4), i + 0.5, np.float32), stamp_ns=i,
-                labels=np.full((2, 4), i, np.uint8), pose=np.eye(4)) for i in indices]
-
-    world = types.ModuleType('semdepth_ros.world')
-    world.Drive, world.noisy_labels = Drive, lambda frame, camera, seed, rate: (frame.labels + rate, frame.labels)
-    monkeypatch.setitem(sys.modules, 'semdepth_ros.world', world)
-
-
-def test_a_world_is_a_sequence_with_truth_and_wanted_noise(drive):
-    sequence, = open_data('world:fog:7:5', split='train', label_noise={'rate': 3})
-    assert sequence.drive.arguments == ('fog', 7, 5, 'train', 'cpu', 4)
-    assert (sequence.name, len(sequence)) == ('world_fog_7', 5)
-    sample = sequence[4]
-    assert (sample.image.max(), sample.depth.max(), sample.labels.max(), sample.noisy_labels.max()) == (4, 4.5, 4, 7)
+def test_a_world_is_a_sequence_with_truth_and_wanted_noise():
+    rates = {'flip_rate': 0.5, 'border_rate': 0.5}
+    sequence, = open_data('world:fog:7:5', split='train', label_noise=rates, size=[64, 24], rays=1)
+    rendered = Drive('fog', 7, 5, default_camera('fog', (64, 24)), split='train', rays=1)[3]
+    noisy, confidence = noisy_labels(rendered, sequence.camera, seed=7, **rates)
+    assert (sequence.name, len(sequence), sequence.camera.width) == ('world_fog_7', 5, 64)
+    sample = sequence[3]
+    for found, expected in ((sample.image, rendered.image), (sample.depth, rendered.depth), (sample.labels, rendered.labels),
+                            (sample.noisy_labels, noisy), (sample.noisy_confidence, confidence)):
+        np.testing.assert_array_equal(found, expected)
+    assert 0.2 < np.mean(sample.noisy_labels != sample.labels) < 0.8
     assert [s.name for s in sequence.read([1, 3])] == ['000001', '000003']
     with pytest.raises(IndexError):
         sequence[5]
