@@ -7,6 +7,7 @@
 #   PYTHON=python3.12                        the interpreter of the environment
 #   DRIVE=path CAMERA=file MODEL=file        the demo on your own bag, folder or video, its calibration, another model
 #   ADAPT=1                                  the demo with a learner beside the node: frozen and adapted side by side
+#   TEST_JOBS=2                              tests side by side; those on a ROS graph run one after the other
 #   CPU=1                                    PyTorch's build for machines without an NVIDIA GPU, a small download
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -18,6 +19,7 @@ DRIVE ?=
 MODEL ?=
 CAMERA ?=
 PYTEST_ARGS ?=
+TEST_JOBS ?= 2
 
 TORCH_ARGS := $(if $(CPU),--index-url https://download.pytorch.org/whl/cpu)
 KILTED := 'ros-rclpy[fastrtps]~=9.1' ros-sensor-msgs~=5.5 ros-std-msgs~=5.5 ros-geometry-msgs~=5.5 ros-nav-msgs~=5.5 \
@@ -44,7 +46,7 @@ demo: venv
 	  $(if $(MODEL),--model '$(MODEL)') $(if $(ADAPT),--adapt)
 
 test: venv
-	.venv/bin/python -m pytest test $(PYTEST_ARGS)
+	.venv/bin/python -m pytest test -n $(TEST_JOBS) $(PYTEST_ARGS)
 
 bench: venv
 	@mkdir -p out

