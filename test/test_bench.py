@@ -6,7 +6,7 @@ import torch
 
 from semdepth_ros.cli.main import main
 from semdepth_ros.perception.benchmark import percentiles
-from semdepth_ros.perception.speed_table import speed_table
+from semdepth_ros.perception.speed_table import learner_table, speed_table
 from tiny_model import write_models
 
 
@@ -62,3 +62,23 @@ def test_the_table_sets_what_is_meant_beside_what_is(device, expected):
     for part in [*expected, '0.25 (2.0 : 8.0 ms)', '10.00 / 20.00 / 30.00: waiting 1.0', '4.0 ms p50',
                  '9 of 9; 1 dropped', '1.2 %', 'node minus network, 1280x720', '19.0 ms p95']:
         assert part in text, part
+
+
+def test_the_table_says_what_a_learner_costs():
+    facts = {'processor': 'P', 'cores': 2, 'vector': 'AVX2', 'bfloat16': 'bf16', 'torch': '2', 'load_1min': 0.1}
+
+    def run(mode, p95, **more):
+        return {'mode': mode, 'rate_hz': 10.0, 'size': [640, 192], 'sent': 20, 'received': 19, 'graph': latencies(14.0, 25.0, 30.0),
+                'node_counts': {'received': 20, 'perceived': 19, 'dropped': 1, 'gaps': 0},
+                'node': {'node': latencies(10.0, p95, 40.0)}, **more}
+    runs = [run('off', 20.0), run('on', 25.0, steps=12, versions=3, ms_per_step={'p50': 700.4, 'p95': 900.0})]
+    text = '\n'.join(learner_table({'device': 'cpu', 'machine': facts, 'learner': runs}))
+    for part in ['node, 640x192 at 10 Hz, learner off', '10.00 / 20.00 / 40.00', '12, 700 ms each; version 3 served at the end',
+                 'p95 of the node, learner on over off', '+25 %', '< +50 %']:
+        assert part in text, part
+    assert 'learner off over off' not in text
+
+
+def test_a_learner_cannot_be_left_out_of_its_own_figures(capsys):
+    assert main(['bench', '--no-graph', '--learner']) == 2
+    assert '--no-graph beside --learner' in capsys.readouterr().err

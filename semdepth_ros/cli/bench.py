@@ -18,6 +18,7 @@ from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
 
 SHAPES = ((1242, 375), (1280, 720))
+DRIVE_SIZE, DRIVE_SEED, RATE_HZ, RENDERED = (640, 192), 7, 10.0, 10
 
 
 def add_parser(subparsers) -> None:
@@ -31,6 +32,8 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--frames', type=int, default=200, metavar='N', help='timed frames of each kind (default: 200)')
     parser.add_argument('--json', type=Path, metavar='F', help='write the figures here')
     parser.add_argument('--no-graph', action='store_true', help='leave the node on the graph out')
+    parser.add_argument('--learner', action='store_true',
+                        help='instead of all that, time the node alone and beside a learner: off, shadow, on')
     parser.set_defaults(run=run)
 
 
@@ -42,14 +45,19 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.frames < 1:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
+    if args.learner and args.no_graph:
+        raise ValueError('--no-graph beside --learner, expected one of the two: a learner is a node')
     if not args.no_graph and find_spec('rclpy') is None:
         raise ModuleNotFoundError('no module rclpy', name='rclpy')
-    from semdepth_ros.perception.speed_table import speed_table
+    from semdepth_ros.perception.speed_table import learner_table, speed_table
     expect_writable(args.json)
-    result = measure_perceptor(args)
-    if not args.no_graph:
-        result['graph'] = measure_graphs(args)
-    print('\n'.join(speed_table(result)))
+    if args.learner:
+        result = measure_learner(args)
+    else:
+        result = measure_perceptor(args)
+        if not args.no_graph:
+            result['graph'] = measure_graphs(args)
+    print('\n'.join(learner_table(result) if args.learner else speed_table(result)))
     if args.json:
         args.json.write_text(json.dumps(result, indent=1, allow_nan=False) + '\n', encoding='utf-8')
     return 0
@@ -82,11 +90,9 @@ def measure_perceptor(args: argparse.Namespace) -> dict:
 
 def measure_graphs(args: argparse.Namespace) -> list[dict]:
     """Return what the node does with every kind of traffic, on a ROS graph that nobody else sees."""
-    os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
-                      ROS_DOMAIN_ID=str(free_domain()))
+    _own_graph()
     from semdepth_ros.live.bench import TRAFFIC, measure_graph
     from semdepth_ros.live.graph import on_graph
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the node is ended on the way out
     results = []
     try:
         with on_graph():
@@ -96,3 +102,37 @@ def measure_graphs(args: argparse.Namespace) -> list[dict]:
     except RuntimeError as error:
         raise ValueError(str(error)) from error
     return results
+
+
+def measure_learner(args: argparse.Namespace) -> dict:
+    """Return what the node does alone and beside a learner, while both see a rendered drive."""
+    from semdepth_ros.perception.benchmark import machine
+    from semdepth_ros.perception.device import choose_device
+    from semdepth_ros.world import Drive, default_camera
+    camera, device = default_camera('day', DRIVE_SIZE), choose_device(args.device)
+    drive, pictures = Drive('day', DRIVE_SEED, args.frames, camera, RATE_HZ), []
+    with Progress('rendering the drive: frames') as progress:
+        for start in range(0, len(drive), RENDERED):
+            pictures += [frame.image for frame in drive.render(range(start, min(start + RENDERED, len(drive))))]
+            progress(len(pictures), len(drive))
+    facts = machine(device)
+    _own_graph()
+    from semdepth_ros.live.graph import on_graph
+    from semdepth_ros.live.learner_bench import LEARNERS, measure_beside_learner
+    results = []
+    try:
+        with on_graph():
+            for mode in LEARNERS:
+                with Progress(f'node, learner {mode}: images') as progress:
+                    results.append(measure_beside_learner(mode, camera, pictures, args.model, args.device, args.frames,
+                                                          RATE_HZ, progress))
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    return {'version': __version__, 'model': args.model, 'device': str(device), 'frames': args.frames, 'machine': facts,
+            'learner': results}
+
+
+def _own_graph() -> None:
+    os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
+                      ROS_DOMAIN_ID=str(free_domain()))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nodes are ended on the way out

@@ -16,6 +16,7 @@ MEANT = {
     'received': ('all', 'all'),
     'idle': ('< 5 %', '< 5 %'),
     'memory': ('flat within 1 %', 'flat within 1 %'),
+    'beside a learner': ('< +20 %', '< +50 %'),
 }
 STAGES = ('upload', 'input', 'network', 'decode', 'download')
 Row = tuple[str, str, str]
@@ -26,12 +27,23 @@ def speed_table(result: dict) -> list[str]:
 
     :param result: of `semdepth bench`
     """
+    return _table(result, [*_network_rows(result), *_frame_rows(result), *_graph_rows(result)], result['precision'])
+
+
+def learner_table(result: dict) -> list[str]:
+    """Return the lines of a table: the node alone and beside a learner, and by how much its p95 differs.
+
+    :param result: of `semdepth bench --learner`
+    """
+    return _table(result, [*_learner_rows(result['learner'])])
+
+
+def _table(result: dict, rows: list[Row], *precision: str) -> list[str]:
     facts, column = result['machine'], 0 if result['device'].startswith('cuda') else 1
     device = facts.get('cuda_device') or facts['processor']
-    lines = [f'{device}, {facts["cores"]} CPU cores ({facts["vector"]}, bfloat16: {facts["bfloat16"]}), '
-             f'torch {facts["torch"]}, {result["precision"]}, load {facts["load_1min"]}',
+    lines = [', '.join([f'{device}, {facts["cores"]} CPU cores ({facts["vector"]}, bfloat16: {facts["bfloat16"]})',
+                        f'torch {facts["torch"]}', *precision, f'load {facts["load_1min"]}']),
              f'{"p50 / p95 / p99 [ms]":52} {"meant to be":>24}  here']
-    rows = [*_network_rows(result), *_frame_rows(result), *_graph_rows(result)]
     return lines + [f'{what:52} {MEANT.get(key, ("", ""))[column]:>24}  {here}' for key, what, here in rows]
 
 
@@ -71,6 +83,24 @@ def _graph_rows(result: dict) -> Iterator[Row]:
             yield 'idle', 'nobody subscribes: share of a core', f'{100 * run["idle_core_share"]:.1f} %'
         before, after = run['memory_mb']
         yield 'memory', f'resident memory, {name}', f'{before:.0f} MB, {after:.0f} MB after {run["sent"]} frames'
+
+
+def _learner_rows(runs: list[dict]) -> Iterator[Row]:
+    alone = next((run for run in runs if run['mode'] == 'off'), None)
+    for run in runs:
+        name, counts = f'learner {run["mode"]}', run['node_counts']
+        yield '', f'node, {_size(run)} at {run["rate_hz"]:g} Hz, {name}', _triple(run['node']['node'])
+        if 'graph' in run:
+            yield '', f'on the graph, {name}', _triple(run['graph'])
+        yield 'received', f'images received by the node, {name}', (
+            f'{counts["received"]} of {run["sent"]}; {counts["dropped"]} dropped for newer ones, '
+            f'{run["received"]} results came back')
+        if run is not alone:
+            yield '', f'steps meanwhile, {name}', (
+                f'{run["steps"]}, {run["ms_per_step"].get("p50", 0):.0f} ms each; version {run["versions"]} served at the end')
+        if alone and run is not alone:
+            change = run['node']['node']['p95'] / alone['node']['node']['p95'] - 1
+            yield 'beside a learner', f'p95 of the node, {name} over off', f'{100 * change:+.0f} %'
 
 
 def _size(values: dict) -> str:
