@@ -63,6 +63,7 @@ def test_the_page_says_what_was_not_run(study):
     text = (study / 'docs' / 'README.md').read_text()
     assert text.startswith('# A corridor\n') and 'no \\| odometry' in text
     assert 'Not run: corridor / ours, images / ours.' in text
+    assert '## Metric scale' in text and f'| corridor | naive | {FRAMES} | ' in text
     assert '| ours | not run | not run |' in text and '| naive | +' in text.replace('| naive | -', '| naive | +')
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from adaptation_world import CAMERA, STEP_M, adapter, factory, frame, pose, view
 from tiny_model import write_models
@@ -16,7 +17,9 @@ from semdepth_ros.experiments import adaptation_run
 from semdepth_ros.experiments.adaptation_baselines import BASELINES
 from semdepth_ros.experiments.adaptation_page import page
 from semdepth_ros.experiments.adaptation_run import COLUMNS, DriveRun, adapt_drive
+from semdepth_ros.experiments.adaptation_scale import FusedColumn
 from semdepth_ros.experiments.timeline import Mark, Series, timeline
+from semdepth_ros.frame_perception import Scale
 from semdepth_ros.networks import load_network
 from semdepth_ros.settings import build
 
@@ -57,6 +60,36 @@ def test_the_result_has_the_contracts_keys_and_counts_every_frame(run):
     assert isinstance(result['gates'], dict) and result['accepted_steps'] <= result['steps']
     assert result['frozen']['sequences'][0]['semantics'] == result['adapted']['sequences'][0]['semantics']
     assert result['ms_per_step'] is None or result['ms_per_step'] > 0
+
+
+def test_the_scale_that_the_learner_says_is_held_against_the_truth(run, world, tmp_path, capsys):
+    result = json.loads((run / 'adapt.json').read_text())
+    assert set(result['metric_scale']) == {'factory', 'served'}
+    assert result['metric_scale']['factory']['frames'] == 2 * FRAMES and result['metric_scale']['factory']['error'] > 0
+    again = ['adapt', str(world[1]), '--model', str(world[0]), '--out', str(tmp_path), '--mode', 'off', '--set', *FAST]
+    assert main([*again, '--scale', 'fused']) == 0
+    assert 'metric scale: off by' in capsys.readouterr().out
+    fused = json.loads((tmp_path / 'adapt.json').read_text())
+    assert fused['scale_only']['sequences'][0]['depth']['unscaled'] == fused['adapted']['sequences'][0]['depth']['unscaled']
+
+
+def test_a_metric_flag_that_lies_is_counted():
+    class Metric:
+        scale = Scale(2.0, 0.1, True)
+        fused = type('Fused', (), {'scale': Scale(1.0, 0.5, False)})
+
+    class Learner:
+        metric = Metric
+
+    truth, columns = np.full((4, 6), 8.0, np.float32), [FusedColumn(Learner, served=s) for s in (False, True)]
+    for depth in (4.0, 4.2, 8.0):
+        for column in columns:
+            column.judge(np.full((2, 3), depth, np.float32), truth)
+    factory, served = (column.honesty() for column in columns)
+    assert factory == {'frames': 3, 'error': pytest.approx(np.log(8 / 4.2)), 'metric': 0.0}
+    assert served == {'frames': 3, 'error': pytest.approx(np.log(8.4 / 8)), 'metric': 1.0, 'metric_wrong': 1,
+                      'metric_error': pytest.approx(np.log(8.4 / 8)), 'metric_worst': pytest.approx(np.log(2))}
+    assert FusedColumn(Learner, served=True).honesty() == {'frames': 0}
 
 
 def test_every_decision_is_in_the_journal_and_the_page_shows_it(run):

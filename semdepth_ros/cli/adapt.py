@@ -9,7 +9,7 @@ from semdepth_ros.cli import adapt_study
 from semdepth_ros.cli.outputs import expect_folder
 
 MODES, BASELINES = ('off', 'shadow', 'on'), ('naive', 'comoda', 'covio')
-SCALES = ('auto', 'odometry', 'camera_height', 'none')
+SCALES = ('auto', 'fused', 'odometry', 'camera_height', 'none')
 
 
 def add_parser(subparsers) -> None:
@@ -148,6 +148,12 @@ def summary(result: dict) -> str:
         if 'unscaled' in depth:
             lines.append(f'{name}: Abs Rel {depth["unscaled"]["abs_rel"]:.3f} unscaled, '
                          f'{depth["median_scaled"]["abs_rel"]:.3f} median-scaled')
+    said = result['metric_scale']['served']
+    if 'metric' in said:
+        lines.append(f'metric scale: off by {100 * said["error"]:.1f} % in the median of {said["frames"]} frames, said to be '
+                     f'metric in {100 * said["metric"]:.0f} %'
+                     + (f': off by {100 * said["metric_error"]:.1f} %, at worst {100 * said["metric_worst"]:.1f} %'
+                        if said['metric'] else ''))
     for pair in zip(*(result.get('after', {}).get(name, {}).get('sequences', ()) for name in ('frozen', 'served'))):
         scaled = [one.get('depth', {}).get('median_scaled') for one in pair]
         if None not in scaled:

@@ -16,18 +16,17 @@ from semdepth_ros.data import Sample, Sequence, rectified
 from semdepth_ros.evaluation.depth_evaluation import resized_nearest, scale_ratio
 from semdepth_ros.evaluation.depth_metrics import clamped, depth_errors, evaluated_pixels
 from semdepth_ros.evaluation.protocol import PROTOCOL, SequenceEvaluation, evaluate
+from semdepth_ros.experiments.adaptation_scale import FusedColumn, ScaleColumn, scale_columns
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.model_card import ModelCard
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.perception.candidate import Candidate, Weights
-from semdepth_ros.scale import CameraHeight, Mount
 from semdepth_ros.whole_files import written_whole
 
 JOURNAL, RESULT = 'journal.jsonl', 'adapt.json'
 COLUMNS = ('frozen', 'scale_only', 'weights_only', 'adapted')
-SCALES = ('auto', 'odometry', 'camera_height', 'none')
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class DriveRun:
     """How a drive is taken.
 
     :param odometry: whether the drive's poses are told as odometry
-    :param scale: where the two scaled columns have theirs from: `odometry`, the `camera_height`, `none`, or `auto`, the
-        first of these that the drive has
+    :param scale: where the two scaled columns have theirs from: `fused`, the learner's own metric scale; `odometry`, the
+        `camera_height`, `none`, or `auto`, the first of these three that the drive has
     :param passes: how often the drive is taken; frames seen again are judged apart
     :param frames: at most so many of the drive; None for all
     """
@@ -78,7 +77,8 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
                   for _ in range(2)]
     adapter = Adapter(network, card, settings, camera_in_base=camera_in_base, folder=out / 'weights',
                       journal=out / JOURNAL, device=perceptors[0].device, input_pixels=input_pixels)
-    scales = [_scale_of(how, sequence, adapter, card) for _ in range(2)]
+    scales = scale_columns(how.scale, how.odometry, sequence, adapter, card)
+    fused = FusedColumn(adapter, served=False), FusedColumn(adapter, served=True)
     columns, step_ms, served = {name: _Column(sequence.name) for name in COLUMNS}, [], 0    # wall, processor
     back = None if camera_in_base is None else np.linalg.inv(camera_in_base)
     for index in range(count * how.passes):
@@ -87,7 +87,7 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
         sample = replace(sample, stamp_ns=sample.stamp_ns + turn * _length_ns(sequence, count))
         frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
         parts = ['all', *(['last_third'] if 3 * place >= 2 * count else [])] if not turn else ['seen_again']
-        served = _judge(frame, sample, parts, perceptors, scales, adapter, columns, served)
+        served = _judge(frame, sample, parts, perceptors, scales, fused, adapter, columns, served)
         pose = sample.pose if how.odometry else None
         began = time.perf_counter(), time.process_time()
         observation = adapter.observe(frame, pose if back is None or pose is None else pose @ back)
@@ -109,6 +109,7 @@ def adapt_drive(sequence: Sequence, network: JointNetwork, card: ModelCard, sett
               'resets': adapter.counts['resets'], 'gates': dict(adapter.gates.rejections),
               **{name: float(np.median([ms[i] for ms in step_ms])) if step_ms else None
                  for i, name in enumerate(('ms_per_step', 'processor_ms_per_step'))},
+              'metric_scale': {name: scale.honesty() for name, scale in zip(('factory', 'served'), fused)},
               'odometry_scale': adapter.scale.value if adapter.scale.ready else None, 'version': adapter.served.number,
               **({'after': afterwards} if afterwards else {}),
               'last_verdict': adapter.last_verdict, 'held_out': held_out(out / JOURNAL, count)}
@@ -136,8 +137,8 @@ def _errors(blocks: list[dict]) -> dict[str, float]:
     return {'blocks': len(blocks), 'frozen': frozen, 'served': served, 'served_over_frozen': served / frozen}
 
 
-def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perceptor], scales: list[_Source],
-           adapter: Adapter, columns: dict[str, _Column], shown: int) -> int:
+def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perceptor], scales: tuple[ScaleColumn, ScaleColumn],
+           fused: tuple[FusedColumn, FusedColumn], adapter: Adapter, columns: dict[str, _Column], shown: int) -> int:
     """Perceive a frame with both weights where there is truth or a scale to learn; return the version shown."""
     truth = sample.depth is not None or sample.labels is not None
     if not truth and not any(scale.watches for scale in scales):
@@ -147,7 +148,7 @@ def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perc
         _serve(perceptors[1], version)
     seen = [perceptors[0].perceive(frame, Scale())]
     seen.append(seen[0] if version.number == 0 else perceptors[1].perceive(frame, Scale()))
-    factors = [scale.value for scale in scales]
+    factors = [scale.scale.value for scale in scales]
     if truth:
         depths = {'frozen': (seen[0], 1.0), 'scale_only': (seen[0], factors[0]),
                   'weights_only': (seen[1], 1.0), 'adapted': (seen[1], factors[1])}
@@ -157,6 +158,8 @@ def _judge(frame: Frame, sample: Sample, parts: list[str], perceptors: list[Perc
             frozen, served = (_abs_rel(perception.depth, sample.depth) for perception in seen)
             adapter.journal.write('accuracy', frame=adapter.number + 1, version=version.number, frozen=frozen,
                                   served=served)
+            for scale, perception in zip(fused, seen):
+                scale.judge(perception.depth, sample.depth)
     for scale, perception in zip(scales, seen):
         scale.take(perception)
     return version.number
@@ -174,52 +177,6 @@ def _abs_rel(depth: np.ndarray, truth: np.ndarray) -> float:
         return math.nan
     p, t = depth[mask].astype(np.float64), truth[mask].astype(np.float64)
     return depth_errors(clamped(p * scale_ratio(p, t)), t)['abs_rel']
-
-
-class _Source:
-    """No scale: 1."""
-
-    watches, value = False, 1.0
-
-    def take(self, perception: Perception) -> None:
-        """Take note of a frame."""
-
-
-class _Odometry(_Source):
-    def __init__(self, adapter: Adapter):
-        self._adapter = adapter
-
-    @property
-    def value(self) -> float:
-        scale = self._adapter.scale
-        return scale.value if scale.ready else 1.0
-
-
-class _Height(_Source):
-    """The camera's height, which new weights do not begin anew: they keep their scale within a few per cent."""
-
-    watches = True
-
-    def __init__(self, height_m: float, card: ModelCard):
-        self._source = CameraHeight(Mount(height_m), card.classes)
-
-    @property
-    def value(self) -> float:
-        return self._source.scale.value
-
-    def take(self, perception: Perception) -> None:
-        self._source.observe(replace(perception, model_version=0))
-
-
-def _scale_of(how: DriveRun, sequence: Sequence, adapter: Adapter, card: ModelCard) -> _Source:
-    height_m = sequence.camera.height_m if sequence.camera else None
-    kind = how.scale
-    if kind == 'auto':
-        kind = 'odometry' if how.odometry and sequence.poses is not None else 'camera_height' if height_m else 'none'
-    if kind == 'camera_height' and height_m is None:
-        raise ValueError(f"{sequence.name}: the camera's height is not known, expected another --scale")
-    return {'odometry': lambda: _Odometry(adapter), 'camera_height': lambda: _Height(height_m, card),
-            'none': _Source}[kind]()
 
 
 def _results(columns: dict[str, _Column], part: str, model: str) -> dict[str, dict]:

@@ -10,6 +10,7 @@ import numpy as np
 from semdepth_ros.evaluation.bootstrap import Change, paired_change
 from semdepth_ros.experiments.adaptation_study import Cell, Study
 from semdepth_ros.experiments.adaptation_study_run import StudyFolders, known_result
+from semdepth_ros.experiments.adaptation_scale import MOST_SIGMAS
 from semdepth_ros.experiments.markdown import MISSING, NOT_RUN, amount, change_cell, table
 from semdepth_ros.experiments.plots import changes_plot
 from semdepth_ros.whole_files import written_whole
@@ -50,6 +51,7 @@ def study_page(study: Study, results: Results, plot: bool) -> str:
     sections = {'Last third': _last_third(study, final, results),
                 'Arms': _arms(study, final, results) + ['![changes](changes.svg)'] * plot,
                 'Held-out photometric error': _held_out(study, final, results),
+                'Metric scale': _metric(final, results),
                 'What the learner did': _decisions(study, final, results),
                 'Trials': _trials(final, results),
                 'Drives that were looked at while settings were chosen': [
@@ -165,6 +167,23 @@ def _held_out(study: Study, drives: list[str], results: Results) -> list[str]:
                                  amount(errors['served_over_frozen'] - 1, 'relative')])
     return ['Mean over held-out blocks as they came, no frame of which was trained on.',
             table(['Drive', 'Arm', 'Blocks', 'Count', 'Frozen', 'Served', 'Change'], rows)] if rows else []
+
+
+def _metric(drives: list[str], results: Results) -> list[str]:
+    """Return what the learner's own scale was worth, from the runs that say so."""
+    rows = []
+    for cell, result in results.items():
+        said = result.get('metric_scale', {}).get('served', {})
+        if cell.drive in drives and cell.arm != OFFLINE and said.get('frames'):
+            worth = ([f'{100 * said["metric_error"]:.1f} %', f'{100 * said["metric_worst"]:.1f} %', said['metric_wrong']]
+                     if said['metric'] else [MISSING] * 3)
+            rows.append([cell.drive, cell.arm, said['frames'], f'{100 * said["error"]:.1f} %',
+                         f'{100 * said["metric"]:.0f} %', *worth])
+    return [f'The scale of the served weights that the learner says, fused from what the drive has, against the truth: how far '
+            f'the median depth of a frame is off once scaled. Wrong are frames said to be metric and further off than '
+            f'{MOST_SIGMAS} times the sigma that was said.',
+            table(['Drive', 'Arm', 'Frames', 'Off, median', 'Said to be metric', 'Then off, median', 'At worst', 'Wrong'],
+                  rows)] if rows else []
 
 
 def _decisions(study: Study, drives: list[str], results: Results) -> list[str]:

@@ -97,7 +97,7 @@ def summary(result: dict[str, Any], journal: Path) -> dict[str, Any]:
             'after': {name: _abs_rel(column) for name, column in result.get('after', {}).items()},
             **{name: result[name] for name in ('steps', 'accepted_steps', 'promotions', 'rollbacks', 'rejections',
                                                'resets', 'gates', 'ms_per_step', 'processor_ms_per_step',
-                                               'odometry_scale', 'held_out')},
+                                               'odometry_scale', 'metric_scale', 'held_out')},
             'refused': dict(refused), 'trials': trials, 'last_step': max(steps, default=None),
             'events': [{key: line[key] for key in ('event', 'frame', 'reason') if key in line} for line in lines
                        if line['event'] in ('promotion', 'rollback', 'reset', 'confirmed')]}
