@@ -1,4 +1,4 @@
-"""Long runs against the perception node as a process of its own: nothing lost, nothing changed, no memory grown.
+"""Long runs against perception and learner in processes of their own: nothing lost, nothing changed, no memory grown.
 
 `python test/soak.py` prints a Markdown table and writes it to out/SOAK.md; it ends with 1 if anything
 was not as it should be.
@@ -28,7 +28,6 @@ from semdepth_ros.bridge.rclpy_types import RclpyTypes, qos_profile
 from semdepth_ros.geometry import Camera
 from semdepth_ros.live.graph import spinning_node
 from semdepth_ros.live.node_process import NodeProcess
-from soak_kills import table as kills_table
 
 WIDTH, HEIGHT, RATE_HZ = 1242, 375, 10.0
 SMALL_SHM_MB, FLAT = 64, 0.01
@@ -163,12 +162,11 @@ def run_apart(case: Case, frames: int, model: str, log: Path) -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def run_kills(kills: int) -> dict:
-    """Kill perception and a learner beside it at random, in a process of its own; return what was counted."""
-    command = [sys.executable, str(Path(__file__).with_name('soak_kills.py')), '--kills', str(kills)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    lines = done.stdout.splitlines()
-    return json.loads(lines[-1]) if lines else {'kills': 0, 'good': False}
+def run_beside(program: str, *arguments: str) -> dict:
+    """Run a program of this folder in a process of its own; return what it counted, the last line that it prints."""
+    command = [sys.executable, str(Path(__file__).with_name(program)), *arguments]
+    lines = subprocess.run(command, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    return json.loads(lines[-1]) if lines else {'good': False}
 
 
 def table(results: list[dict], model: str) -> str:
@@ -188,6 +186,14 @@ def table(results: list[dict], model: str) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def counted(result: dict) -> str:
+    """Return what a program counted as Markdown."""
+    names = [name for name in result if name != 'good']
+    cells = [f'{result[n]:.4g}' if isinstance(result[n], float) else str(result[n]) for n in names]
+    return '\n'.join([f'| {" | ".join(names)} | as it should be |', f'|{"---|" * (len(names) + 1)}',
+                      f'| {" | ".join(cells)} | {"yes" if result["good"] else "NO"} |']) + '\n'
+
+
 def main() -> int:
     """Run all cases, or the one that is named."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -195,8 +201,9 @@ def main() -> int:
     parser.add_argument('--many', type=int, default=10_000, help='frames of the run at the highest rate')
     parser.add_argument('--model', default='default')
     parser.add_argument('--out', type=Path, default=Path('out/SOAK.md'))
-    parser.add_argument('--only', choices=CASES, nargs='*', help='run only these, and the kills')
+    parser.add_argument('--only', choices=CASES, nargs='*', help='run only these, the kills and the learner')
     parser.add_argument('--kills', type=int, default=20, help='of perception and learner at random; 0: none')
+    parser.add_argument('--learned', type=int, default=10_000, help='frames that a learner takes; 0: none')
     parser.add_argument('--case', choices=CASES, help=argparse.SUPPRESS)
     parser.add_argument('--log', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
@@ -215,9 +222,12 @@ def main() -> int:
     shutil.rmtree(folder)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     text = table(results, args.model) if results else ''
-    if args.kills:
-        results.append(run_kills(args.kills))
-        text += f'\n{kills_table(results[-1])}'
+    beside = {'soak_kills.py': ['--kills', str(args.kills)] if args.kills else None,
+              'soak_learner.py': ['--frames', str(args.learned)] if args.learned else None}
+    for program, arguments in beside.items():
+        if arguments:
+            results.append(run_beside(program, *arguments))
+            text += f'\n{counted(results[-1])}'
     args.out.write_text(text)
     print(text)
     return 0 if all(r['good'] for r in results) else 1

@@ -141,14 +141,6 @@ def _wait(condition, patience_s: float) -> None:
         time.sleep(0.02)
 
 
-def table(result: dict) -> str:
-    """Return what was counted as Markdown."""
-    names = [name for name in result if name != 'good']
-    cells = [f'{result[n]:.1f}' if isinstance(result[n], float) else str(result[n]) for n in names]
-    return '\n'.join([f'| {" | ".join(names)} | as it should be |', f'|{"---|" * (len(names) + 1)}',
-                      f'| {" | ".join(cells)} | {"yes" if result["good"] else "NO"} |']) + '\n'
-
-
 def main() -> int:
     """Run it in a graph of its own; the last line is JSON."""
     parser = argparse.ArgumentParser(description=__doc__)

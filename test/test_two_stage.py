@@ -12,6 +12,7 @@ from test_filter import Holed
 
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import write_folder_sequence
+from semdepth_ros.model_file import read_model
 from semdepth_ros.networks import build_network
 from semdepth_ros.training.checkpoint import CheckpointError
 from semdepth_ros.training.export import export_model
@@ -114,6 +115,15 @@ def test_ended_in_every_part_and_continued_it_comes_to_the_same_bytes(tmp_path):
 
     nothing_left = stages(recipe, Holed((), stop_after=0)).train(recipe, tmp_path / 'run', resume=True)
     assert nothing_left == done
+
+
+def test_classes_are_named_by_models_that_learned_some(tmp_path):
+    def classes(name, recipe, **more):
+        return [c.name for c in read_model(stages(recipe, **more).train(recipe, tmp_path / name))[1].classes]
+    plain = recipe_from(TINY | {'steps': 1})
+    assert set(classes('plain', plain)) == {f'untaught {i}' for i in range(19)}
+    assert classes('knows', plain, knows_classes=True)[0] == 'road'
+    assert classes('learns', recipe_from(TINY | {'steps': 1, 'losses': {'semantic': 0.1}}))[0] == 'road'
 
 
 def test_stage_two_may_begin_with_what_stage_one_came_to(tmp_path):

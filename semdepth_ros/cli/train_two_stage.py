@@ -59,7 +59,7 @@ def train_two_stages(args: argparse.Namespace, recipe, is_metric: Callable) -> i
         with Progress('images filtered') as progress:
             stages = TwoStages(begin, lambda: build_fabric(recipe, args.device),
                                lambda model: perceiver(model, args.device), is_metric, rule, args.filter_labels,
-                               args.second_from, progress=progress)
+                               args.second_from, bool(args.init), progress=progress)
             model = stages.train(recipe, Path(args.out), args.resume)
     except KeyboardInterrupt:
         model = None

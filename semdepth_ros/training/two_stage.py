@@ -37,6 +37,7 @@ class TwoStages:
     :param is_metric: whether a trained network's depth is in metres
     :param rule: when an image is flagged
     :param labels: whose classes say where road is; None for label_kind's
+    :param knows_classes: whether the network that begin gives has learned classes before
     :param second_from: the weights stage 2 begins with: 'start' as stage 1 did, 'stage1' those it came to
     """
 
@@ -47,6 +48,7 @@ class TwoStages:
     rule: FilterRule = FilterRule()
     labels: str | None = None
     second_from: str = 'start'
+    knows_classes: bool = False
     opener: Callable[..., list[Sequence]] = open_data
     progress: Progress = lambda done, total: None
     say: Callable[[str], None] = print
@@ -98,7 +100,8 @@ class TwoStages:
         if result.interrupted:
             self.say(f'{said}: stopped after step {result.step} of {recipe.steps}')
             return False
-        export_model(model, result.network, recipe, result.step, result.frames, self.is_metric(result), self.opener)
+        export_model(model, result.network, recipe, result.step, result.frames, self.is_metric(result), self.opener,
+                     self.knows_classes or recipe.losses.semantic.weight > 0)
         self.say(f'{said}: {result.step} steps done; model in {model}')
         return True
 
