@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import yaml
 
 Settings = TypeVar('Settings')
 
@@ -41,6 +43,42 @@ def build(kind: type[Settings], content: Any, where: str) -> Settings:
         return kind(**values)
     except SettingsError as error:
         raise SettingsError(f'{where}: {error}') from None
+
+
+def settings_of(texts: Iterable[str], name: str = '--set') -> dict[str, Any]:
+    """Return the values of KEY=VALUE texts by their keys, each read as YAML.
+
+    :param name: what the messages call the texts
+    :raises SettingsError: a text of another form
+    """
+    settings = {}
+    for text in texts:
+        key, found, value = text.partition('=')
+        if not found:
+            raise SettingsError(f'{name} {text!r}: expected KEY=VALUE')
+        try:
+            settings[key] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise SettingsError(f'{name} {text!r}: the value is not YAML') from None
+    return settings
+
+
+def nested(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return settings whose keys have dots, such as gates.least_travel_m, as mappings within mappings."""
+    content: dict[str, Any] = {}
+    for key, value in settings.items():
+        for part in reversed(key.split('.')):
+            value = {part: value}
+        content = merged(content, value)
+    return content
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Return two nested mappings in one; where both say something, the second does."""
+    both = dict(first)
+    for key, value in second.items():
+        both[key] = merged(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
+    return both
 
 
 def one_of(name: str, value: Any, allowed: Collection[str]) -> None:

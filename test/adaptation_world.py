@@ -19,7 +19,7 @@ from semdepth_ros.model_file import InputRule, ModelCard, tensor_hash
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.networks.guidance.guide import Semantics
 from semdepth_ros.networks.guidance.plain import Plain
-from semdepth_ros.settings import build
+from semdepth_ros.settings import build, merged
 
 CAMERA = Camera(128, 64, 80.0, 80.0, 63.5, 26.0, height_m=HEIGHT_M)
 STEP_M, PERIOD_NS, END_M = 0.45, 100_000_000, 90.0
@@ -179,14 +179,6 @@ def anchors(known, count: int = 2) -> list[Triplet]:
         triplets.append(Triplet(images, CAMERA, seen, motions, np.full(2, 0.5, np.float32), look.depth, look.labels,
                                 look.features, view(places[0])[1], number))
     return triplets
-
-
-def merged(first: dict, second: dict) -> dict:
-    """Return two nested mappings in one."""
-    both = dict(first)
-    for key, value in second.items():
-        both[key] = merged(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
-    return both
 
 
 def with_pixels(taken: Frame, image: np.ndarray) -> Frame:

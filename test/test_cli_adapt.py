@@ -21,7 +21,7 @@ from semdepth_ros.experiments.adaptation_scale import FusedColumn
 from semdepth_ros.experiments.timeline import Mark, Series, timeline
 from semdepth_ros.frame_perception import Scale
 from semdepth_ros.networks import load_network
-from semdepth_ros.settings import build
+from semdepth_ros.settings import build, merged
 
 FRAMES = 14
 FAST = ['step.anchors_from=none', 'step.scales=2', 'gates.least_parallax_px=0.2', 'gates.least_tracks=10',
@@ -155,7 +155,7 @@ def test_a_frame_counts_with_the_weights_promoted_before_it_came(tmp_path):
             image, depth, labels = view(index * STEP_M)
             return Sample(f'{index}', image, CAMERA, index * 100_000_000, depth=depth, labels=labels, pose=pose(index))
 
-    from adaptation_world import QUICK, merged
+    from adaptation_world import QUICK
     network, card = factory()
     settings = build(AdapterSettings, merged(QUICK, {'step': {'anchors_from': 'none'}}), 'test')
     result = adapt_drive(Drive(), network, card, settings, tmp_path, DriveRun(scale='none'), 'cpu')

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from semdepth_ros.settings import SettingsError, between, build, one_of
+from semdepth_ros.settings import SettingsError, between, build, merged, nested, one_of, settings_of
 
 
 @dataclass(frozen=True)
@@ -57,3 +57,17 @@ def test_mistakes_are_named_in_one_line(content, message):
     with pytest.raises(SettingsError, match=message) as error:
         build(Telescope, content, 'telescope')
     assert '\n' not in str(error.value)
+
+
+def test_texts_become_settings_inside_one_another():
+    settings = settings_of(['gates.off=[texture, loss]', 'gates.least_travel_m=0.3', 'mode=on', 'mode=shadow'])
+    assert settings == {'gates.off': ['texture', 'loss'], 'gates.least_travel_m': 0.3, 'mode': 'shadow'}
+    assert nested(settings) == {'gates': {'off': ['texture', 'loss'], 'least_travel_m': 0.3}, 'mode': 'shadow'}
+    assert nested({'a': 1, 'a.b': 2}) == {'a': {'b': 2}}
+    assert merged({'a': {'b': 1, 'c': 2}, 'd': 3}, {'a': {'b': 4}, 'd': {'e': 5}}) == {'a': {'b': 4, 'c': 2}, 'd': {'e': 5}}
+
+
+@pytest.mark.parametrize('text, words', [('mode', 'expected KEY=VALUE'), ('mode=[', 'the value is not YAML')])
+def test_texts_of_another_form_are_named(text, words):
+    with pytest.raises(SettingsError, match=words):
+        settings_of([text], 'settings')

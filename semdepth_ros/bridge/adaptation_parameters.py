@@ -2,15 +2,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any
-
-import yaml
 
 from semdepth_ros.adaptation import AdapterSettings
 from semdepth_ros.adaptation.settings import MODES
 from semdepth_ros.bridge.parameters import RUNNING, START, Parameter
 from semdepth_ros.geometry.transform_tree import not_a_pose
-from semdepth_ros.settings import build
+from semdepth_ros.settings import build, nested, settings_of
 
 TITLE = 'Parameters of the adaptation node, all at their defaults. What follows is written from the table in the code.'
 
@@ -20,26 +17,14 @@ def adapter_settings(mode: str, texts: list[str]) -> AdapterSettings:
 
     :raises ValueError: an unknown key or a value that cannot be, naming what was expected
     """
-    content: dict[str, Any] = {'mode': mode}
-    for text in filter(None, texts):
-        key, found, value = text.partition('=')
-        if not found:
-            raise ValueError(f'{text!r} is no KEY=VALUE')
-        *rooms, last = key.split('.')
-        place = content
-        for room in rooms:
-            place = place.setdefault(room, {})
-        try:
-            place[last] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ValueError(f'{text!r}: the value is not YAML') from None
-    return build(AdapterSettings, content, 'settings')
+    content = nested(settings_of(filter(None, texts), 'settings'))
+    return build(AdapterSettings, content | {'mode': mode}, 'settings')
 
 
 def _wrong_settings(texts: list[str]) -> str | None:
     try:
         adapter_settings('on', texts)
-    except (ValueError, AttributeError) as error:
+    except ValueError as error:
         return f'settings of docs/ADAPTATION.md as KEY=VALUE ({error})'
     return None
 

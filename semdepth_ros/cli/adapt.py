@@ -77,14 +77,9 @@ def settings_from(texts: list[str], mode: str | None = None, baseline: str | Non
     :raises ValueError: a key or value that is unknown, naming what was expected
     """
     from semdepth_ros.adaptation import AdapterSettings
-    from semdepth_ros.cli.train import settings_of
-    from semdepth_ros.experiments.adaptation_baselines import baseline as baseline_settings, merged
-    from semdepth_ros.settings import build
-    content = baseline_settings(baseline) if baseline else {}
-    for key, value in settings_of(texts).items():
-        for part in reversed(key.split('.')):
-            value = {part: value}
-        content = merged(content, value)
+    from semdepth_ros.experiments.adaptation_baselines import baseline as baseline_settings
+    from semdepth_ros.settings import build, merged, nested, settings_of
+    content = merged(baseline_settings(baseline) if baseline else {}, nested(settings_of(texts)))
     return build(AdapterSettings, content | ({'mode': mode} if mode else {}), 'adaptation')
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from semdepth_ros.cli.outputs import expect_folder, expect_writable
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.cli.train_arguments import settings_of
+from semdepth_ros.settings import settings_of
 
 LABELS = ('model', 'true', 'noisy')
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from semdepth_ros.cli.outputs import expect_folder
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.cli.train import settings_of
 from semdepth_ros.cli.world import parse_size
+from semdepth_ros.settings import settings_of
 
 DEPTH_COLUMNS = {'proposed': 'proposed', 'proposed_nearer': 'nearer', 'accepted': 'accepted', 'accepted_nearer': 'nearer',
                  'own_error': 'own |ln|', 'hint_error': 'hint |ln|'}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from semdepth_ros.cli.outputs import expect_writable
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.cli.train_arguments import settings_of
 from semdepth_ros.cli.world import PICTURE_SUFFIXES, parse_size
+from semdepth_ros.settings import settings_of
 
 
 def add_parser(subparsers) -> None:

@@ -7,8 +7,9 @@ import re
 from dataclasses import replace
 
 from semdepth_ros.cli.outputs import expect_writable
-from semdepth_ros.cli.train_arguments import again, begun_from, seeded, settings_of
+from semdepth_ros.cli.train_arguments import again, begun_from, seeded
 from semdepth_ros.cli.train_two_stage import add_arguments, expect_fitting, train_two_stages
+from semdepth_ros.settings import settings_of
 
 
 def add_parser(subparsers) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.cli.train_arguments import again, seeded, settings_of
+from semdepth_ros.cli.train_arguments import again, seeded
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +43,7 @@ def train_two_stages(args: argparse.Namespace, recipe, is_metric: Callable) -> i
     """
     from semdepth_ros.experiments.depth_perceptor import perceiver
     from semdepth_ros.networks import build_network, load_network, with_guidance
-    from semdepth_ros.settings import build
+    from semdepth_ros.settings import build, settings_of
     from semdepth_ros.training.filtering.rule import FilterRule
     from semdepth_ros.training.trainer import build_fabric
     from semdepth_ros.training.two_stage import TwoStages

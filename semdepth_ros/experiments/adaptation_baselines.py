@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import Any
 
 from semdepth_ros.adaptation.gates import GATES
+from semdepth_ros.settings import merged
 
 _NEVER = 1e9
 # no term but the published ones, their learning rate, motions by the pose network, no bound, no reset
@@ -39,11 +40,3 @@ BASELINES: dict[str, dict[str, Any]] = {
 def baseline(name: str) -> dict[str, Any]:
     """Return a baseline's settings as AdapterSettings is built from."""
     return merged(_COMMON, BASELINES[name])
-
-
-def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
-    """Return two nested mappings in one; where both say something, the second does."""
-    both = dict(first)
-    for key, value in second.items():
-        both[key] = merged(both[key], value) if isinstance(value, dict) and isinstance(both.get(key), dict) else value
-    return both

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from semdepth_ros.adaptation import AdapterSettings
-from semdepth_ros.experiments.adaptation_baselines import BASELINES, baseline, merged
-from semdepth_ros.settings import SettingsError, build, one_of, positive
+from semdepth_ros.experiments.adaptation_baselines import BASELINES, baseline
+from semdepth_ros.settings import SettingsError, build, merged, one_of, positive
 from semdepth_ros.share import share_folders
 
 
