@@ -203,7 +203,7 @@ def main() -> int:
     parser.add_argument('--out', type=Path, default=Path('out/SOAK.md'))
     parser.add_argument('--only', choices=CASES, nargs='*', help='run only these, the kills and the learner')
     parser.add_argument('--kills', type=int, default=20, help='of perception and learner at random; 0: none')
-    parser.add_argument('--learned', type=int, default=10_000, help='frames that a learner takes; 0: none')
+    parser.add_argument('--learned', type=int, default=10_000, help='frames that a learner takes, at least 3000; 0: none')
     parser.add_argument('--case', choices=CASES, help=argparse.SUPPRESS)
     parser.add_argument('--log', type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()

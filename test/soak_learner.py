@@ -16,7 +16,7 @@ import time
 from adaptation_world import PERIOD_NS, STEP_M, adapter, frame, pose, view, with_pixels
 import torch
 
-FLAT, BLOCK = 0.01, 1000    # frames between two looks at the memory; the first block is not counted
+FLAT, BLOCK = 0.01, 1000    # frames between two looks at the memory, which is compared from the second on
 ROUND = round(40.0 / STEP_M)    # frames until the corridor begins anew: one in so many triplets does not fit
 
 
@@ -36,7 +36,8 @@ def run(frames: int, folder: Path) -> dict:
     grown = memory[-1] / memory[1] - 1 if len(memory) > 2 else float('nan')
     steps, kept = learner.counts['steps'], len(list((folder / 'weights').glob('v*.safetensors')))
     return {'frames': frames, 'steps': steps, 'promotions': learner.counts['promotions'],
-            'rejections': learner.counts['rejections'], 'versions kept': kept, 'frames per second': frames / (time.monotonic() - began),
+            'trials refused': learner.counts['rejections'], 'resets': learner.counts['resets'], 'versions kept': kept,
+            'frames per second': frames / (time.monotonic() - began),
             'first MB': memory[1] if len(memory) > 1 else 0.0, 'last MB': memory[-1] if memory else 0.0, 'grown': grown,
             'good': steps > frames / 4 and grown < FLAT}
 
