@@ -19,6 +19,15 @@ def share_folders(*parts: str) -> list[Path]:
     return [folder for folder in dict.fromkeys(folders) if folder.is_dir()]
 
 
+def shared_names(*parts: str, suffix: str = '.yaml') -> dict[str, Path]:
+    """Return the files of a share folder by their names without suffix, in order; of two of a name the first folder's."""
+    known: dict[str, Path] = {}
+    for folder in share_folders(*parts):
+        for file in folder.glob(f'*{suffix}'):
+            known.setdefault(file.stem, file)
+    return dict(sorted(known.items()))
+
+
 def shared_file(*parts: str) -> Path:
     """Return one file of the package's share folder, such as shared_file('config', 'semdepth.rviz').
 

@@ -13,7 +13,7 @@ import yaml
 from semdepth_ros.adaptation import AdapterSettings
 from semdepth_ros.experiments.adaptation_baselines import BASELINES, baseline
 from semdepth_ros.settings import SettingsError, build, merged, one_of, positive
-from semdepth_ros.share import share_folders
+from semdepth_ros.share import shared_names
 
 
 @dataclass(frozen=True)
@@ -159,10 +159,10 @@ def read_study(name: str | Path) -> Study:
 
     :raises SettingsError: no such file, not YAML, an unknown key, a value out of range; in one line
     """
-    known = {file.stem: file for folder in share_folders('config', 'studies') for file in folder.glob('*.yaml')}
+    known = shared_names('config', 'studies')
     path = Path(name) if Path(name).is_file() else known.get(str(name))
     if path is None:
-        raise SettingsError(f'no study {str(name)!r}: neither a file nor one of {sorted(known)}')
+        raise SettingsError(f'no study {str(name)!r}: neither a file nor one of {list(known)}')
     try:
         content = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -45,7 +45,7 @@ def study_page(study: Study, results: Results, plot: bool) -> str:
     looked = [name for name in study.drives if name not in final]
     missing = [f'{cell.drive} / {cell.arm}' for cell in study.cells() if cell not in results]
     parts = [f'# {study.title or study.name}', study.about.strip(), _declared(study),
-             f'Not run: {", ".join(missing)}.' if missing else '',
+             f'Not run: {", ".join(missing) if results else "all of it"}.' if missing else '',
              table(['Drive', 'What'], [[n, study.drives[n].about] for n in final if study.drives[n].about]),
              table(['Arm', 'What'], [[name, arm.about] for name, arm in study.arms.items()])]
     sections = {'Last third': _last_third(study, final, results),

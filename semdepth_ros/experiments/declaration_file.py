@@ -8,7 +8,7 @@ import yaml
 
 from semdepth_ros.experiments.declaration import Experiment, TrainingData
 from semdepth_ros.settings import SettingsError, build
-from semdepth_ros.share import share_folders
+from semdepth_ros.share import shared_names
 
 # keys of an experiment that an extending one adds to instead of replacing
 ADDED_TO = ('set', 'data', 'towns')
@@ -46,11 +46,7 @@ def find_experiment(name: str | Path) -> Path:
 
 def known_experiments() -> dict[str, Path]:
     """Return the experiments that come with the package, by name."""
-    known: dict[str, Path] = {}
-    for folder in share_folders('config', 'ablations'):
-        for file in folder.glob('*.yaml'):
-            known.setdefault(file.stem, file)
-    return dict(sorted(known.items()))
+    return shared_names('config', 'ablations')
 
 
 def _content(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
