@@ -12,8 +12,10 @@ from semdepth_ros.adaptation.evidence import Evidence
 from semdepth_ros.adaptation.factory import FactoryModel
 from semdepth_ros.adaptation.gates import GATES, GateKeeper
 from semdepth_ros.adaptation.network_frame import FrameReader
+from semdepth_ros.adaptation.odometry import between_deg, travel_m
 from semdepth_ros.adaptation.odometry_scale import OdometryScale
 from semdepth_ros.adaptation.settings import Gates
+from semdepth_ros.adaptation.track_motion import travel_along
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.frame import Frame
 
@@ -151,6 +153,30 @@ def test_odometry_that_knows_no_pitch_lends_its_length_alone():
     one = evidence(poses=[pitching(i) for i in (4, 5, 6)])       # the images do not pitch, the poses do
     assert np.linalg.norm(one.motions[0, :3, 3]) == pytest.approx(STEP_M / 1.1, rel=1e-6)
     assert np.abs(one.motions[0, :3, :3] - np.eye(3)).max() < 0.02
+
+
+def test_odometry_that_images_bear_out_is_believed_though_bent_depth_bends_the_points_own_motion():
+    one = evidence()
+    across = (np.arange(CAMERA.width) - CAMERA.cx) / CAMERA.width
+    one.seen = replace(one.seen, depth=(one.seen.depth * np.exp(2.5 * across)).astype(np.float32))
+    apart = [between_deg(told, tracked.matrix) for told, tracked in zip(one.odometry, one.tracked)]
+    settings = replace(LIMITS, most_direction_deg=0.5 * max(apart))
+    assert max(apart) > 1.0 and GATES['odometry'](one, settings).open
+    sideways = evidence(poses=[aside(i, 20.0) for i in (4, 5, 6)])
+    sideways.seen = one.seen
+    assert not GATES['odometry'](sideways, settings).open
+    # the scale is that of the way that odometry says, not that of the bent one
+    matrix, truth = CAMERA.matrix, one.odometry[1]
+    travel = travel_along(one.tracks[1], one.seen.depth, matrix, one.still, truth)
+    assert one.log_scales[1] == pytest.approx(np.log(travel_m(truth) / travel))
+    assert travel_along(one.tracks[1], one.seen.depth, matrix, one.still, np.eye(4)) is None
+
+
+def aside(number: int, degrees: float) -> np.ndarray:
+    """Return a pose of a drive that goes aside by an angle, looking ahead."""
+    place, angle = pose(number), np.radians(degrees)
+    place[0, 3], place[2, 3] = np.sin(angle) * place[2, 3], np.cos(angle) * place[2, 3]
+    return place
 
 
 def test_without_odometry_the_reference_is_that_of_the_tracked_points():

@@ -11,7 +11,7 @@ from semdepth_ros.adaptation.factory import Classes, Seen
 from semdepth_ros.adaptation.network_frame import NetworkFrame
 from semdepth_ros.adaptation.odometry import camera_motion, travel_m
 from semdepth_ros.adaptation.odometry_scale import OdometryScale
-from semdepth_ros.adaptation.track_motion import TrackMotion, epipolar_px, track_motion
+from semdepth_ros.adaptation.track_motion import TrackMotion, epipolar_px, track_motion, travel_along
 from semdepth_ros.adaptation.tracks import Tracks, follow
 from semdepth_ros.adaptation.view import gradient
 from semdepth_ros.geometry.warping import warp
@@ -86,10 +86,18 @@ class Evidence:
 
     @cached_property
     def log_scales(self) -> list[float]:
-        """ln of odometry's travel over the tracked points' for the pairs that have both."""
-        both = [(o, t) for o, t in zip(self.odometry, self.tracked) if o is not None and t is not None]
-        return [float(np.log(travel_m(o) / travel_m(t.matrix))) for o, t in both
-                if travel_m(o) > 1e-6 and travel_m(t.matrix) > 1e-6]
+        """ln of odometry's travel over the tracked points' for the pairs that have both.
+
+        Points travel as odometry says where they bear out its direction, else as they say themselves.
+        """
+        pairs = [(told, self._travel(tracked, told, tracks)) for told, tracked, tracks in
+                 zip(self.odometry, self.tracked, self.tracks) if told is not None and tracked is not None]
+        return [float(np.log(travel_m(told) / travel)) for told, travel in pairs if travel_m(told) > 1e-6 and travel > 1e-6]
+
+    def bears_out(self, tracks: Tracks, told: np.ndarray, tracked: TrackMotion) -> bool:
+        """Return whether points lie as close to the epipolar lines of what odometry says as to those of their own fit."""
+        matrix = self.target.intrinsics
+        return epipolar_px(tracks, matrix, told) <= epipolar_px(tracks, matrix, tracked.matrix)
 
     @cached_property
     def motions(self) -> np.ndarray:
@@ -131,6 +139,11 @@ class Evidence:
         moved = photometric_error(warped[:, None], target).amin(dim=0)[0]
         stood = photometric_error(sources[:, None], target).amin(dim=0)[0]
         return float((moved < stood).numpy()[self.still].mean()) if self.still.any() else 0.0
+
+    def _travel(self, tracked: TrackMotion, told: np.ndarray, tracks: Tracks) -> float:
+        if not self.bears_out(tracks, told, tracked):
+            return travel_m(tracked.matrix)
+        return travel_along(tracks, self.seen.depth, self.target.intrinsics, self.still, told) or 0.0
 
     def _contradicted(self, tracks: Tracks, told: np.ndarray, tracked: np.ndarray) -> bool:
         matrix = self.target.intrinsics

@@ -110,12 +110,16 @@ def motion(evidence: Evidence, s: Gates) -> Verdict:
 
 
 def odometry(evidence: Evidence, s: Gates) -> Verdict:
-    """Odometry and tracked points agree on the direction, and on the length once the scale is taken out."""
+    """Odometry and tracked points agree on the direction, and on the length once the scale is taken out.
+
+    Of two directions images may bear out odometry's rather than that of the points' own fit, which the network's depth
+    bends: then they agree.
+    """
     if not evidence.has_odometry:
         return Verdict(True)
-    for told, tracked in zip(evidence.odometry, evidence.tracked):
+    for told, tracked, tracks in zip(evidence.odometry, evidence.tracked, evidence.tracks):
         apart = between_deg(told, tracked.matrix) if tracked is not None else 180.0
-        if apart > s.most_direction_deg:
+        if apart > s.most_direction_deg and not (tracked is not None and evidence.bears_out(tracks, told, tracked)):
             return _at_most(apart, s.most_direction_deg, 'odometry and images go {:.0f} degrees apart')
     if not evidence.scale.ready:
         count, least = len(evidence.scale), evidence.scale.least

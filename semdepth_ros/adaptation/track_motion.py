@@ -93,10 +93,23 @@ def _in_deviations(points: np.ndarray, moved: np.ndarray, vectors: np.ndarray, m
 
 
 def _with_length(points: np.ndarray, pixels: np.ndarray, intrinsics: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Return the motion with the length by which triangulated depths are the points' own, the weighted median over them."""
+    """Return the motion with the length that its points say; as it is where they say none."""
+    length, said = np.linalg.norm(matrix[:3, 3]), _length(points, pixels, intrinsics, matrix)
+    if said is None:
+        return matrix
+    out = matrix.copy()
+    out[:3, 3] *= said / length
+    return out
+
+
+def _length(points: np.ndarray, pixels: np.ndarray, intrinsics: np.ndarray, matrix: np.ndarray) -> float | None:
+    """Return the length by which triangulated depths are the points' own, the weighted median over them.
+
+    None for a motion without direction, and where most points say that the camera stood still or went the other way.
+    """
     length = np.linalg.norm(matrix[:3, 3])
     if length < 1e-9:
-        return matrix
+        return None
     ahead, z = matrix[:3, 3] / length, points[:, 2]
     turned = points / z[:, None] @ matrix[:3, :3].T
     seen = rays(pixels, intrinsics)
@@ -107,12 +120,20 @@ def _with_length(points: np.ndarray, pixels: np.ndarray, intrinsics: np.ndarray,
     lengths = np.maximum(nearness * z, 0)
     order = np.argsort(lengths)
     shares = np.cumsum(weight[order])
-    median = lengths[order][np.searchsorted(shares, shares[-1] / 2)]
-    if not median > 0:      # most say that the camera stood still, or went the other way
-        return matrix
-    out = matrix.copy()
-    out[:3, 3] = median * ahead
-    return out
+    median = float(lengths[order][np.searchsorted(shares, shares[-1] / 2)])
+    return median if median > 0 else None
+
+
+def travel_along(tracks: Tracks, depth: np.ndarray, intrinsics: np.ndarray, still: np.ndarray,
+                 motion: np.ndarray) -> float | None:
+    """Return how far the camera went by the tracks, in the unit of the depth, if it went as a motion says.
+
+    :param depth, still: as for track_motion
+    :param motion: second camera from first [4, 4]; its turn and direction are believed, its length is not looked at
+    :return: None where fewer than LEAST_POINTS can be used, or they say that it stood still
+    """
+    points, pixels = usable_points(tracks, depth, intrinsics, still)
+    return _length(points, pixels, intrinsics, motion) if len(points) >= LEAST_POINTS else None
 
 
 def usable_points(tracks: Tracks, depth: np.ndarray, intrinsics: np.ndarray, still: np.ndarray,
