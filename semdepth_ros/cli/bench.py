@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 import json
 import os
@@ -90,18 +92,10 @@ def measure_perceptor(args: argparse.Namespace) -> dict:
 
 def measure_graphs(args: argparse.Namespace) -> list[dict]:
     """Return what the node does with every kind of traffic, on a ROS graph that nobody else sees."""
-    _own_graph()
+    _begin_own_graph()
     from semdepth_ros.live.bench import TRAFFIC, measure_graph
-    from semdepth_ros.live.graph import on_graph
-    results = []
-    try:
-        with on_graph():
-            for traffic in TRAFFIC:
-                with Progress(f'node, {traffic.name}: images') as progress:
-                    results.append(measure_graph(traffic, args.model, args.device, args.frames, progress))
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
-    return results
+    return _on_graph({traffic.name: partial(measure_graph, traffic, args.model, args.device, args.frames)
+                      for traffic in TRAFFIC})
 
 
 def measure_learner(args: argparse.Namespace) -> dict:
@@ -116,23 +110,30 @@ def measure_learner(args: argparse.Namespace) -> dict:
             pictures += [frame.image for frame in drive.render(range(start, min(start + RENDERED, len(drive))))]
             progress(len(pictures), len(drive))
     facts = machine(device)
-    _own_graph()
-    from semdepth_ros.live.graph import on_graph
+    _begin_own_graph()
     from semdepth_ros.live.learner_bench import LEARNERS, measure_beside_learner
-    results = []
-    try:
-        with on_graph():
-            for mode in LEARNERS:
-                with Progress(f'node, learner {mode}: images') as progress:
-                    results.append(measure_beside_learner(mode, camera, pictures, args.model, args.device, args.frames,
-                                                          RATE_HZ, progress))
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
+    results = _on_graph({f'learner {mode}': partial(measure_beside_learner, mode, camera, pictures, args.model, args.device,
+                                                    args.frames, RATE_HZ) for mode in LEARNERS})
     return {'version': __version__, 'model': args.model, 'device': str(device), 'frames': args.frames, 'machine': facts,
             'learner': results}
 
 
-def _own_graph() -> None:
+def _begin_own_graph() -> None:
+    """Set what Fast DDS and rclpy read when they are imported."""
     os.environ.update(with_large_messages(os.environ), ROS_AUTOMATIC_DISCOVERY_RANGE='LOCALHOST',
                       ROS_DOMAIN_ID=str(free_domain()))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nodes are ended on the way out
+
+
+def _on_graph(measures: dict[str, Callable[[Callable[[int, int], None]], dict]]) -> list[dict]:
+    """Return what is measured one after the other, each told how to say its progress."""
+    from semdepth_ros.live.graph import on_graph
+    results = []
+    try:
+        with on_graph():
+            for name, measure in measures.items():
+                with Progress(f'node, {name}: images') as progress:
+                    results.append(measure(progress))
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
+    return results
