@@ -1,12 +1,13 @@
 """The bench's traffic through a perception node that runs as a process, alone and beside a learner."""
 from adaptation_world import CAMERA, view
+from node_parts import TYPES
 import pytest
 from test_adaptation_node import EASY
 from tiny_model import write_models
 
 from semdepth_ros.live.bench import Traffic, measure_graph
-from semdepth_ros.live.graph import on_graph
-from semdepth_ros.live.learner_bench import measure_beside_learner
+from semdepth_ros.live.graph import on_graph, spinning_node
+from semdepth_ros.live.learner_bench import StepCount, measure_beside_learner
 
 
 @pytest.fixture(scope='module')
@@ -41,3 +42,12 @@ def test_the_node_is_timed_beside_a_learner_that_takes_steps(mode, model, runnin
     assert result['received'] > 5 and 0 < result['node']['node']['p50'] <= result['graph']['p99'] < 5000
     if mode == 'shadow':
         assert result['steps'] > 0 and result['versions'] == 0 and result['ms_per_step']['p50'] > 0
+
+
+def test_steps_are_counted_through_resets_and_a_minute_without_any_keeps_the_last_times(running):
+    status = TYPES.message_class('semdepth_ros/msg/AdaptationStatus')
+    with spinning_node('counter') as node:
+        count = StepCount(node)
+        for steps, ms in ((4, 500.0), (7, 400.0), (2, float('nan'))):     # the third comes after a reset
+            count.hear(status(steps=steps, step_ms_p50=ms, step_ms_p95=2 * ms))
+    assert count.taken == 9 and count.ms == {'p50': 400.0, 'p95': 800.0}

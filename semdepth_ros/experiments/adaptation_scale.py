@@ -12,8 +12,8 @@ from semdepth_ros.evaluation.depth_metrics import evaluated_pixels
 from semdepth_ros.frame_perception import Perception, Scale
 from semdepth_ros.model_card import ModelCard
 from semdepth_ros.scale import CameraHeight, Mount
+from semdepth_ros.settings import one_of
 
-SCALES = ('auto', 'fused', 'odometry', 'camera_height', 'none')
 MOST_SIGMAS = 2.1      # beyond so many a frame that is said to be metric is wrong
 
 
@@ -108,15 +108,16 @@ def scale_columns(kind: str, odometry: bool, sequence: Sequence, adapter: Adapte
                   card: ModelCard) -> tuple[ScaleColumn, ScaleColumn]:
     """Return the scales of frozen and of served depth.
 
-    :param kind: one of SCALES
+    :param kind: as DriveRun.scale
     :param odometry: whether the drive's poses are told
-    :raises ValueError: the camera's height is asked for and not known
+    :raises ValueError: an unknown kind, or the camera's height is asked for and not known
     """
     height_m = sequence.camera.height_m if sequence.camera else None
     if kind == 'auto':
         kind = 'odometry' if odometry and sequence.poses is not None else 'camera_height' if height_m else 'none'
     if kind == 'camera_height' and height_m is None:
         raise ValueError(f"{sequence.name}: the camera's height is not known, expected another --scale")
-    make = {'fused': lambda served: FusedColumn(adapter, served), 'odometry': lambda served: _Odometry(adapter),
-            'camera_height': lambda served: _Height(height_m, card), 'none': lambda served: ScaleColumn()}[kind]
-    return make(False), make(True)
+    kinds = {'fused': lambda served: FusedColumn(adapter, served), 'odometry': lambda served: _Odometry(adapter),
+             'camera_height': lambda served: _Height(height_m, card), 'none': lambda served: ScaleColumn()}
+    one_of('scale', kind, ['auto', *kinds])
+    return kinds[kind](False), kinds[kind](True)

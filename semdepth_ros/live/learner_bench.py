@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+import math
 import os
 from pathlib import Path
 import tempfile
@@ -55,7 +56,7 @@ def measure_beside_learner(mode: str, camera: Camera, pictures: Sequence[np.ndar
             learner = LearnerStart({'model': model, 'device': device, 'mode': mode, 'weights_dir': str(folder)}
                                    | dict(parameters or {}), {})
             with NodeProcess(LEARNER, learner.arguments(), folder / 'learner.log', os.environ) as learning:
-                watch = _Steps(node)
+                watch = StepCount(node)
                 _wait_for_steps(watch, source, process, learning, rate_hz)
                 before = watch.taken
                 said |= timed(source, sink, process, rate_hz, frames, progress)
@@ -63,24 +64,26 @@ def measure_beside_learner(mode: str, camera: Camera, pictures: Sequence[np.ndar
                 return said | {'steps': watch.taken - before, 'versions': watch.versions, 'ms_per_step': watch.ms}
 
 
-class _Steps:
+class StepCount:
     """Counts the steps that a learner says it has kept, through its resets.
 
-    `ms` has the median and the 95th percentile of a step over the last minute.
+    `ms` has the median and the 95th percentile of a step over the last minute that had one.
     """
 
     def __init__(self, node: Node):
         self.taken, self.versions, self.ms = 0, 0, {}
         self._last = 0
-        node.create_subscription(RclpyTypes().message_class(STATUS), 'adaptation/status', self._hear, qos_profile(OUTPUT))
+        node.create_subscription(RclpyTypes().message_class(STATUS), 'adaptation/status', self.hear, qos_profile(OUTPUT))
 
-    def _hear(self, status: Any) -> None:
+    def hear(self, status: Any) -> None:
+        """Take note of an AdaptationStatus."""
         self.taken += status.steps - self._last if status.steps >= self._last else status.steps
         self._last, self.versions = status.steps, max(self.versions, status.served_version)
-        self.ms = {'p50': round(float(status.step_ms_p50), 1), 'p95': round(float(status.step_ms_p95), 1)}
+        if not math.isnan(status.step_ms_p50):      # as it is where there was no step within a minute
+            self.ms = {'p50': round(float(status.step_ms_p50), 1), 'p95': round(float(status.step_ms_p95), 1)}
 
 
-def _wait_for_steps(watch: _Steps, source: ImageSource, process: NodeProcess, learner: NodeProcess,
+def _wait_for_steps(watch: StepCount, source: ImageSource, process: NodeProcess, learner: NodeProcess,
                     rate_hz: float) -> None:
     end = time.monotonic() + BEGIN_S
     while watch.taken < BEGUN_STEPS:
