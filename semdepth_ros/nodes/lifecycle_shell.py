@@ -114,10 +114,15 @@ class LifecycleShell(LifecycleNode):
         return SUCCESS
 
     def destroy_node(self) -> None:
-        """Give everything back and leave the graph."""
+        """Give everything back and leave the graph.
+
+        rclpy's state machine holds rcl's node until it is collected as garbage. Whenever that is, rcl then forgets the
+        /rosout publisher of this *name*, which may be another node's by now: so it goes with the node.
+        """
         self._give_back()
         self._forward.close()
         super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
 
     def _give_back(self) -> None:
         work, self.work = self.work, None
