@@ -79,7 +79,8 @@ def test_towns_and_fleets_are_rendered_where_they_are_missing(tmp_path):
 
 
 def test_knobs_of_fleets_and_towns_are_rendered(tmp_path):
-    data = {'same': {'fleet': {'drives': 1, 'frames': 2, 'size': [64, 32], 'same_speed': 1.0, 'repetitive': 1.0}}}
+    data = {'same': {'fleet': {'drives': 1, 'frames': 2, 'size': [64, 32], 'same_speed': 1.0, 'repetitive': 1.0,
+                               'preset': 'fog'}}}
     towns = {'count': 2, 'frames': 1, 'size': [64, 32], 'first_seed': 310, 'presets': ['day'], 'same_speed': 1.0}
     declared, folders = experiment(tmp_path, data=data, towns=towns), Folders(tmp_path / 'work', tmp_path / 'docs')
     render_missing(declared, runs_of(declared, 3), folders, 'cpu', 1)
@@ -87,8 +88,8 @@ def test_knobs_of_fleets_and_towns_are_rendered(tmp_path):
     frame = Drive('day', 310, 1, default_camera('day', (64, 32)), 1.0, 'test', same_speed=True)[0]
     np.testing.assert_array_equal(sequence[0].image, frame.image)
     (drive,) = open_data(fleet_folder(declared.data['same'].fleet, folders))
-    first = draw_fleet(1, 2, 64, 32, 'train', 0, 1.0, 1.0)[0]
-    assert first.same_speed and first.repetitive
+    first = draw_fleet(1, 2, 64, 32, 'train', 0, 1.0, 1.0, 'fog')[0]
+    assert first.same_speed and first.repetitive and first.name == '000_fog'
     np.testing.assert_array_equal(drive[1].image, first.build()[1].image)
 
 

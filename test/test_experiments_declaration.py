@@ -172,6 +172,11 @@ def test_knobs_of_the_world_are_part_of_a_fingerprint_and_a_folder_only_where_th
     assert not {'same_speed', 'repetitive'} & (run.training['data']['fleet'].keys() | plain_values(plain.towns).keys())
     known = fingerprints(tmp_path, data=data)
     assert fingerprints(tmp_path, data={'a': {'fleet': FLEET | {'same_speed': 0}}}) == known
+    alike = {'a': {'fleet': FLEET | {'preset': 'day'}}}
+    assert fingerprints(tmp_path, data={'a': {'fleet': FLEET | {'preset': ''}}}) == known
+    assert not set(fingerprints(tmp_path, data=alike)) & set(known)
+    where = fleet_folder(experiment(tmp_path, data=alike).data['a'].fleet, folders)
+    assert where.name == f'{fleet_folder(plain.data["a"].fleet, folders).name}_day'
     for name in ('same_speed', 'repetitive'):
         fleet = FLEET | {name: 0.5}
         other = experiment(tmp_path, data={'a': {'fleet': fleet}}, towns=DECLARED['towns'] | {name: 1})

@@ -5,7 +5,7 @@ import pytest
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
-from semdepth_ros.world import Drive, default_camera
+from semdepth_ros.world import PRESETS, Drive, default_camera
 from semdepth_ros.world.fleet import chosen_kinds, draw_fleet
 from semdepth_ros.world.primitives import CLASS, MATERIAL_ID, PATTERN, PATTERNS
 from semdepth_ros.world.textures import MATERIAL
@@ -100,3 +100,23 @@ def test_a_share_that_is_none_is_refused_in_one_line(arguments, capsys, tmp_path
 def test_a_named_world_takes_them_as_options():
     ahead = open_data('world:day:3:4', split='train', camera=SMALL, same_speed=True)[0]
     assert ahead.drive.scene.plan.same_speed and not ahead.drive.scene.town.repetitive
+
+
+def test_drives_of_a_preset_differ_in_their_towns_alone():
+    drawn, alike = draw_fleet(12, 4, 64, 32), draw_fleet(12, 4, 64, 32, preset='night', same_speed=0.5)
+    assert len({drive.camera for drive in drawn}) == 12 and any(drive.clutter or drive.bonnet for drive in drawn)
+    assert {drive.camera for drive in alike} == {default_camera('night', (64, 32))}
+    assert {(drive.preset, drive.pitch_deg, drive.clutter, drive.bonnet) for drive in alike} == {
+        ('night', PRESETS['night'].pitch_deg, False, 0.0)}
+    assert [drive.seed for drive in alike] == [drive.seed for drive in drawn]
+    assert {drive.same_speed for drive in alike} == {True, False}
+    with pytest.raises(ValueError, match="'noon'"):
+        draw_fleet(1, 4, 64, 32, preset='noon')
+
+
+def test_the_preset_of_a_fleet_is_an_option_of_fleets_alone(tmp_path, capsys):
+    sized = ['--frames', '2', '--size', '64x32', '--split', 'train', '--out', str(tmp_path / 'fleet')]
+    assert not main(['world', '--fleet', '2', '--fleet-preset', 'dusk', *sized])
+    assert sorted(path.name for path in (tmp_path / 'fleet').iterdir()) == ['000_dusk', '001_dusk']
+    assert main(['world', '--fleet-preset', 'dusk', *sized]) == 2
+    assert '--fleet-preset dusk without --fleet: one drive has --preset' in capsys.readouterr().err

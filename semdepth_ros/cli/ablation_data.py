@@ -24,7 +24,7 @@ def render_missing(experiment: Experiment, runs: list[Run], folders: Folders, de
     fleets = {fleet_folder(data.fleet, folders): data.fleet for data in sets if data.fleet}
     for where, fleet in fleets.items():
         drives = draw_fleet(fleet.drives, fleet.frames, *fleet.size, fleet.split, fleet.seed, fleet.same_speed,
-                            fleet.repetitive)
+                            fleet.repetitive, fleet.preset)
         write_drives(drives, where, 'jpg' if fleet.jpeg else 'png', device, workers, fleet.label_noise)
     _render_towns(experiment, folders, device)
 

@@ -46,6 +46,8 @@ def add_parser(subparsers) -> None:
                         'keeps the own speed all the way, so that it stands still in the picture; default 0')
     parser.add_argument('--repetitive', type=float, default=0.0, metavar='SHARE', help='share of drives through towns '
                         'of plain walls, and of fences and fronts that repeat themselves; default 0')
+    parser.add_argument('--fleet-preset', default='', metavar='PRESET', help="whose light and camera all drives of a "
+                        'fleet have; default: drawn for each')
     parser.add_argument('--deformation', type=float, default=0.0, metavar='M', help='how far the wall of a '
                         f'{CAVITY} is moved from its place at rest, root of the mean square; default 0')
     parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. '
@@ -78,7 +80,7 @@ def drive_of(args: argparse.Namespace) -> Drive | Cavity:
 
 def expect_of_its_kind(args: argparse.Namespace) -> None:
     """Raise ValueError for arguments of drives that are given for a cavity, or the other way round."""
-    others = ('height', 'pitch', 'same_speed', 'repetitive') if args.preset == CAVITY else ('deformation',)
+    others = ('height', 'pitch', 'same_speed', 'repetitive', 'fleet_preset') if args.preset == CAVITY else ('deformation',)
     given = [f'--{name.replace("_", "-")}' for name in others if getattr(args, name)]
     if given:
         raise ValueError(f'{", ".join(given)} with --preset {args.preset}: expected without, since it is for '
@@ -105,6 +107,8 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f'--force replaces bags only, and {args.out} is a folder')
     if args.fleet is not None:
         return write_fleet(args)
+    if args.fleet_preset:
+        raise ValueError(f'--fleet-preset {args.fleet_preset} without --fleet: one drive has --preset')
     drive = drive_of(args)
     if args.out:
         with Progress('frames') as progress:
@@ -138,7 +142,7 @@ def write_fleet(args: argparse.Namespace) -> None:
                                args.deformation)
     else:
         drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed, args.same_speed,
-                            args.repetitive)
+                            args.repetitive, args.fleet_preset)
     kept = write_drives(drives, Path(args.out), 'jpg' if args.jpeg else 'png', args.device, args.workers)
     print(f'{args.out}: {len(drives)} drives of {args.frames} frames' + f', {kept} of them were there' * bool(kept))
 

@@ -12,6 +12,7 @@ from semdepth_ros.settings import SettingsError, between, one_of, positive
 
 GIVEN = ('prediction', 'labels')
 KNOBS = ('same_speed', 'repetitive')     # of the world; off unless they are said
+UNSAID = (*KNOBS, 'preset')              # what fingerprints leave out where it is off: results are older than it
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class FleetOfDrives:
 
     :param drives, frames: how many, and frames of each
     :param size: of the images (width, height) [px]
-    :param same_speed, repetitive: shares of drives, as semdepth_ros.world.fleet.draw_fleet has them
+    :param same_speed, repetitive, preset: as semdepth_ros.world.fleet.draw_fleet has them
     :param label_noise: rates that semdepth_ros.world.noisy_labels takes; where given, drives have noisy labels too
     :param jpeg: whether images are written as JPEG instead of PNG: read twice as fast
     """
@@ -34,6 +35,7 @@ class FleetOfDrives:
     jpeg: bool = False
     same_speed: float = 0.0
     repetitive: float = 0.0
+    preset: str = ''
 
     def __post_init__(self):
         for name in ('drives', 'frames'):

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from semdepth_ros.experiments.declaration import KNOBS, Arm, Experiment, FleetOfDrives, Towns, TrainingData
+from semdepth_ros.experiments.declaration import KNOBS, UNSAID, Arm, Experiment, FleetOfDrives, Towns, TrainingData
 from semdepth_ros.settings import SettingsError
 from semdepth_ros.training.checkpoint import FREE_KEYS
 from semdepth_ros.training.recipe import Recipe, RecipeError
@@ -158,10 +158,10 @@ def with_needs(runs: list[Run]) -> list[Run]:
 
 
 def declared(settings: Any) -> dict[str, Any]:
-    """Return what a dataclass declares as plain values, without KNOBS that are off: results are older than those."""
+    """Return what a dataclass declares as plain values, without what of UNSAID is off."""
     def said(content: dict[str, Any]) -> dict[str, Any]:
         return {key: said(value) if isinstance(value, dict) else value for key, value in content.items()
-                if value or key not in KNOBS}
+                if value or key not in UNSAID}
     return said(asdict(settings))
 
 
@@ -169,7 +169,7 @@ def fleet_folder(fleet: FleetOfDrives, folders: Folders) -> Path:
     """Where a fleet is rendered."""
     width, height = fleet.size
     name = f'{fleet.split}_{fleet.drives}x{fleet.frames}_{width}x{height}_s{fleet.seed}' + '_jpeg' * fleet.jpeg
-    name += _knobs_in_name(fleet)
+    name += f'_{fleet.preset}' * bool(fleet.preset) + _knobs_in_name(fleet)
     return folders.work / 'data' / (name if fleet.label_noise is None else f'{name}_{fingerprint(fleet.label_noise)}')
 
 

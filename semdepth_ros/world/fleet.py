@@ -9,6 +9,7 @@ import numpy as np
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.cavity import CAVITY, Cavity
 from semdepth_ros.world.drive import Drive
+from semdepth_ros.world.presets import default_camera, find_preset
 from semdepth_ros.world.town import SPLITS
 
 # share of each preset in a training fleet; other_town, other_camera and hard are kept for tests
@@ -77,17 +78,22 @@ class FleetCavity:
 
 
 def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
-               same_speed: float = 0.0, repetitive: float = 0.0) -> list[FleetDrive]:
+               same_speed: float = 0.0, repetitive: float = 0.0, preset: str = '') -> list[FleetDrive]:
     """Return drives whose town, light, field of view, camera height and pitch are drawn at random.
 
     Drive n is the same whatever the number of drives: a pure function of (split, seed, n).
 
     :param same_speed: share of drives behind a car that keeps the own speed all the way
     :param repetitive: share of drives through towns of plain walls, and of fences and fronts that repeat themselves
-    :raises ValueError: seed is negative, an unknown split, or a share outside 0..1
+    :param preset: whose light and camera all drives have, towns alone being drawn; empty draws light and camera too
+    :raises ValueError: seed is negative, an unknown split or preset, or a share outside 0..1
     """
     _expect_drawable(seed, split)
     plain = [_draw(number, frames, width, height, split, seed) for number in range(drives)]
+    if preset:
+        same = {'preset': preset, 'camera': default_camera(preset, (width, height)), 'clutter': False, 'bonnet': 0.0,
+                'pitch_deg': find_preset(preset).pitch_deg}
+        plain = [replace(drive, **same) for drive in plain]
     return [replace(drive, **chosen_kinds(drive.seed, split, same_speed, repetitive)) for drive in plain]
 
 
