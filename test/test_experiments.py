@@ -13,7 +13,7 @@ from test_filter import Holed
 from tiny_experiment import DECLARED, build_towns, experiment
 from torch import nn
 
-from semdepth_ros.classes import SKY
+from semdepth_ros.classes import CITYSCAPES, SKY
 from semdepth_ros.data import FolderSequence, open_data, write_folder_sequence
 from semdepth_ros.evaluation.bootstrap import Change, paired_change
 from semdepth_ros.evaluation.dense_evaluation import DenseEvaluation
@@ -31,7 +31,7 @@ from semdepth_ros.experiments.results import find_result, read_result, write_res
 from semdepth_ros.experiments.schedule import complete_run, find_steps, known_steps, state, tasks_of
 from semdepth_ros.experiments.verdicts import HELD, NO_FIGURE, NOT_HELD, NOT_RUN, Results, judged
 from semdepth_ros.frame import Frame
-from semdepth_ros.model_file import InputRule, ModelCard
+from semdepth_ros.model_file import InputRule, ModelCard, read_model
 from semdepth_ros.networks import adopt, build_network, load_network
 from semdepth_ros.perception import Perceptor
 from semdepth_ros.training import trainer
@@ -132,6 +132,12 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(run_th
     assert train_run(run, other, 'cpu')
     again, whole = (load_file(run.model(each)) for each in (other, folders))
     assert all(torch.equal(again[name], whole[name]) for name in whole)
+
+
+def test_the_model_of_an_arm_names_classes_where_it_or_its_start_was_taught_any(run_through):
+    declared, folders = run_through
+    named = {run.arm.name: {c.name for c in read_model(run.model(folders))[1].classes} for run in runs_of(declared, 3)}
+    assert named == {'plain': {f'untaught {i}' for i in range(19)}, 'semantic': {c.name for c in CITYSCAPES}}
 
 
 def test_arms_of_a_seed_begin_from_the_same_weights_and_parts_of_their_own_are_fresh(run_through):

@@ -49,7 +49,9 @@ def train_run(run: Run, folders: Folders, device: str) -> bool:
         written_whole(model, lambda path: save_file(weights, path))
     else:
         metric = recipe.losses.velocity.weight > 0 and result.travel_known
-        export_model(model, result.network, recipe, result.step, result.frames, metric)
+        begun = run.begins_from
+        taught = any(each.losses.semantic.weight > 0 for each in (recipe, *([begun.recipe(folders)] if begun else [])))
+        export_model(model, result.network, recipe, result.step, result.frames, metric, classes_taught=taught)
     result.checkpoint.unlink()
     return True
 
