@@ -9,9 +9,9 @@ from skimage.metrics import structural_similarity
 from torch.autograd import gradcheck
 
 from semdepth_ros.losses import (edge_aware_smoothness, log_depth_error, log_gradient_error, minimum_reprojection,
-                                 nearness, photometric_error, semantic_cross_entropy, structural_dissimilarity,
+                                 nearness, photometric, photometric_error, semantic_cross_entropy, structural_dissimilarity,
                                  velocity_loss)
-from semdepth_ros.losses.photometric import SSIM_C1
+from semdepth_ros.losses.photometric import SSIM_C1, SSIM_C2
 
 
 def drawn(*shape, seed=0):
@@ -56,6 +56,36 @@ def test_photometric_error_has_the_gradient_of_finite_differences():
     a, b = drawn(2, 1, 2, 4, 4).requires_grad_(), drawn(1, 2, 4, 4, seed=1)
     weights = drawn(2, 1, 4, 4, seed=2)
     assert gradcheck(lambda a: (photometric_error(a, b) * weights).sum(), a)
+
+
+def literal_photometric_error(candidates, target):
+    """The same by operators whose gradients are known to autograd."""
+    def mean(x):
+        padded = F.pad(x.reshape(-1, 1, *x.shape[-2:]), (1, 1, 1, 1), mode='reflect')
+        return F.avg_pool2d(padded, 3, 1).reshape(x.shape)
+    means = mean(candidates), mean(target)
+    variances = mean(candidates ** 2) - means[0] ** 2, mean(target ** 2) - means[1] ** 2
+    covariance = mean(candidates * target) - means[0] * means[1]
+    ssim = (2 * means[0] * means[1] + SSIM_C1) * (2 * covariance + SSIM_C2) / (
+        (means[0] ** 2 + means[1] ** 2 + SSIM_C1) * (variances[0] + variances[1] + SSIM_C2))
+    return (0.85 * ((1 - ssim) / 2).clamp(0, 1) + 0.15 * (candidates - target).abs()).mean(-3)
+
+
+@pytest.mark.parametrize('at_once', [False, True])          # image by image as on a CPU, all as on a GPU
+@pytest.mark.parametrize('size', [(2, 2), (2, 5), (7, 9)])
+def test_photometric_error_and_its_gradient_are_those_of_autograd(size, at_once, monkeypatch):
+    if at_once:
+        monkeypatch.setattr(photometric, '_parts', lambda target, *parted: [(photometric._Windows(target), *parted)])
+    target = drawn(3, 3, *size)
+    candidates = target + 0.5 * (drawn(4, 2, 3, 3, *size, seed=1) - 0.5)
+    candidates[0, 0] = target                                                   # and at its largest
+    weights = drawn(4, 2, 3, *size, seed=2)
+    found, expected = candidates.clone().requires_grad_(), candidates.clone().requires_grad_()
+    errors, literal = photometric_error(found, target), literal_photometric_error(expected, target)
+    (errors * weights).sum().backward()
+    (literal * weights).sum().backward()
+    torch.testing.assert_close(errors, literal)
+    torch.testing.assert_close(found.grad[1:], expected.grad[1:])
 
 
 def test_minimum_reprojection_takes_the_better_source_at_every_pixel():
