@@ -12,16 +12,16 @@ TIE_NOISE = 1e-5
 
 
 def structural_dissimilarity(candidates: Tensor, target: Tensor) -> Tensor:
-    """Return (1 - SSIM) / 2 clamped to [0, 1], one value for every pixel and channel.
+    """Return (1 - SSIM) / 2 clamped to [0, 1], averaged over the channels.
 
     Means, variances and covariance are taken over 3x3 windows with equal weights, reflected at the border.
 
     :param candidates: [..., B, C, H, W] in 0..1; any number of leading dimensions
     :param target: [B, C, H, W] in 0..1, at least 2x2; no gradient reaches it
-    :return: the shape of candidates
+    :return: [..., B, H, W]
     Wang et al. 2004, eq. 13; window and clamping after Godard et al. 2019.
     """
-    return _Dissimilarity.apply(candidates, target.detach(), 1.0)
+    return _Error.apply(candidates, target.detach(), 1.0)
 
 
 def photometric_error(candidates: Tensor, target: Tensor) -> Tensor:
@@ -32,25 +32,27 @@ def photometric_error(candidates: Tensor, target: Tensor) -> Tensor:
     :return: [..., B, H, W]
     Godard et al. 2019, eq. 2.
     """
-    return _Dissimilarity.apply(candidates, target.detach(), SSIM_WEIGHT).mean(dim=-3)
+    return _Error.apply(candidates, target.detach(), SSIM_WEIGHT)
 
 
-class _Dissimilarity(torch.autograd.Function):
-    """share (1 - SSIM) / 2 + (1 - share) |difference|, its gradient by hand.
+class _Error(torch.autograd.Function):
+    """share (1 - SSIM) / 2 + (1 - share) |difference|, averaged over the channels; its gradient by hand.
 
-    On a CPU nearly all time of a training step would otherwise go into moving the forty intermediate results of this through
-    memory. One image at a time they stay in the processor's cache, none is kept for the way back, and a step takes half
-    the time. On a GPU all are done at once.
+    On a CPU more than half of a training step would otherwise go into moving the forty intermediate results of this through
+    memory. One image at a time they stay in the processor's cache, and none is kept for the way back. On a GPU all are done
+    at once.
     """
 
     @staticmethod
     def forward(ctx, candidates: Tensor, target: Tensor, share: float) -> Tensor:
         ctx.save_for_backward(candidates, target)
         ctx.share = share
-        result = torch.empty_like(candidates, memory_format=torch.contiguous_format)
+        result = candidates.new_empty(candidates.shape[:-3] + candidates.shape[-2:])
         for windows, x, out in _parts(target, candidates, result):
             error = windows.with_candidate(x).ssim.mul_(-0.5).add_(0.5).clamp_(0, 1)
-            out.copy_(error if share == 1 else error.mul_(share).add_((x - windows.y).abs_(), alpha=1 - share))
+            if share != 1:
+                error.mul_(share).add_((x - windows.y).abs_(), alpha=1 - share)
+            torch.mean(error, dim=-3, out=out)
         return result
 
     @staticmethod
@@ -58,8 +60,9 @@ class _Dissimilarity(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         candidates, target = ctx.saved_tensors
         result = torch.empty_like(candidates, memory_format=torch.contiguous_format)
-        for windows, x, out, incoming in _parts(target, candidates, result, gradient):
-            out.copy_(windows.with_candidate(x).gradient(incoming * ctx.share))
+        for windows, x, out, incoming in _parts(target, candidates, result, gradient / candidates.shape[-3]):
+            incoming = incoming.unsqueeze(-3)
+            windows.with_candidate(x).gradient(incoming * ctx.share, out)
             if ctx.share != 1:
                 out.add_((x - windows.y).sign_().mul_(incoming), alpha=1 - ctx.share)
         return result, None, None
@@ -83,8 +86,11 @@ class _Windows:
         self.ssim = (self.products * self.covariances).div_(self.squares).div_(self.variances)
         return self
 
-    def gradient(self, incoming: Tensor) -> Tensor:
-        """Return the gradient with respect to x of the sum of incoming times (1 - SSIM) / 2, clamped to [0, 1]."""
+    def gradient(self, incoming: Tensor, out: Tensor) -> None:
+        """Write the gradient with respect to x of the sum of incoming times (1 - SSIM) / 2, clamped to [0, 1].
+
+        :param incoming: of every pixel, [..., 1, H, W]
+        """
         incoming = (incoming * (self.ssim.abs() <= 1)).mul_(-0.5)
         scaled = (incoming / self.squares).div_(self.variances)
         falling = incoming.mul_(self.ssim)
@@ -92,17 +98,17 @@ class _Windows:
         by_variance = (falling / self.variances).neg_()
         by_mean = scaled.mul_(self.covariances).mul_(2).sub_(by_covariance).mul_(self.mean_y)
         by_mean.sub_(falling.div_(self.squares).add_(by_variance).mul_(self.mean_x), alpha=2)
-        result = _mean3x3(by_mean, transposed=True)
-        result.add_(_mean3x3(by_variance, transposed=True).mul_(self.x), alpha=2)
-        return result.add_(_mean3x3(by_covariance, transposed=True).mul_(self.y))
+        torch.add(_mean3x3(by_mean, transposed=True), _mean3x3(by_variance, transposed=True).mul_(self.x), alpha=2, out=out)
+        out.add_(_mean3x3(by_covariance, transposed=True).mul_(self.y))
 
 
 def _parts(target: Tensor, *parted: Tensor) -> Iterator[tuple]:
-    """Yield the windows of one target after another, with each part of the candidates, and of what has their shape."""
+    """Yield the windows of one target after another, with each part of the candidates, and of what goes with them."""
     if target.device.type != 'cpu':
         yield _Windows(target), *parted
         return
-    parted = [each.reshape(-1, *target.shape) for each in parted]
+    leading = parted[0].dim() - target.dim()
+    parted = [each.reshape(-1, *each.shape[leading:]) for each in parted]
     for number, image in enumerate(target):
         windows = _Windows(image)
         for lead in range(len(parted[0])):
@@ -134,12 +140,14 @@ def _mean3x3(images: Tensor, transposed: bool = False) -> Tensor:
     :param transposed: whether the transposed operator is applied instead, which gradients take on their way back
     """
     for dim in (-2, -1):
-        size = images.shape[dim]
-        total = images.clone(memory_format=torch.contiguous_format)
-        total.narrow(dim, 1, size - 1).add_(images.narrow(dim, 0, size - 1))
-        total.narrow(dim, 0, size - 1).add_(images.narrow(dim, 1, size - 1))
-        for edge, inner in ((0, 1), (size - 1, size - 2)):
-            to, by = (inner, edge) if transposed else (edge, inner)
-            total.narrow(dim, to, 1).add_(images.narrow(dim, by, 1))
+        size, total = images.shape[dim], torch.empty_like(images)
+        torch.add(images.narrow(dim, 0, size - 2), images.narrow(dim, 2, size - 2), out=total.narrow(dim, 1, size - 2))
+        total.narrow(dim, 1, size - 2).add_(images.narrow(dim, 1, size - 2))
+        ends = (0, 1), (size - 1, size - 2)
+        for edge, inner in ends:
+            torch.add(images.narrow(dim, edge, 1), images.narrow(dim, inner, 1), alpha=1 if transposed else 2,
+                      out=total.narrow(dim, edge, 1))
+        for edge, inner in ends if transposed else ():
+            total.narrow(dim, inner, 1).add_(images.narrow(dim, edge, 1))
         images = total
     return images.mul_(1 / 9)
