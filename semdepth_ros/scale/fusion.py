@@ -23,6 +23,7 @@ class ViewScaleRule:
     :param least_each: measurements that make a view
     :param least_m: way over which views must agree
     :param newest: views that together say what a source says now
+    :param single: newest single measurements by which a frame is reckoned to stray
     :param bias: deviation of ln(scale) that no number of views averages out: the network's, and that of wheels and mount
     :param view_sigma: deviation of one view's ln(scale)
     """
@@ -31,7 +32,8 @@ class ViewScaleRule:
     least_each: int = 2
     least_m: float = 20.0
     newest: int = 4
-    bias: float = 0.07
+    single: int = 120
+    bias: float = 0.09
     view_sigma: float = 0.06
     agreement: AgreementRule = AgreementRule(views='views along the way')
     filter: LogFilterRule = LogFilterRule()
@@ -40,12 +42,15 @@ class ViewScaleRule:
 class ViewScale:
     """The scale by measurements along the way: filtered over views as that of the camera's height is.
 
-    While nothing is measured it stays and its deviation grows.
+    While nothing is measured it stays and its deviation grows. A view is the median of what was measured on its way, and the
+    scale that of many views; but it is single frames that are published with it, and so its deviation holds how far single
+    measurements stray.
     """
 
     def __init__(self, rule: ViewScaleRule = ViewScaleRule()):
         self.rule, self._filter, self._agreement = rule, LogScaleFilter(rule.filter), Agreement(rule.agreement)
         self._newest: deque[float] = deque(maxlen=rule.newest)      # whatever the filter makes of them
+        self._strays: deque[float] = deque(maxlen=rule.single)
         self._gathered: list[float] = []
         self._ways: list[float] = []
         self._from_m: float | None = None
@@ -63,7 +68,12 @@ class ViewScale:
     @property
     def sigma(self) -> float:
         """Relative standard deviation."""
-        return math.sqrt(self._filter.variance + self._agreement.scatter ** 2 + self.rule.bias ** 2)
+        return math.sqrt(self._filter.variance + max(self._agreement.scatter, self.stray) ** 2 + self.rule.bias ** 2)
+
+    @property
+    def stray(self) -> float:
+        """Standard deviation of a normal distribution as single measurements' 90 % distance from ln(scale) has it."""
+        return float(np.quantile(self._strays, 0.9) / 1.645) if self._strays else 0.0
 
     @property
     def newest(self) -> float | None:
@@ -90,7 +100,10 @@ class ViewScale:
         :param way_m: travelled so far
         :param log_scales: ln(scale); what is not finite is left out
         """
-        self._gathered += [value for value in log_scales if math.isfinite(value)]
+        single = [value for value in log_scales if math.isfinite(value)]
+        self._gathered += single
+        if self.is_started:
+            self._strays.extend(abs(value - self.log) for value in single)
         self._from_m = way_m if self._from_m is None else self._from_m
         if way_m - self._from_m < self.rule.step_m or len(self._gathered) < self.rule.least_each:
             return
@@ -101,6 +114,7 @@ class ViewScale:
         agrees = self._filter.measure(log_scale, self.rule.view_sigma)
         if self._filter.starts > starts:
             self._agreement.clear()
+            self._strays.clear()
             self._ways = []
         innovation = log_scale - before if starts == self._filter.starts > 0 else 0.0
         self._agreement.take(ScaleView(stamp_s, log_scale, innovation, 0.0, 0.0, agrees))
@@ -117,7 +131,7 @@ class FusionRule:
     """
 
     contradiction: float = 2.5
-    floor: float = 0.05
+    floor: float = 0.07
     metric_sigma: float = 0.15
     lost_sigma: float = 0.18
     view: ViewScaleRule = ViewScaleRule()
