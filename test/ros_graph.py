@@ -48,7 +48,8 @@ class Graph:
     def close(self) -> None:
         """End everything; raise what a callback raised."""
         self.executor.shutdown(timeout_sec=5.0)
-        self._thread.join(5.0)
+        self._thread.join(20.0)
+        assert not self._thread.is_alive(), 'a callback does not end: its node cannot be destroyed under it'
         for node in reversed(self.nodes):
             node.destroy_node()
         self.context.try_shutdown()

@@ -134,10 +134,15 @@ def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(run_th
     assert all(torch.equal(again[name], whole[name]) for name in whole)
 
 
-def test_the_model_of_an_arm_names_classes_where_it_or_its_start_was_taught_any(run_through):
+def test_the_model_of_an_arm_names_classes_where_it_or_its_start_was_taught_any(run_through, tmp_path):
     declared, folders = run_through
     named = {run.arm.name: {c.name for c in read_model(run.model(folders))[1].classes} for run in runs_of(declared, 3)}
-    assert named == {'plain': {f'untaught {i}' for i in range(19)}, 'semantic': {c.name for c in CITYSCAPES}}
+    known = {c.name for c in CITYSCAPES}
+    assert named == {'plain': {f'untaught {i}' for i in range(19)}, 'semantic': known}
+    taught = experiment(tmp_path, steps=1, start={'arm': 'semantic', 'steps': 1})
+    plain, folders = runs_of(taught, 1)[0], Folders(tmp_path / 'work', tmp_path / 'docs')
+    assert train_run(plain.begins_from, folders, 'cpu') and train_run(plain, folders, 'cpu')
+    assert {c.name for c in read_model(plain.model(folders))[1].classes} == known
 
 
 def test_arms_of_a_seed_begin_from_the_same_weights_and_parts_of_their_own_are_fresh(run_through):

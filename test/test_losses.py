@@ -9,8 +9,7 @@ from skimage.metrics import structural_similarity
 from torch.autograd import gradcheck
 
 from semdepth_ros.losses import (edge_aware_smoothness, log_depth_error, log_gradient_error, minimum_reprojection,
-                                 nearness, photometric, photometric_error, semantic_cross_entropy, structural_dissimilarity,
-                                 velocity_loss)
+                                 nearness, photometric, photometric_error, semantic_cross_entropy, velocity_loss)
 from semdepth_ros.losses.photometric import SSIM_C1, SSIM_C2
 
 
@@ -18,31 +17,26 @@ def drawn(*shape, seed=0):
     return torch.rand(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_ssim_equals_scikit_image_up_to_the_border():
+def test_ssim_is_that_of_scikit_image_up_to_the_border():
     a, b = drawn(1, 3, 8, 11), drawn(1, 3, 8, 11, seed=1)
     padded = [np.pad(x[0].numpy(), ((0, 0), (1, 1), (1, 1)), mode='reflect') for x in (a, b)]
     _, similarity = structural_similarity(*padded, win_size=3, use_sample_covariance=False, K1=0.01, K2=0.03,
                                           data_range=1.0, channel_axis=0, full=True)
-    expected = np.clip((1 - similarity[:, 1:-1, 1:-1]) / 2, 0, 1).mean(axis=0)
-    np.testing.assert_allclose(structural_dissimilarity(a, b)[0].numpy(), expected, atol=1e-9)
+    dissimilarity = np.clip((1 - similarity[:, 1:-1, 1:-1]) / 2, 0, 1)
+    expected = (0.85 * dissimilarity + 0.15 * (a - b)[0].abs().numpy()).mean(axis=0)
+    np.testing.assert_allclose(photometric_error(a, b)[0].numpy(), expected, atol=1e-9)
 
 
-def test_ssim_of_two_constants_is_its_luminance_term():
+def test_the_error_between_two_constants_is_the_luminance_term_and_the_difference():
     a, b = 0.3, 0.7
-    expected = (1 - (2 * a * b + SSIM_C1) / (a * a + b * b + SSIM_C1)) / 2
-    result = structural_dissimilarity(torch.full((1, 1, 4, 4), a).double(), torch.full((1, 1, 4, 4), b).double())
-    torch.testing.assert_close(result, torch.full_like(result, expected))
+    expected = 0.85 * (1 - (2 * a * b + SSIM_C1) / (a * a + b * b + SSIM_C1)) / 2 + 0.15 * (b - a)
+    result = photometric_error(torch.full((1, 1, 4, 4), a).double(), torch.full((1, 1, 4, 4), b).double())
+    torch.testing.assert_close(result, torch.full((1, 4, 4), expected).double())
 
 
 def test_photometric_error_of_an_image_with_itself_is_zero():
     image = drawn(2, 3, 5, 6)
     assert photometric_error(image, image).abs().max() < 1e-12
-
-
-def test_photometric_error_mixes_ssim_and_difference_in_fixed_shares():
-    a, b = drawn(2, 3, 5, 6), drawn(2, 3, 5, 6, seed=1)
-    expected = 0.85 * structural_dissimilarity(a, b) + 0.15 * (a - b).abs().mean(dim=1)
-    torch.testing.assert_close(photometric_error(a, b), expected)
 
 
 def test_photometric_error_of_stacked_candidates_is_that_of_each():
@@ -86,6 +80,28 @@ def test_photometric_error_and_its_gradient_are_those_of_autograd(size, at_once,
     (literal * weights).sum().backward()
     torch.testing.assert_close(errors, literal)
     torch.testing.assert_close(found.grad[1:], expected.grad[1:])
+
+
+def test_photometric_error_takes_candidates_however_they_lie_in_memory():
+    target = drawn(2, 3, 5, 6).float()
+    sources = drawn(2, 4, 3, 5, 6, seed=1).float()
+    transposed = sources.transpose(0, 1).requires_grad_()
+    expanded = sources[:, :1].transpose(0, 1).expand(4, 2, 3, 5, 6)
+    found = photometric_error(transposed, target), photometric_error(expanded, target)
+    torch.testing.assert_close(found[0], photometric_error(transposed.detach().contiguous(), target))
+    torch.testing.assert_close(found[1], photometric_error(expanded.contiguous(), target))
+    found[0].square().sum().backward()
+    literal = sources.transpose(0, 1).contiguous().requires_grad_()
+    literal_photometric_error(literal, target).square().sum().backward()
+    torch.testing.assert_close(transposed.grad, literal.grad, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('candidates, target', [((4, 3, 8, 8), (1, 3, 8, 8)), ((1, 3, 8, 8), (4, 3, 8, 8)),
+                                                ((2, 3, 8, 8), (3, 8, 8)), ((1, 3, 1, 8), (1, 3, 1, 8))])
+def test_images_that_do_not_belong_together_are_refused_in_one_line(candidates, target):
+    with pytest.raises(ValueError, match='expected .* of at least 2x2') as refused:
+        photometric_error(torch.zeros(candidates), torch.zeros(target))
+    assert str(list(candidates)) in str(refused.value) and str(list(target)) in str(refused.value)
 
 
 def test_minimum_reprojection_takes_the_better_source_at_every_pixel():

@@ -27,6 +27,7 @@ def test_the_remains_of_a_node_take_nothing_from_one_of_its_name_that_comes_afte
         first = graph.add(Idle(graph))
         left = weakref.ref(first)
         graph.remove(first)
+        assert first.state == 'finalized'
         del first
         second = graph.add(Idle(graph))
         client = Client(graph, 'idle')

@@ -47,7 +47,7 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--repetitive', type=float, default=0.0, metavar='SHARE', help='share of drives through towns '
                         'of plain walls, and of fences and fronts that repeat themselves; default 0')
     parser.add_argument('--fleet-preset', default='', metavar='PRESET', help="whose light and camera all drives of a "
-                        'fleet have; default: drawn for each')
+                        'fleet have, without clutter and bonnets; default: drawn for each')
     parser.add_argument('--deformation', type=float, default=0.0, metavar='M', help='how far the wall of a '
                         f'{CAVITY} is moved from its place at rest, root of the mean square; default 0')
     parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. '

@@ -30,8 +30,8 @@ class NetworkOutput:
 class DepthPerceptor:
     """A network at single precision, on undistorted samples of any size.
 
-    As Perceptor, but depth stays what the network says where its classes say sky: arms whose classes were not learned,
-    or learned badly, would otherwise have holes in depth.
+    As Perceptor, but depth stays what the network says where its classes say sky: arms whose classes were learned badly
+    would otherwise have holes in depth.
 
     :param network: in evaluation mode
     :param given_labels: whether a guidance by labels is given the sample's true ones instead of the prediction

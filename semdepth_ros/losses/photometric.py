@@ -11,32 +11,26 @@ SSIM_WEIGHT = 0.85
 TIE_NOISE = 1e-5
 
 
-def structural_dissimilarity(candidates: Tensor, target: Tensor) -> Tensor:
-    """Return (1 - SSIM) / 2 clamped to [0, 1], averaged over the channels.
+def photometric_error(candidates: Tensor, target: Tensor) -> Tensor:
+    """Return 0.85 (1 - SSIM) / 2 + 0.15 |difference|, averaged over the channels.
 
-    Means, variances and covariance are taken over 3x3 windows with equal weights, reflected at the border.
+    SSIM's means, variances and covariance are taken over 3x3 windows with equal weights, reflected at the border;
+    (1 - SSIM) / 2 is clamped to [0, 1].
 
     :param candidates: [..., B, C, H, W] in 0..1; any number of leading dimensions
     :param target: [B, C, H, W] in 0..1, at least 2x2; no gradient reaches it
     :return: [..., B, H, W]
-    Wang et al. 2004, eq. 13; window and clamping after Godard et al. 2019.
+    :raises ValueError: candidates and target do not have the same last four dimensions, or images are too small
+    Godard et al. 2019, eq. 2; Wang et al. 2004, eq. 13.
     """
-    return _Error.apply(candidates, target.detach(), 1.0)
-
-
-def photometric_error(candidates: Tensor, target: Tensor) -> Tensor:
-    """Return 0.85 (1 - SSIM) / 2 + 0.15 |difference|, averaged over the channels.
-
-    :param candidates: [..., B, C, H, W] in 0..1
-    :param target: [B, C, H, W] in 0..1, at least 2x2; no gradient reaches it
-    :return: [..., B, H, W]
-    Godard et al. 2019, eq. 2.
-    """
-    return _Error.apply(candidates, target.detach(), SSIM_WEIGHT)
+    if candidates.shape[-4:] != target.shape or target.dim() != 4 or min(target.shape[-2:]) < 2:
+        raise ValueError(f'candidates are {list(candidates.shape)} and the target {list(target.shape)}, expected '
+                         f'[..., B, C, H, W] and [B, C, H, W] of at least 2x2')
+    return _Error.apply(candidates, target.detach())
 
 
 class _Error(torch.autograd.Function):
-    """share (1 - SSIM) / 2 + (1 - share) |difference|, averaged over the channels; its gradient by hand.
+    """The photometric error, its gradient by hand.
 
     On a CPU more than half of a training step would otherwise go into moving the forty intermediate results of this through
     memory. One image at a time they stay in the processor's cache, and none is kept for the way back. On a GPU all are done
@@ -44,28 +38,24 @@ class _Error(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, candidates: Tensor, target: Tensor, share: float) -> Tensor:
+    def forward(ctx, candidates: Tensor, target: Tensor) -> Tensor:
         ctx.save_for_backward(candidates, target)
-        ctx.share = share
         result = candidates.new_empty(candidates.shape[:-3] + candidates.shape[-2:])
         for windows, x, out in _parts(target, candidates, result):
-            error = windows.with_candidate(x).ssim.mul_(-0.5).add_(0.5).clamp_(0, 1)
-            if share != 1:
-                error.mul_(share).add_((x - windows.y).abs_(), alpha=1 - share)
-            torch.mean(error, dim=-3, out=out)
+            error = windows.with_candidate(x).ssim.mul_(-0.5).add_(0.5).clamp_(0, 1).mul_(SSIM_WEIGHT)
+            torch.mean(error.add_((x - windows.y).abs_(), alpha=1 - SSIM_WEIGHT), dim=-3, out=out)
         return result
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         candidates, target = ctx.saved_tensors
         result = torch.empty_like(candidates, memory_format=torch.contiguous_format)
         for windows, x, out, incoming in _parts(target, candidates, result, gradient / candidates.shape[-3]):
             incoming = incoming.unsqueeze(-3)
-            windows.with_candidate(x).gradient(incoming * ctx.share, out)
-            if ctx.share != 1:
-                out.add_((x - windows.y).sign_().mul_(incoming), alpha=1 - ctx.share)
-        return result, None, None
+            windows.with_candidate(x).gradient(incoming * SSIM_WEIGHT, out)
+            out.add_((x - windows.y).sign_().mul_(incoming), alpha=1 - SSIM_WEIGHT)
+        return result, None
 
 
 class _Windows:

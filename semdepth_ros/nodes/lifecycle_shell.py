@@ -52,7 +52,7 @@ class LifecycleShell(LifecycleNode):
 
     def __init__(self, name: str, table: Collection[Parameter], **options: Any):
         super().__init__(name, **options)
-        self.types, self.failure = RclpyTypes(), ''
+        self.types, self.failure, self._destroyed = RclpyTypes(), '', False
         self.work: Work | None = None
         self.log = ThrottledLog(self.get_logger())
         self._forward = ForwardToRos(self.get_logger())
@@ -71,7 +71,9 @@ class LifecycleShell(LifecycleNode):
 
     @property
     def state(self) -> str:
-        """The lifecycle's state: unconfigured, inactive, active or finalized."""
+        """The lifecycle's state: unconfigured, inactive, active or finalized, which a destroyed node is."""
+        if self._destroyed:
+            return 'finalized'
         return self._state_machine.current_state[1]
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -114,7 +116,7 @@ class LifecycleShell(LifecycleNode):
         return SUCCESS
 
     def destroy_node(self) -> None:
-        """Give everything back and leave the graph.
+        """Give everything back and leave the graph; no transition may be under way in another thread.
 
         rclpy's state machine holds rcl's node until it is collected as garbage. Whenever that is, rcl then forgets the
         /rosout publisher of this *name*, which may be another node's by now: so it goes with the node.
@@ -122,6 +124,7 @@ class LifecycleShell(LifecycleNode):
         self._give_back()
         self._forward.close()
         super().destroy_node()
+        self._destroyed = True
         self._state_machine.destroy_when_not_in_use()
 
     def _give_back(self) -> None:

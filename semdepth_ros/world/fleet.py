@@ -85,7 +85,8 @@ def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = '
 
     :param same_speed: share of drives behind a car that keeps the own speed all the way
     :param repetitive: share of drives through towns of plain walls, and of fences and fronts that repeat themselves
-    :param preset: whose light and camera all drives have, towns alone being drawn; empty draws light and camera too
+    :param preset: whose light and camera all drives have, without clutter and bonnets: towns alone are drawn; empty draws
+        light and camera too
     :raises ValueError: seed is negative, an unknown split or preset, or a share outside 0..1
     """
     _expect_drawable(seed, split)
