@@ -70,6 +70,23 @@ def test_it_changes_depth_and_nothing_else(kind, decoders):
 
 @each_kind
 @pytest.mark.parametrize('decoders', DECODERS)
+def test_begun_as_identity_it_changes_nothing_and_learns_all_the_same(kind, decoders):
+    network, image = lively(by(kind, initial_weights='identity'), decoders), torch.rand(1, 3, 64, 96)
+    guidance = network.guidance
+    with torch.no_grad():
+        guided = network(image)
+        network.guidance = lively('plain').guidance
+        plain = network(image)
+    for one, other in zip(outputs(guided), outputs(plain)):
+        torch.testing.assert_close(one, other)
+    network.guidance = guidance
+    network(image).disparities[0].square().mean().backward()
+    for name, weight in guidance.operators.named_parameters():
+        assert 'sigma' in name or weight.grad.abs().max() > 0, name     # alone in the middle sigma has nothing to weigh
+
+
+@each_kind
+@pytest.mark.parametrize('decoders', DECODERS)
 def test_depth_reaches_every_weight_of_it_but_the_segmenters(kind, decoders):
     network = lively(by(kind), decoders).train()
     prediction = network(torch.rand(2, 3, 64, 96))
@@ -187,6 +204,7 @@ def test_images_that_are_too_small_for_the_segmenter_are_refused():
     (by('concatenation', segmenter={'kind': 'x'}), "guidance: segmenter has the kind 'x', expected one of"),
     (by('pixel_adaptive', kernel=4), 'guidance: kernel is 4, expected 3, 5 or 7'),
     (by('pixel_adaptive', initial_kernel=1.0), 'guidance: initial_kernel is 1.0, expected 0 < initial_kernel < 1'),
+    (by('concatenation', initial_weights='zero'), "guidance: initial_weights is 'zero', expected one of"),
     (by('concatenation', channels=0), 'guidance: channels is 0, expected 1 to 1024'),
     (by('concatenation', strides=[3]), r'guidance: strides is \[3\], expected some of \[1, 2, 4, 8, 16\]'),
 ])

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from semdepth_ros.networks.frozen import Frozen
 from semdepth_ros.networks.guidance.guide import Guide, GuidedParts, Semantics
 from semdepth_ros.networks.guidance.segmenters import check_source, open_segmenter
-from semdepth_ros.settings import SettingsError, between
+from semdepth_ros.settings import SettingsError, between, one_of
+
+INITIAL_WEIGHTS = ('random', 'identity')
 
 
 @dataclass(frozen=True)
@@ -22,15 +24,19 @@ class SegmenterSettings:
         description, since the weights travel with it
     :param channels: of the guidance at each level
     :param strides: of the levels that are guided [px]
+    :param initial_weights: `random`, or `identity`: at the start features pass as they are, so that weights trained without
+        this guidance keep their worth (form ours)
     """
 
     segmenter: Any
     channels: int = 32
     strides: tuple[int, ...] = (2, 4, 8, 16)
+    initial_weights: str = 'random'
 
     def __post_init__(self):
         check_source(self.segmenter)
         between(self, 1, 1024, 'channels')
+        one_of('initial_weights', self.initial_weights, INITIAL_WEIGHTS)
         if not self.strides or any(stride not in (1, 2, 4, 8, 16) for stride in self.strides):
             raise SettingsError(f'strides is {list(self.strides)}, expected some of [1, 2, 4, 8, 16]')
 
@@ -43,7 +49,8 @@ class SegmenterGuidance(nn.Module):
     Guizilini et al. 2020 draw one guidance map a level that enters where the stream goes to the next; the mapping's
     form is ours.
 
-    :param operator: makes a module of (features [B, C, H, W], guidance [B, D, H, W]) to [B, C, H, W], given C and D
+    :param operator: makes a module of (features [B, C, H, W], guidance [B, D, H, W]) to [B, C, H, W], given C and D: a
+        convolution with `weight` [C, inputs, k, k], the features before all other inputs
     :raises ValueError: a segmenter that cannot be used, in one line; no level with such a stride
 
     `settings` are those given with the segmenter described: what a model file's card says. `least_side` is the least
@@ -64,6 +71,9 @@ class SegmenterGuidance(nn.Module):
                                        for level, source in self.sources.items()})
         self.operators = nn.ModuleDict({
             str(level): operator(parts.depth.channels[level], settings.channels) for level in guided})
+        if settings.initial_weights == 'identity':
+            for each in self.operators.values():
+                nn.init.dirac_(each.weight)
         self.segmenter = Frozen(segmenter)
 
     def forward(self, image: Tensor, features: list[Tensor], semantics: Semantics,
