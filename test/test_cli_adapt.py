@@ -88,7 +88,8 @@ def test_a_metric_flag_that_lies_is_counted():
     factory, served = (column.honesty() for column in columns)
     assert factory == {'frames': 3, 'error': pytest.approx(np.log(8 / 4.2)), 'metric': 0.0}
     assert served == {'frames': 3, 'error': pytest.approx(np.log(8.4 / 8)), 'metric': 1.0, 'metric_wrong': 1,
-                      'metric_error': pytest.approx(np.log(8.4 / 8)), 'metric_worst': pytest.approx(np.log(2))}
+                      'metric_error': pytest.approx(np.log(8.4 / 8)), 'metric_worst': pytest.approx(np.log(2)),
+                      'metric_sigmas': pytest.approx(np.sqrt(np.mean(np.log([1, 8.4 / 8, 2]) ** 2)) / 0.05)}
     assert FusedColumn(Learner, served=True).honesty() == {'frames': 0}
 
 

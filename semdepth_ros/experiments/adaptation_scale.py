@@ -63,8 +63,8 @@ class FusedColumn(ScaleColumn):
         """Return how far scaled depth is from the truth, and what the metric flag said, over the frames with truth.
 
         :return: `frames`; `error`, the median |ln| of the ratio of median depths that is left; `metric`, the share
-            of frames said to be metric; of these `metric_error`, the median, `metric_worst`, and `metric_wrong`, how many
-            are further off than MOST_SIGMAS of the sigma that is said
+            of frames said to be metric; of these `metric_error`, the median, `metric_worst`, `metric_wrong`, how many are
+            further off than MOST_SIGMAS of the sigma that is said, and `metric_sigmas`, the root mean square of error over sigma
         """
         errors = np.array([abs(error) for error, *_ in self._errors])
         metric = np.array([metric for *_, metric in self._errors], dtype=bool)
@@ -74,7 +74,8 @@ class FusedColumn(ScaleColumn):
         said = {'frames': len(errors), 'error': float(np.median(errors)), 'metric': float(metric.mean())}
         if metric.any():
             said |= {'metric_error': float(np.median(errors[metric])), 'metric_worst': float(errors[metric].max()),
-                     'metric_wrong': int(np.sum(errors[metric] > MOST_SIGMAS * sigmas[metric]))}
+                     'metric_wrong': int(np.sum(errors[metric] > MOST_SIGMAS * sigmas[metric])),
+                     'metric_sigmas': float(np.sqrt(np.mean((errors[metric] / sigmas[metric]) ** 2)))}
         return said
 
 
