@@ -1,8 +1,8 @@
 """Hold the learner's metric flag against the truth: python docs/adaptation_study/metric_scale.py MODEL DRIVE ...
 
 The learner looks at each drive and takes no step, so that what it says of the scale is of the model as it is; drives through
-the world are rendered as those of the studies are, 256x96 with 2 x 2 rays, and their poses are its odometry. A line a drive: frames;
-how far the median depth is off once scaled, in the median; the share of frames said to be metric; how far those are off, and
+the world are rendered as those of the studies are, 256x96 with 2 x 2 rays, and their poses are its odometry. A line a drive:
+frames; how far the median depth is off once scaled, in the median; the share of frames said to be metric; how far those are off, and
 the worst of them; how many are off by more than 2.1 of the sigma that is said; and the root mean square of error over sigma.
 """
 from __future__ import annotations
@@ -41,9 +41,9 @@ def main(model: str, *drives: str) -> None:
             pose = sample.pose if mount is None or sample.pose is None else sample.pose @ np.linalg.inv(mount)
             adapter.observe(frame, pose, may_step=False)
         said = fused.honesty()
-        values = ''.join(f'{100 * said.get(name, math.nan):6.1f}%' for name in ('error', 'metric', 'metric_error', 'metric_worst'))
-        print(f'{sequence.name:24s} {said["frames"]:6d}{values}{said.get("metric_wrong", 0):7d}{said.get("metric_sigmas", math.nan):15.2f}',
-              flush=True)
+        shares = [said.get(name, math.nan) for name in ('error', 'metric', 'metric_error', 'metric_worst')]
+        print(f'{sequence.name:24s} {said["frames"]:6d}' + ''.join(f'{100 * share:6.1f}%' for share in shares)
+              + f'{said.get("metric_wrong", 0):7d}{said.get("metric_sigmas", math.nan):15.2f}', flush=True)
 
 
 if __name__ == '__main__':
