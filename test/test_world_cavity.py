@@ -150,7 +150,6 @@ def test_it_is_a_source_of_data_and_a_fleet_in_a_folder_with_its_depth_kept_fine
 @pytest.mark.parametrize('arguments, words', [
     (['--preset', 'cavity', '--height', '1'], '--height with --preset cavity: expected without, since it is for drives'),
     (['--preset', 'cavity', '--same-speed', '0.5'], '--same-speed with --preset cavity'),
-    (['--preset', 'cavity', '--fleet', '1', '--fleet-preset', 'day'], '--fleet-preset with --preset cavity'),
     (['--deformation', '0.001'], '--deformation with --preset day: expected without, since it is for cavity'),
     (['--preset', 'cavity', '--deformation', '0.1'], 'deformation is 0.1 m, expected 0 to 0.01'),
     (['--preset', 'cavity', '--split', 'dev'], "split is 'dev'"),

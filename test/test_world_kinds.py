@@ -120,3 +120,5 @@ def test_the_preset_of_a_fleet_is_an_option_of_fleets_alone(tmp_path, capsys):
     assert sorted(path.name for path in (tmp_path / 'fleet').iterdir()) == ['000_dusk', '001_dusk']
     assert main(['world', '--fleet-preset', 'dusk', *sized]) == 2
     assert '--fleet-preset dusk without --fleet: one drive has --preset' in capsys.readouterr().err
+    assert main(['world', '--preset', 'cavity', '--fleet', '1', '--fleet-preset', 'dusk', *sized]) == 2
+    assert '--fleet-preset with --preset cavity: expected without' in capsys.readouterr().err
