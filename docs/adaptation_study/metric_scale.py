@@ -2,8 +2,9 @@
 
 The learner looks at each drive and takes no step, so that what it says of the scale is of the model as it is; drives through
 the world are rendered as those of the studies are, 256x96 with 2 x 2 rays, and their poses are its odometry. A line a drive:
-frames; how far the median depth is off once scaled, in the median; the share of frames said to be metric; how far those are off, and
-the worst of them; how many are off by more than 2.1 of the sigma that is said; and the root mean square of error over sigma.
+frames; how far the median depth is off once scaled, in the median; the share of frames said to be metric; how far those are
+off, and the worst of them; how many are off by more than 2.1 of the sigma that is said; and the root mean square of error
+over sigma.
 """
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Say how hard each term of a training pulls at depth: python docs/methods/term_gradients.py MODEL [BATCHES]
 
-MODEL is a trained model file whose training data lies where its recipe says. Over some batches of that training, of every
-weighted term's gradient with respect to the finest disparity at full size, in 1e-6: its root mean square over all pixels and
-within 5 px of a border between what is movable and what is not (px of an image 640 wide), the mean of its size over the
-hundredth of the pixels where it is largest, and there the cosine between it and the photometric term's: above 0 they pull
-the same way.
+MODEL is a trained model file whose training data, with labels, lies where its recipe says; the photometric term is among its
+terms. Over some batches of that training, of every weighted term's gradient with respect to the finest disparity at full
+size, in 1e-6: its root mean square over all pixels and within 5 px of a border between what is movable and what is not (px
+of an image 640 wide), the mean of its size over the hundredth of the pixels where it is largest, and there the cosine
+between it and the photometric term's: above 0 they pull the same way.
 """
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from semdepth_ros.data import open_data  # noqa: E402
