@@ -354,9 +354,22 @@ def test_the_log_has_rates_losses_and_validation_and_the_recipe_is_kept(tmp_path
     assert read_recipe(tmp_path / 'recipe.yaml') == recipe_from(recipe)
 
 
-def test_half_width_training_gives_finite_losses(tmp_path):
+def test_half_width_training_gives_finite_losses(tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, 'bfloat16_flag', lambda: 'amx_bf16')
     result = run(tmp_path, TINY | {'precision': 'bf16-mixed', 'steps': 2})
     assert all(torch.isfinite(value).all() for value in result.network.state_dict().values())
+
+
+@pytest.mark.parametrize('flag, precision, computed', [
+    ('amx_bf16', 'bf16-mixed', 'bf16-mixed'), ('', 'bf16-mixed', '32-true'), ('', '16-mixed', '32-true'),
+    ('', '32-true', '32-true')])
+def test_half_width_is_for_processors_that_have_it(flag, precision, computed, monkeypatch, caplog):
+    monkeypatch.setattr(trainer, 'bfloat16_flag', lambda: flag)
+    fabric = build_fabric(recipe_from(TINY | {'precision': precision}), 'cpu')
+    assert fabric.strategy.precision.precision == computed
+    words = [m for m in caplog.messages if 'arithmetic' in m]
+    assert words == ([] if computed == precision else
+                     [f'training in 32-true instead of {precision}: this processor has no bfloat16 arithmetic'])
 
 
 @pytest.mark.parametrize('frames', [2, 3])

@@ -15,11 +15,11 @@ from semdepth_ros.frame import Frame
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.perception.capture import CudaGraphs
 from semdepth_ros.perception.decoding import Decoder
-from semdepth_ros.perception.device import bfloat16_flag
 from semdepth_ros.perception.engines.engine import Engine
 from semdepth_ros.perception.intake import as_tensor, network_input
 from semdepth_ros.perception.output_block import block_size, tensor_views
 from semdepth_ros.perception.perceptor import Perceptor
+from semdepth_ros.processor import bfloat16_flag
 
 _WARM_UPS = 10
 Progress = Callable[[int, int], None]

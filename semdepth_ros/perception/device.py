@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import logging
 from functools import cache
-from pathlib import Path
 
 import torch
 
+from semdepth_ros.processor import bfloat16_flag
+
 LOGGER = logging.getLogger('semdepth_ros.perception')
 PRECISIONS = {'float32': torch.float32, 'bfloat16': torch.bfloat16, 'float16': torch.float16}
-_BFLOAT16_FLAGS = {'avx512_bf16', 'amx_bf16', 'bf16'}
 
 
 def choose_device(requested: str = 'auto') -> torch.device:
@@ -68,22 +68,6 @@ def choose_precision(device: torch.device, requested: str = 'auto') -> torch.dty
     if device.type == 'cpu' and requested == 'float16':
         raise ValueError('precision is float16 on the CPU, expected float32 or bfloat16')
     return PRECISIONS[requested]
-
-
-@cache
-def bfloat16_flag() -> str:
-    """Return the processor's flag for bfloat16 products, empty where it has none."""
-    if not torch.backends.mkldnn.is_available():
-        return ''
-    try:
-        text = Path('/proc/cpuinfo').read_text()
-    except OSError:
-        return ''
-    for line in text.splitlines():
-        name, _, flags = line.partition(':')
-        if name.strip() in ('flags', 'Features'):
-            return next(iter(sorted(_BFLOAT16_FLAGS & set(flags.split()))), '')
-    return ''
 
 
 @cache

@@ -22,6 +22,7 @@ from semdepth_ros.data import open_data
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.networks import JointNetwork
 from semdepth_ros.networks.gradient_balance import GradientBalance
+from semdepth_ros.processor import bfloat16_flag
 from semdepth_ros.training.appearance import change_colours
 from semdepth_ros.training.batch import collate
 from semdepth_ros.training.checkpoint import LAST, CheckpointError, load_checkpoint, save_checkpoint
@@ -162,15 +163,20 @@ def train(recipe: Recipe, network: JointNetwork, fabric: Fabric, out: str | Path
 
 def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, nodes: int = 1,
                  strategy: str = 'auto') -> Fabric:
-    """Return a launched Fabric for the recipe's precision.
+    """Return a launched Fabric for the recipe's precision, or for 32-true on a processor without bfloat16 arithmetic.
+
+    Such a one computes in single precision all the same and rounds before and after: a step takes 1.7 times as long.
 
     :param device: 'auto', 'cpu' or 'cuda'
     :param devices: how many of them on each machine
     :raises RecipeError: what is asked for is not there
     """
+    precision = recipe.precision
+    if precision != '32-true' and not bfloat16_flag() and (device == 'cpu' or not torch.cuda.is_available()):
+        _LOG.warning('training in 32-true instead of %s: this processor has no bfloat16 arithmetic', precision)
+        precision = '32-true'
     try:
-        fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy,
-                        precision=recipe.precision)
+        fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy, precision=precision)
     except (RuntimeError, ValueError, ImportError) as error:
         raise RecipeError(f'device {device} x {devices}, strategy {strategy}, precision {recipe.precision} cannot be '
                           f'had: {" ".join(str(error).split())}') from None
