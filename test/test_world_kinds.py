@@ -1,4 +1,8 @@
 """Drives made for what learning without truth gets wrong: cars at the own speed, surfaces that repeat themselves."""
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
@@ -7,8 +11,9 @@ from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
 from semdepth_ros.world import PRESETS, Drive, default_camera
 from semdepth_ros.world.fleet import chosen_kinds, draw_fleet
+from semdepth_ros.world.photographs import find_photographs, surface
 from semdepth_ros.world.primitives import CLASS, MATERIAL_ID, PATTERN, PATTERNS
-from semdepth_ros.world.textures import MATERIAL
+from semdepth_ros.world.textures import MATERIAL, SIZE
 
 SMALL = default_camera('day', (96, 32))
 
@@ -122,3 +127,70 @@ def test_the_preset_of_a_fleet_is_an_option_of_fleets_alone(tmp_path, capsys):
     assert '--fleet-preset dusk without --fleet: one drive has --preset' in capsys.readouterr().err
     assert main(['world', '--preset', 'cavity', '--fleet', '1', '--fleet-preset', 'dusk', *sized]) == 2
     assert '--fleet-preset with --preset cavity: expected without' in capsys.readouterr().err
+
+
+@pytest.fixture(scope='module')
+def photographs(tmp_path_factory):
+    """Pictures of surfaces: bricks in a folder of their own, and one more."""
+    folder = tmp_path_factory.mktemp('surfaces')
+    (folder / 'brick').mkdir()
+    rng = np.random.default_rng(0)
+    for name, size in (('brick/red.png', (300, 400, 3)), ('leaves.jpg', (90, 70, 3))):
+        noise = cv2.GaussianBlur(rng.uniform(0, 255, size), (0, 0), 3)
+        cv2.imwrite(str(folder / name), np.clip(128 + (noise - 127) * 8 * (0.2, 0.6, 1.0), 0, 255).astype(np.uint8))
+    return str(folder)
+
+
+def test_photographs_change_looks_and_no_truth(photographs):
+    drawn, pictured = (drive(frames=20, photographs=folder)[10] for folder in ('', photographs))
+    assert np.array_equal(drawn.depth, pictured.depth) and np.array_equal(drawn.labels, pictured.labels)
+    change = np.abs(drawn.image.astype(int) - pictured.image)
+    assert 2 < change[drawn.depth < 60].mean() < 40 and change[np.isinf(drawn.depth)].max() <= 1
+    assert np.array_equal(pictured.image, drive(frames=20, photographs=photographs)[10].image)
+
+
+def test_pictures_in_a_materials_folder_are_for_that_material(photographs):
+    found = find_photographs(photographs)
+    assert [p.name for p in found['brick']] == ['red.png'] and [p.name for p in found['asphalt']] == ['leaves.jpg']
+    assert not {'cloud', 'foliage', 'paint', 'cloth'} & found.keys()
+    only = find_photographs(str(Path(photographs) / 'brick'))       # a folder named after one is not inside one
+    assert {p.name for pictures in only.values() for p in pictures} == {'red.png'}
+
+
+def test_a_photograph_becomes_a_texture_without_seams_and_with_its_own_contrast():
+    ramp = np.linspace(0.2, 0.6, SIZE)[None, :, None] * np.ones((SIZE, 1, 3))
+    grain = np.random.default_rng(1).normal(0, 0.02, (SIZE, SIZE, 3))
+    departs = surface(ramp + grain)
+    assert np.abs(departs.mean((1, 2))).max() < 1e-9
+    assert departs.std() == pytest.approx((ramp / ramp.mean() - 1).std(), rel=0.05)
+    steps = np.abs(np.diff(departs.mean(1), axis=1, append=departs.mean(1)[:, :1])).max(0)
+    assert steps[-1] < 1.5 * steps[:-1].max()       # the ramp itself has a step of 1 at its end
+    assert 0.05 < surface(np.full((SIZE, SIZE, 3), 0.5) + 1e-4 * grain).std() < 0.07
+    assert surface(np.zeros((SIZE, SIZE, 3))).max() == 0
+
+
+def test_half_of_a_fleet_has_photographs_the_same_half_every_time(photographs):
+    plain, pictured = draw_fleet(30, 4, 64, 32), draw_fleet(30, 4, 64, 32, photographs=photographs)
+    chosen = [d.photographs for d in pictured]
+    assert 8 < sum(map(bool, chosen)) < 22 and set(chosen) == {'', photographs}
+    assert [replace(d, photographs='') for d in pictured] == plain
+
+
+@pytest.mark.parametrize('arguments, words', [
+    (['--preview', 'x.png', '--photographs', 'nowhere', '--split', 'train'], 'photographs are nowhere, expected a folder'),
+    (['--preview', 'x.png', '--photographs', '.'], "split is 'test', expected train with photographs"),
+    (['--fleet', '2', '--out', 'x', '--photographs', '.'], "split is 'test', expected train with photographs"),
+    (['--fleet', '2', '--out', 'x', '--photographs', '.', '--split', 'train'], 'photographs are ., expected pictures in it'),
+    (['--preset', 'cavity', '--preview', 'x.png', '--photographs', '.'], '--photographs with --preset cavity')])
+def test_photographs_that_cannot_be_had_are_refused(arguments, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(['world', '--frames', '2', '--size', '64x32', *arguments]) == 2
+    captured = capsys.readouterr().err
+    assert words in captured and captured.count('\n') == 1 and not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_is_none_is_named(tmp_path, capsys):
+    (tmp_path / 'wall.png').write_bytes(b'no picture')
+    assert main(['world', '--split', 'train', '--frames', '2', '--size', '64x32', '--preview', str(tmp_path / 'x.png'),
+                 '--photographs', str(tmp_path)]) == 2
+    assert 'wall.png cannot be read, expected a picture' in capsys.readouterr().err

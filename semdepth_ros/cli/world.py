@@ -48,6 +48,9 @@ def add_parser(subparsers) -> None:
                         'of plain walls, and of fences and fronts that repeat themselves; default 0')
     parser.add_argument('--fleet-preset', default='', metavar='PRESET', help="whose light and camera all drives of a "
                         'fleet have, without clutter and bonnets; default: drawn for each')
+    parser.add_argument('--photographs', default='', metavar='FOLDER', help='pictures of surfaces, for training drives '
+                        'alone (--split train): a drive, or half of a fleet, has them in place of drawn textures; those in '
+                        'a sub-folder asphalt, brick, plaster ... are for that material')
     parser.add_argument('--deformation', type=float, default=0.0, metavar='M', help='how far the wall of a '
                         f'{CAVITY} is moved from its place at rest, root of the mean square; default 0')
     parser.add_argument('--workers', type=int, default=1, metavar='W', help='processes that render a fleet; default 1. '
@@ -75,12 +78,13 @@ def drive_of(args: argparse.Namespace) -> Drive | Cavity:
                       args.device, args.deformation)
     kinds = chosen_kinds(args.seed, args.split, args.same_speed, args.repetitive)
     return Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
-                 pitch_deg=args.pitch, **kinds)
+                 pitch_deg=args.pitch, photographs=args.photographs, **kinds)
 
 
 def expect_of_its_kind(args: argparse.Namespace) -> None:
     """Raise ValueError for arguments of drives that are given for a cavity, or the other way round."""
-    others = ('height', 'pitch', 'same_speed', 'repetitive', 'fleet_preset') if args.preset == CAVITY else ('deformation',)
+    of_drives = ('height', 'pitch', 'same_speed', 'repetitive', 'fleet_preset', 'photographs')
+    others = of_drives if args.preset == CAVITY else ('deformation',)
     given = [f'--{name.replace("_", "-")}' for name in others if getattr(args, name)]
     if given:
         raise ValueError(f'{", ".join(given)} with --preset {args.preset}: expected without, since it is for '
@@ -142,7 +146,7 @@ def write_fleet(args: argparse.Namespace) -> None:
                                args.deformation)
     else:
         drives = draw_fleet(args.fleet, args.frames, *(args.size or FLEET_SIZE), args.split, args.seed, args.same_speed,
-                            args.repetitive, args.fleet_preset)
+                            args.repetitive, args.fleet_preset, args.photographs)
     kept = write_drives(drives, Path(args.out), 'jpg' if args.jpeg else 'png', args.device, args.workers)
     print(f'{args.out}: {len(drives)} drives of {args.frames} frames' + f', {kept} of them were there' * bool(kept))
 

@@ -9,12 +9,14 @@ import numpy as np
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.cavity import CAVITY, Cavity
 from semdepth_ros.world.drive import Drive
+from semdepth_ros.world.photographs import find_photographs
 from semdepth_ros.world.presets import default_camera, find_preset
 from semdepth_ros.world.town import SPLITS
 
 # share of each preset in a training fleet; other_town, other_camera and hard are kept for tests
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
 CLUTTERED, WITH_BONNET = 0.12, 0.15      # shares of a training fleet's drives
+PHOTOGRAPHED = 0.5                       # the same, where there are photographs
 BONNET_ROWS = (0.03, 0.18)
 _CAVITY_DRAW = 12
 _KINDS_DRAW = 11         # keeps what knobs choose apart from everything else that is drawn
@@ -27,7 +29,7 @@ class FleetDrive:
     """One drive of a fleet, before its town is built: what a process needs to know to render it.
 
     :param number: in the fleet
-    :param pitch_deg: how far the camera looks down; clutter, bonnet, same_speed, repetitive: see Drive
+    :param pitch_deg: how far the camera looks down; clutter, bonnet, same_speed, repetitive, photographs: see Drive
     """
 
     number: int
@@ -41,6 +43,7 @@ class FleetDrive:
     bonnet: float = 0.0
     same_speed: bool = False
     repetitive: bool = False
+    photographs: str = ''
 
     @property
     def name(self) -> str:
@@ -51,7 +54,7 @@ class FleetDrive:
         """Return the drive, its town built; see Drive for what raises."""
         return Drive(self.preset, self.seed, self.frames, self.camera, split=self.split, device=device,
                      pitch_deg=self.pitch_deg, clutter=self.clutter, bonnet=self.bonnet, same_speed=self.same_speed,
-                     repetitive=self.repetitive)
+                     repetitive=self.repetitive, photographs=self.photographs)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,8 @@ class FleetCavity:
 
 
 def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = 'train', seed: int = 0,
-               same_speed: float = 0.0, repetitive: float = 0.0, preset: str = '') -> list[FleetDrive]:
+               same_speed: float = 0.0, repetitive: float = 0.0, preset: str = '',
+               photographs: str = '') -> list[FleetDrive]:
     """Return drives whose town, light, field of view, camera height and pitch are drawn at random.
 
     Drive n is the same whatever the number of drives: a pure function of (split, seed, n).
@@ -87,7 +91,9 @@ def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = '
     :param repetitive: share of drives through towns of plain walls, and of fences and fronts that repeat themselves
     :param preset: whose light and camera all drives have, without clutter and bonnets: towns alone are drawn; empty draws
         light and camera too
-    :raises ValueError: seed is negative, an unknown split or preset, or a share outside 0..1
+    :param photographs: a folder of pictures that the surfaces of half of the drives have, see Drive
+    :raises ValueError: seed is negative, an unknown split or preset, a share outside 0..1, or photographs that are not
+        there or not for training
     """
     _expect_drawable(seed, split)
     plain = [_draw(number, frames, width, height, split, seed) for number in range(drives)]
@@ -95,7 +101,14 @@ def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = '
         same = {'preset': preset, 'camera': default_camera(preset, (width, height)), 'clutter': False, 'bonnet': 0.0,
                 'pitch_deg': find_preset(preset).pitch_deg}
         plain = [replace(drive, **same) for drive in plain]
-    return [replace(drive, **chosen_kinds(drive.seed, split, same_speed, repetitive)) for drive in plain]
+    drawn = [replace(drive, **chosen_kinds(drive.seed, split, same_speed, repetitive)) for drive in plain]
+    if not photographs:
+        return drawn
+    if split != 'train':
+        raise ValueError(f'split is {split!r}, expected train with photographs: they are for training alone')
+    find_photographs(photographs)
+    return [replace(drive, photographs=photographs) if _draw_of_kind(drive.seed, split, 2) < PHOTOGRAPHED else drive
+            for drive in drawn]
 
 
 def chosen_kinds(seed: int, split: str, same_speed: float, repetitive: float) -> dict[str, bool]:
@@ -111,9 +124,12 @@ def chosen_kinds(seed: int, split: str, same_speed: float, repetitive: float) ->
     for number, (name, share) in enumerate((('same_speed', same_speed), ('repetitive', repetitive))):
         if not 0 <= share <= 1:
             raise ValueError(f'{name} is {share}, expected a share of drives, 0 to 1')
-        draw = np.random.default_rng([seed, SPLITS.index(split), _KINDS_DRAW, number]).random()
-        chosen[name] = bool(draw < share)
+        chosen[name] = _draw_of_kind(seed, split, number) < share
     return chosen
+
+
+def _draw_of_kind(seed: int, split: str, number: int) -> float:
+    return float(np.random.default_rng([seed, SPLITS.index(split), _KINDS_DRAW, number]).random())
 
 
 def _expect_drawable(seed: int, split: str) -> None:

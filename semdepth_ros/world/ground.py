@@ -90,13 +90,14 @@ def _mended(town: Town, d: torch.Tensor, s: torch.Tensor) -> torch.Tensor:
 
 
 def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: torch.Tensor, y: torch.Tensor,
-                  short_px: torch.Tensor, long_px: torch.Tensor,
-                  facing: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+                  short_px: torch.Tensor, long_px: torch.Tensor, facing: torch.Tensor,
+                  textures: torch.Tensor | None = None) -> tuple[torch.Tensor, torch.Tensor]:
     """Return albedo [3, n] and class [n] of ground points.
 
     :param x, y: metres from a corner whose position is a multiple of 64 m
     :param short_px, long_px: the pixel's width on the ground across and along the line of sight [m]
     :param facing: 1 where the line of sight runs along the camera's own street, 0 across
+    :param textures: see textures.look_up
     """
     pixel = long_px * 0.45 + short_px * 0.55
     kerb, d, s = channels[gm.KERB], channels[gm.ACROSS], channels[gm.ALONG]
@@ -110,7 +111,7 @@ def ground_albedo(town: Town, channels: torch.Tensor, kind: torch.Tensor, x: tor
     material = torch.full_like(x, MATERIAL['asphalt'])
     material.masked_fill_(slabs, MATERIAL['slabs']).masked_fill_(grass, MATERIAL['grass'])
     u, v = torch.where(slabs, d / 4, x / 4), torch.where(slabs, s / 4, y / 4)
-    fine = look_up(u, v, material, pixel / 4)
+    fine = look_up(u, v, material, pixel / 4, textures)
     streaks = look_up(d / 6, s / 128, torch.full_like(x, MATERIAL['bark']), torch.maximum(short_px / 6, long_px / 128))
     tone = 1 + fine + 0.15 * broad
     asphalt = vector(town.asphalt, x) * (1 + town.rough * (tone - 1 + 0.26 * streaks * road))

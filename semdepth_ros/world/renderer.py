@@ -44,10 +44,11 @@ class Renderer:
 
     :param rays: rays a pixel; the first decides depth, class and instance
     :param device: where to render
+    :param textures: of surfaces on that device, None for those that are drawn; see textures.look_up
     """
 
-    def __init__(self, scene: Scene, camera: Camera, rays: int, device: str):
-        self.scene, self.device = scene, device
+    def __init__(self, scene: Scene, camera: Camera, rays: int, device: str, textures: torch.Tensor | None = None):
+        self.scene, self.device, self.textures = scene, device, textures
         self.grid = TileGrid.of(camera, rays, device)
 
     def render(self, moments: list[Moment]) -> Picture:
@@ -63,7 +64,7 @@ class Renderer:
         shapes, look = self._shapes(rows, moments), self._send(rows).view(-1, COLUMNS).t().contiguous()
         view = View(self.scene.town, self.scene.light, rotation, eye, shapes.matrix.view(-1, 9).t().contiguous(),
                     shapes.origin.t().contiguous(), look, window, self.scene.relief.shifted(*corner),
-                    self._send([m.signal for m in moments]), grid.pixel)
+                    self._send([m.signal for m in moments]), grid.pixel, self.textures)
         depth, index = self._ground(view, rays, corners, per_tile)
         left = self._ground_shade(moments, rays, depth, index)
         self._things(shapes, look, rays, corners, depth, index)

@@ -29,6 +29,7 @@ class View:
     :param window: the ground map; relief: in the window's axes
     :param signal: level of the lit lamp of traffic lights [F]
     :param pixel: width of a pixel at one metre
+    :param textures: of surfaces, None for those that are drawn; see textures.look_up
     """
 
     town: Town
@@ -42,6 +43,7 @@ class View:
     relief: Relief
     signal: torch.Tensor
     pixel: float
+    textures: torch.Tensor | None = None
 
     def each(self, values: torch.Tensor, frame: torch.Tensor) -> torch.Tensor:
         """Return values of frames [F, k] as columns for rays [k, n] (or [k, 1] where there is one frame)."""
@@ -114,7 +116,8 @@ def _ground(view: View, rays: Rays):
     short = depth * view.pixel
     grazing = (direction[2].abs() / rays.stretch).clamp(min=0.004)
     facing = ((direction[:2] * ahead[:2]).sum(0) / length(direction[:2])) ** 2
-    albedo, label = ground_albedo(view.town, channels, rays.index, x, y, short, short / grazing, facing ** 4)
+    albedo, label = ground_albedo(view.town, channels, rays.index, x, y, short, short / grazing, facing ** 4,
+                                  view.textures)
     lit = (1 - ((channels[gm.SHADOW] + 0.3) / 0.6).clamp(0, 1)) * rays.left
     lit = lit * (1 - 0.9 * _dappled(channels[gm.CROWN], x, y, short / grazing.sqrt()))
     face = rays.index == KERB_FACE
@@ -149,7 +152,7 @@ def _things(view: View, rays: Rays):
     facing = (normal * unit).sum(0)
     pixel = depth * view.pixel * facing.abs().clamp_(min=0.06).pow_(-0.7)
     period, seed, material = look[pr.PERIOD], look[pr.SEED], look[pr.MATERIAL_ID]
-    fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, material, pixel / period)
+    fine = look_up(u / period + seed * 0.37, v / period + seed * 0.61, material, pixel / period, view.textures)
     broad = look_up(u / 29 + seed * 0.13, v / 29, torch.full_like(u, MATERIAL['cloud']), pixel / 29)
     albedo = look[pr.COLOUR] * (1 + fine + 0.085 * broad).clamp(0.15, 2.0)
     mirror, grazing = _mirror(light, unit, normal), (1 - facing.abs()) ** 4

@@ -82,24 +82,29 @@ def _blurred(texture: np.ndarray) -> list[np.ndarray]:
 @lru_cache(maxsize=4)
 def atlas(device: str) -> torch.Tensor:
     """Return every material at every level, float32 [1, 1, materials * LEVELS, SIZE + 1, SIZE + 1], on the device."""
-    layers = []
-    for i, name in enumerate(MATERIALS):
-        layers += _blurred(_paint(name, np.random.default_rng([77, i])))
-    stack = np.pad(np.stack(layers), ((0, 0), (0, 1), (0, 1)), mode='wrap').astype(np.float32)
-    return torch.from_numpy(stack)[None, None].to(device)
+    drawn = [stacked(_paint(name, np.random.default_rng([77, i]))) for i, name in enumerate(MATERIALS)]
+    return torch.cat(drawn)[None, None].to(device)
 
 
-def look_up(u: torch.Tensor, v: torch.Tensor, material: torch.Tensor, footprint: torch.Tensor) -> torch.Tensor:
-    """Return the texture value (mean 0), blurred to the footprint.
+def stacked(texture: np.ndarray) -> torch.Tensor:
+    """Return a periodic texture [SIZE, SIZE] at every level, float32 [LEVELS, SIZE + 1, SIZE + 1]."""
+    levels = np.pad(np.stack(_blurred(texture)), ((0, 0), (0, 1), (0, 1)), mode='wrap')
+    return torch.from_numpy(levels.astype(np.float32))
 
-    :param u, v: surface coordinates [periods], any shape
+
+def look_up(u: torch.Tensor, v: torch.Tensor, material: torch.Tensor, footprint: torch.Tensor,
+            textures: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the texture value (mean 0), blurred to the footprint: [n], or [3, n] of textures in colour.
+
+    :param u, v: surface coordinates [periods], [n]
     :param material: index of the material, float
     :param footprint: width of the pixel on the surface [periods]
+    :param textures: laid out as `atlas`, which is taken where there are none, with one channel or three
     """
-    texture = atlas(str(u.device))
+    texture = atlas(str(u.device)) if textures is None else textures
     level = torch.log2(footprint * SIZE).clamp_(0, LEVELS - 1)
     depth = material.mul(LEVELS).add_(level)
     grid = torch.stack([(u - u.floor()).mul_(2).sub_(1), (v - v.floor()).mul_(2).sub_(1),
                         depth.mul_(2 / (texture.shape[2] - 1)).sub_(1)], dim=-1)
     out = F.grid_sample(texture, grid.view(1, 1, 1, -1, 3), mode='bilinear', padding_mode='border', align_corners=True)
-    return out.view(u.shape)
+    return out.view(u.shape) if texture.shape[1] == 1 else out.view(3, *u.shape)
