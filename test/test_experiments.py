@@ -348,6 +348,17 @@ def test_changes_average_seeds_then_pair_towns_that_all_have():
     assert found.by_seed(BAND, 'a') == pytest.approx([0.7 / 3, 0.7 / 3, 9])
 
 
+def test_a_network_timed_on_machines_of_two_kinds_is_told_by_the_kind_of_most():
+    def timed(macs, precision, engine, eager):
+        return fake({}, cost={'size': [64, 32], 'parameters': 5, 'macs': macs, 'latency_ms': {
+            'precision': precision, 'engine': engine, 'eager_float32': eager}})
+    found = Results({('a', 1): timed(7, 'bfloat16', 3.0, 9.0), ('a', 2): timed(7, 'bfloat16', 4.0, 8.0),
+                     ('b', 1): timed(7, 'float32', 5.0, 6.0), ('c', 1): timed(8, 'float32', 6.0, 7.0)})
+    assert found.latency('a') == found.latency('b') == {'precision': 'bfloat16', 'engine': 3.0, 'eager_float32': 8.0}
+    assert found.latency('c') == {'precision': 'float32', 'engine': 6.0, 'eager_float32': 7.0}
+    assert found.latency('d') is None
+
+
 @pytest.mark.parametrize('wanted, word', [
     ({'at_most': -0.10}, HELD), ({'at_most': -0.25}, NOT_HELD), ({'at_least': -0.25, 'interval': None}, HELD),
     ({'at_least': -0.25}, NOT_HELD), ({'at_most': -0.1, 'interval': -0.19}, HELD),

@@ -196,15 +196,16 @@ def _reach(part: dict, *keys: str) -> float | None:
 def _cost(experiment: Experiment, results: Results) -> str:
     rows = []
     for arm in experiment.arms:
-        costs = [results[arm.name, seed]['cost'] for seed in results.seeds(arm.name)]
-        if not costs:
+        times = results.latency(arm.name)
+        if times is None:
             rows.append([f'`{arm.name}`', *[NOT_RUN] * 4])
             continue
-        times = {name: min(cost['latency_ms'][name] for cost in costs) for name in ('engine', 'eager_float32')}
-        rows.append([f'`{arm.name}`', f'{costs[0]["parameters"] / 1e6:.2f} M', f'{costs[0]["macs"] / 1e9:.2f} G',
-                     f'{times["engine"]:.1f} ({costs[0]["latency_ms"]["precision"]})', f'{times["eager_float32"]:.1f}'])
+        cost = results[arm.name, results.seeds(arm.name)[0]]['cost']
+        rows.append([f'`{arm.name}`', f'{cost["parameters"] / 1e6:.2f} M', f'{cost["macs"] / 1e9:.2f} G',
+                     f'{times["engine"]:.1f} ({times["precision"]})', f'{times["eager_float32"]:.1f}'])
     note = ('Of one image through depth and classes, without the pose network. Times are medians of 30 runs in '
-            'milliseconds, the lower of the seeds, while other runs may have been going on.\n\n')
+            'milliseconds, the lowest of all arms and seeds with such a network, while other runs may have been going '
+            'on; those at different precisions are of different machines.\n\n')
     return note + table(['arm', 'parameters', 'MACs', 'engine', 'as it is, float32'], rows)
 
 

@@ -1,6 +1,7 @@
 """What changed from arm to arm, and whether hypotheses held."""
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,22 @@ class Results(dict[tuple[str, int], Result]):
         values = ([figures[metric] for figures in self[arm, seed]['towns'].values() if metric in figures]
                   for seed in self.seeds(arm))
         return [float(np.mean(each)) for each in values if each]
+
+    def latency(self, arm: str) -> dict | None:
+        """Return the times of the arm's network, engine and eager_float32 [ms], and the engine's precision.
+
+        They are the lowest of all runs of a network of the same size, at the precision that most runs were timed at where
+        one of them was: runs may have been made on machines of different kinds. None where the arm has no run.
+        """
+        own = next((self[arm, seed]['cost'] for seed in self.seeds(arm)), None)
+        if own is None:
+            return None
+        costs = [result['cost'] for result in self.values()]
+        usual = Counter(cost['latency_ms']['precision'] for cost in costs).most_common(1)[0][0]
+        alike = [cost['latency_ms'] for cost in costs if all(cost[k] == own[k] for k in ('size', 'parameters', 'macs'))]
+        alike = [times for times in alike if times['precision'] == usual] or alike
+        return {'precision': alike[0]['precision'],
+                **{name: min(times[name] for times in alike) for name in ('engine', 'eager_float32')}}
 
     def change(self, metric: str, arm: str, reference: str, kind: str = 'relative') -> Change | None:
         """Return the change from the reference to the arm over the towns that both have, seeds averaged.
