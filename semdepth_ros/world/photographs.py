@@ -56,7 +56,7 @@ def photographed(folder: str, seed: int, device: str) -> torch.Tensor:
     return layers.to(device)
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=16)       # of 6 MB each
 def _levels(path: str) -> torch.Tensor:
     """Return a photograph at every degree of blur, float32 [3, levels, SIZE + 1, SIZE + 1]."""
     return torch.stack([stacked(plane) for plane in surface(read_square(path))])
