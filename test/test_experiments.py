@@ -348,15 +348,18 @@ def test_changes_average_seeds_then_pair_towns_that_all_have():
     assert found.by_seed(BAND, 'a') == pytest.approx([0.7 / 3, 0.7 / 3, 9])
 
 
-def test_a_network_timed_on_machines_of_two_kinds_is_told_by_the_kind_of_most():
-    def timed(macs, precision, engine, eager):
-        return fake({}, cost={'size': [64, 32], 'parameters': 5, 'macs': macs, 'latency_ms': {
+def test_times_of_a_network_are_the_lowest_of_all_its_runs_on_each_kind_of_machine():
+    def timed(macs, machine, precision, engine, eager):
+        return fake({}, machine=machine, cost={'size': [64, 32], 'parameters': 5, 'macs': macs, 'latency_ms': {
             'precision': precision, 'engine': engine, 'eager_float32': eager}})
-    found = Results({('a', 1): timed(7, 'bfloat16', 3.0, 9.0), ('a', 2): timed(7, 'bfloat16', 4.0, 8.0),
-                     ('b', 1): timed(7, 'float32', 5.0, 6.0), ('c', 1): timed(8, 'float32', 6.0, 7.0)})
-    assert found.latency('a') == found.latency('b') == {'precision': 'bfloat16', 'engine': 3.0, 'eager_float32': 8.0}
-    assert found.latency('c') == {'precision': 'float32', 'engine': 6.0, 'eager_float32': 7.0}
-    assert found.latency('d') is None
+    xeon, gpu = {'processor': 'Xeon'}, {'processor': 'Xeon', 'cuda_device': 'H200'}
+    found = Results({('a', 1): timed(7, xeon, 'bfloat16', 3.0, 9.0), ('a', 2): timed(7, xeon, 'bfloat16', 4.0, 8.0),
+                     ('b', 1): timed(7, xeon, 'float32', 2.0, 6.0), ('c', 1): timed(8, gpu, 'float16', 0.6, 0.7)})
+    assert found.latencies('a') == found.latencies('b') == {('Xeon', 'float32'): {'engine': 2.0, 'eager_float32': 6.0},
+                                                            ('Xeon', 'bfloat16'): {'engine': 3.0, 'eager_float32': 8.0}}
+    assert list(found.latencies('a')) == [('Xeon', 'float32'), ('Xeon', 'bfloat16')]
+    assert found.latencies('c') == {('H200', 'float16'): {'engine': 0.6, 'eager_float32': 0.7}}
+    assert found.latencies('d') == {}
 
 
 @pytest.mark.parametrize('wanted, word', [

@@ -11,7 +11,7 @@ from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
 from semdepth_ros.world import PRESETS, Drive, default_camera
 from semdepth_ros.world.fleet import chosen_kinds, draw_fleet
-from semdepth_ros.world.photographs import find_photographs, surface
+from semdepth_ros.world.photographs import draw_photographs, find_photographs, read_square, surface
 from semdepth_ros.world.primitives import CLASS, MATERIAL_ID, PATTERN, PATTERNS
 from semdepth_ros.world.textures import MATERIAL, SIZE
 
@@ -131,30 +131,48 @@ def test_the_preset_of_a_fleet_is_an_option_of_fleets_alone(tmp_path, capsys):
 
 @pytest.fixture(scope='module')
 def photographs(tmp_path_factory):
-    """Pictures of surfaces: bricks in a folder of their own, and one more."""
+    """Pictures of surfaces: bricks in a folder of their own with a map of their slopes, and one more."""
     folder = tmp_path_factory.mktemp('surfaces')
-    (folder / 'brick').mkdir()
+    (folder / 'Brick').mkdir()
     rng = np.random.default_rng(0)
-    for name, size in (('brick/red.png', (300, 400, 3)), ('leaves.jpg', (90, 70, 3))):
+    for name, size in (('Brick/red.png', (300, 400, 3)), ('Brick/red_NormalGL.png', (8, 8, 3)), ('leaves.jpg', (90, 70, 3))):
         noise = cv2.GaussianBlur(rng.uniform(0, 255, size), (0, 0), 3)
         cv2.imwrite(str(folder / name), np.clip(128 + (noise - 127) * 8 * (0.2, 0.6, 1.0), 0, 255).astype(np.uint8))
     return str(folder)
 
 
 def test_photographs_change_looks_and_no_truth(photographs):
-    drawn, pictured = (drive(frames=20, photographs=folder)[10] for folder in ('', photographs))
+    files = draw_photographs(find_photographs(photographs), 3)
+    drawn, pictured = (drive(frames=20, photographs=chosen)[10] for chosen in (None, files))
     assert np.array_equal(drawn.depth, pictured.depth) and np.array_equal(drawn.labels, pictured.labels)
     change = np.abs(drawn.image.astype(int) - pictured.image)
     assert 2 < change[drawn.depth < 60].mean() < 40 and change[np.isinf(drawn.depth)].max() <= 1
-    assert np.array_equal(pictured.image, drive(frames=20, photographs=photographs)[10].image)
+    assert np.array_equal(pictured.image, drive(frames=20, photographs=files)[10].image)
 
 
-def test_pictures_in_a_materials_folder_are_for_that_material(photographs):
-    found = find_photographs(photographs)
-    assert [p.name for p in found['brick']] == ['red.png'] and [p.name for p in found['asphalt']] == ['leaves.jpg']
+def test_pictures_in_a_materials_folder_are_for_that_material_and_maps_for_none(photographs):
+    found = {name: [Path(p).name for p in files] for name, files in find_photographs(photographs).items()}
+    assert found['brick'] == ['red.png'] and found['asphalt'] == ['leaves.jpg']
     assert not {'cloud', 'foliage', 'paint', 'cloth'} & found.keys()
-    only = find_photographs(str(Path(photographs) / 'brick'))       # a folder named after one is not inside one
-    assert {p.name for pictures in only.values() for p in pictures} == {'red.png'}
+    only = find_photographs(str(Path(photographs) / 'Brick'))       # a folder named after one is not inside one
+    assert {Path(p).name for files in only.values() for p in files} == {'red.png'}
+
+
+@pytest.mark.parametrize('stored', ['grey', 'alpha', 'large', 'deep'])
+def test_pictures_of_any_kind_become_a_square_of_linear_colour(stored, tmp_path):
+    picture = np.full((40, 60, 3), (0, 128, 255), np.uint8)
+    if stored == 'large':
+        picture = np.full((1100, 1500, 3), (0, 128, 255), np.uint8)
+    elif stored == 'grey':
+        picture = np.full((40, 60), 128, np.uint8)
+    elif stored == 'alpha':
+        picture = np.dstack([picture, np.full((40, 60), 7, np.uint8)])
+    elif stored == 'deep':
+        picture = picture.astype(np.uint16) * 257
+    cv2.imwrite(str(tmp_path / 'x.png'), picture)
+    square = read_square(str(tmp_path / 'x.png'))
+    colour = [0.5 ** 2.2] * 3 if stored == 'grey' else [1, 0.5 ** 2.2, 0]
+    assert square.shape == (SIZE, SIZE, 3) and np.abs(square - colour).max() < 0.01
 
 
 def test_a_photograph_becomes_a_texture_without_seams_and_with_its_own_contrast():
@@ -171,26 +189,37 @@ def test_a_photograph_becomes_a_texture_without_seams_and_with_its_own_contrast(
 
 def test_half_of_a_fleet_has_photographs_the_same_half_every_time(photographs):
     plain, pictured = draw_fleet(30, 4, 64, 32), draw_fleet(30, 4, 64, 32, photographs=photographs)
-    chosen = [d.photographs for d in pictured]
-    assert 8 < sum(map(bool, chosen)) < 22 and set(chosen) == {'', photographs}
-    assert [replace(d, photographs='') for d in pictured] == plain
+    assert 8 < sum(bool(d.photographs) for d in pictured) < 22
+    assert [replace(d, photographs=None) for d in pictured] == plain
+    assert {Path(d.photographs['brick']).name for d in pictured if d.photographs} == {'red.png'}
+    assert pictured[:9] == draw_fleet(9, 4, 64, 32, photographs=photographs)
 
 
 @pytest.mark.parametrize('arguments, words', [
     (['--preview', 'x.png', '--photographs', 'nowhere', '--split', 'train'], 'photographs are nowhere, expected a folder'),
     (['--preview', 'x.png', '--photographs', '.'], "split is 'test', expected train with photographs"),
-    (['--fleet', '2', '--out', 'x', '--photographs', '.'], "split is 'test', expected train with photographs"),
-    (['--fleet', '2', '--out', 'x', '--photographs', '.', '--split', 'train'], 'photographs are ., expected pictures in it'),
-    (['--preset', 'cavity', '--preview', 'x.png', '--photographs', '.'], '--photographs with --preset cavity')])
+    (['--fleet', '2', '--out', 'x', '--photographs', 'here'], "split is 'test', expected train with photographs"),
+    (['--fleet', '2', '--out', 'x', '--photographs', 'here', '--split', 'train'],
+     'photographs are here, expected pictures (.png, .jpg, .jpeg, .webp) of one of asphalt, slabs'),
+    (['--fleet', '2', '--out', 'here/x', '--photographs', 'here', '--split', 'train'],
+     '--out here/x lies among the photographs in here'),
+    (['--preset', 'cavity', '--preview', 'x.png', '--photographs', 'here'], '--photographs with --preset cavity')])
 def test_photographs_that_cannot_be_had_are_refused(arguments, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / 'here' / 'foliage').mkdir(parents=True)
+    cv2.imwrite('here/foliage/oak.png', np.zeros((8, 8, 3), np.uint8))       # leaves are drawn
     assert main(['world', '--frames', '2', '--size', '64x32', *arguments]) == 2
     captured = capsys.readouterr().err
-    assert words in captured and captured.count('\n') == 1 and not list(tmp_path.iterdir())
+    assert words in captured and captured.count('\n') == 1
+    assert [path.name for path in tmp_path.rglob('*')] == ['here', 'foliage', 'oak.png']
 
 
-def test_a_picture_that_is_none_is_named(tmp_path, capsys):
-    (tmp_path / 'wall.png').write_bytes(b'no picture')
+@pytest.mark.parametrize('content, words', [(b'no picture', 'wall.png is no picture, expected PNG'),
+                                            (None, 'wall.png cannot be read: ')])
+def test_a_picture_that_is_none_or_cut_off_is_named(content, words, tmp_path, capfd):
+    whole = cv2.imencode('.png', np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))[1].tobytes()
+    (tmp_path / 'wall.png').write_bytes(content or whole[:len(whole) // 2])
     assert main(['world', '--split', 'train', '--frames', '2', '--size', '64x32', '--preview', str(tmp_path / 'x.png'),
                  '--photographs', str(tmp_path)]) == 2
-    assert 'wall.png cannot be read, expected a picture' in capsys.readouterr().err
+    captured = capfd.readouterr().err
+    assert words in captured and captured.count('\n') == 1

@@ -17,6 +17,7 @@ from semdepth_ros.world import (CAVITY, PRESETS, SPLITS, Cavity, Drive, contact_
                                 default_cavity_camera)
 from semdepth_ros.world.drive import usable_device
 from semdepth_ros.world.fleet import chosen_kinds, draw_cavities, draw_fleet
+from semdepth_ros.world.photographs import draw_photographs, expect_for_training, find_photographs
 
 PREVIEW_ROWS = 6
 FLEET_SIZE, CAVITY_FLEET_SIZE = (320, 128), (160, 120)
@@ -78,7 +79,15 @@ def drive_of(args: argparse.Namespace) -> Drive | Cavity:
                       args.device, args.deformation)
     kinds = chosen_kinds(args.seed, args.split, args.same_speed, args.repetitive)
     return Drive(args.preset, args.seed, args.frames, camera_of(args), args.rate, args.split, args.device,
-                 pitch_deg=args.pitch, photographs=args.photographs, **kinds)
+                 pitch_deg=args.pitch, photographs=photographs_of(args), **kinds)
+
+
+def photographs_of(args: argparse.Namespace) -> dict[str, str] | None:
+    """Return the photographs of one drive, by material; None without any."""
+    if not args.photographs:
+        return None
+    expect_for_training(args.split)
+    return draw_photographs(find_photographs(args.photographs), args.seed)
 
 
 def expect_of_its_kind(args: argparse.Namespace) -> None:
@@ -141,6 +150,8 @@ def write_fleet(args: argparse.Namespace) -> None:
         raise ValueError('--preview shows one drive, and a fleet is many: leave it out')
     usable_device(args.device)
     expect_of_its_kind(args)
+    if args.photographs and Path(args.photographs).resolve() in (out := Path(args.out).resolve(), *out.parents):
+        raise ValueError(f'--out {args.out} lies among the photographs in {args.photographs}: expected another folder')
     if args.preset == CAVITY:
         drives = draw_cavities(args.fleet, args.frames, *(args.size or CAVITY_FLEET_SIZE), args.split, args.seed,
                                args.deformation)

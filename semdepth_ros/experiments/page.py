@@ -196,17 +196,17 @@ def _reach(part: dict, *keys: str) -> float | None:
 def _cost(experiment: Experiment, results: Results) -> str:
     rows = []
     for arm in experiment.arms:
-        times = results.latency(arm.name)
-        if times is None:
-            rows.append([f'`{arm.name}`', *[NOT_RUN] * 4])
+        if not results.seeds(arm.name):
+            rows.append([f'`{arm.name}`', *[NOT_RUN] * 5])
             continue
         cost = results[arm.name, results.seeds(arm.name)[0]]['cost']
+        (machine, precision), times = next(iter(results.latencies(arm.name).items()))
         rows.append([f'`{arm.name}`', f'{cost["parameters"] / 1e6:.2f} M', f'{cost["macs"] / 1e9:.2f} G',
-                     f'{times["engine"]:.1f} ({times["precision"]})', f'{times["eager_float32"]:.1f}'])
+                     f'{times["engine"]:.1f} ({precision})', f'{times["eager_float32"]:.1f}', machine])
     note = ('Of one image through depth and classes, without the pose network. Times are medians of 30 runs in '
             'milliseconds, the lowest of all arms and seeds with such a network, while other runs may have been going '
-            'on; those at different precisions are of different machines.\n\n')
-    return note + table(['arm', 'parameters', 'MACs', 'engine', 'as it is, float32'], rows)
+            'on; compare those of one machine.\n\n')
+    return note + table(['arm', 'parameters', 'MACs', 'engine', 'as it is, float32', 'on'], rows)
 
 
 def _how(experiment: Experiment, results: Results) -> str:
@@ -225,15 +225,20 @@ def _how(experiment: Experiment, results: Results) -> str:
 
 
 def _mixed(experiment: Experiment, results: Results) -> list[str]:
-    """Return warnings where runs were not trained on, or compared with, the same renderings."""
+    """Return warnings where runs were not trained on, or compared with, the same renderings, or in one precision."""
     towns = {str(sorted(result.get('rendering', {}).items())) for result in results.values()}
     learned: dict[str, set[str]] = {}
     for (arm, _), result in results.items():
         learned.setdefault(experiment.arm(arm).data, set()).add(result.get('data', ''))
     warnings = ['Not all runs were compared with the same renderings of the test towns: the world has changed between '
                 'them.'] * (len(towns) > 1)
-    return warnings + ['Not all runs learned from the same renderings: the world has changed between them.'] * any(
+    warnings += ['Not all runs learned from the same renderings: the world has changed between them.'] * any(
         len(digests) > 1 for digests in learned.values())
+    asked = experiment.set.get('precision', '32-true')
+    other = sorted({f'`{arm}` (seed {seed}, {result["precision"]})' for (arm, seed), result in results.items()
+                    if result.get('precision', asked) != asked})
+    return warnings + [f'Not all runs were trained in {asked}, for want of bfloat16 arithmetic: '
+                       f'{", ".join(other)}.'] * (0 < len(other) < len(results))
 
 
 def _figure_table(experiment: Experiment, results: Results, columns: dict[str, str]) -> str:

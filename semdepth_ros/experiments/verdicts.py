@@ -1,7 +1,6 @@
 """What changed from arm to arm, and whether hypotheses held."""
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -27,21 +26,21 @@ class Results(dict[tuple[str, int], Result]):
                   for seed in self.seeds(arm))
         return [float(np.mean(each)) for each in values if each]
 
-    def latency(self, arm: str) -> dict | None:
-        """Return the times of the arm's network, engine and eager_float32 [ms], and the engine's precision.
+    def latencies(self, arm: str) -> dict[tuple[str, str], dict[str, float]]:
+        """Return the times of the arm's network, engine and eager_float32 [ms], by machine and the engine's precision.
 
-        They are the lowest of all runs of a network of the same size, at the precision that most runs were timed at where
-        one of them was: runs may have been made on machines of different kinds. None where the arm has no run.
+        They are the lowest of all runs of a network of the same size, quickest machine first; empty without a run.
         """
-        own = next((self[arm, seed]['cost'] for seed in self.seeds(arm)), None)
-        if own is None:
-            return None
-        costs = [result['cost'] for result in self.values()]
-        usual = Counter(cost['latency_ms']['precision'] for cost in costs).most_common(1)[0][0]
-        alike = [cost['latency_ms'] for cost in costs if all(cost[k] == own[k] for k in ('size', 'parameters', 'macs'))]
-        alike = [times for times in alike if times['precision'] == usual] or alike
-        return {'precision': alike[0]['precision'],
-                **{name: min(times[name] for times in alike) for name in ('engine', 'eager_float32')}}
+        own = next((_size(self[arm, seed]) for seed in self.seeds(arm)), None)
+        timed: dict[tuple[str, str], list[dict]] = {}
+        for result in self.values():
+            if _size(result) == own:
+                machine, times = result['machine'], result['cost']['latency_ms']
+                kind = machine.get('cuda_device') or machine['processor'], times['precision']
+                timed.setdefault(kind, []).append(times)
+        lowest = {kind: {name: min(each[name] for each in times) for name in ('engine', 'eager_float32')}
+                  for kind, times in timed.items()}
+        return dict(sorted(lowest.items(), key=lambda item: item[1]['engine']))
 
     def change(self, metric: str, arm: str, reference: str, kind: str = 'relative') -> Change | None:
         """Return the change from the reference to the arm over the towns that both have, seeds averaged.
@@ -57,6 +56,10 @@ class Results(dict[tuple[str, int], Result]):
         values, others = (np.mean([[each[name][metric] for name in shared] for each in group], axis=0)
                           for group in runs)
         return None if kind == 'relative' and not others.mean() else paired_change(values, others, kind)
+
+
+def _size(result: Result) -> tuple:
+    return tuple(result['cost']['size']), result['cost']['parameters'], result['cost']['macs']
 
 
 class Verdict(NamedTuple):

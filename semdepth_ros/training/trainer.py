@@ -172,8 +172,8 @@ def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, n
     :raises RecipeError: what is asked for is not there
     """
     precision = recipe.precision
-    if precision != '32-true' and not bfloat16_flag() and (device == 'cpu' or not torch.cuda.is_available()):
-        _LOG.warning('training in 32-true instead of %s: this processor has no bfloat16 arithmetic', precision)
+    on_cpu = device == 'cpu' or device == 'auto' and not torch.cuda.is_available()
+    if on_cpu and not bfloat16_flag():
         precision = '32-true'
     try:
         fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, strategy=strategy, precision=precision)
@@ -181,6 +181,8 @@ def build_fabric(recipe: Recipe, device: str = 'auto', devices: int | str = 1, n
         raise RecipeError(f'device {device} x {devices}, strategy {strategy}, precision {recipe.precision} cannot be '
                           f'had: {" ".join(str(error).split())}') from None
     fabric.launch()
+    if precision != recipe.precision and fabric.is_global_zero:
+        _LOG.warning('training in %s instead of %s: this processor has no bfloat16 arithmetic', precision, recipe.precision)
     return fabric
 
 

@@ -1,6 +1,7 @@
 """A drive through the procedural world: frame after frame with exact truth."""
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,7 +12,7 @@ import torch
 
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.bonnet import bonnet_under
-from semdepth_ros.world.photographs import photographed
+from semdepth_ros.world.photographs import expect_for_training, photographed
 from semdepth_ros.world.presets import default_camera, find_preset
 from semdepth_ros.world.primitives import yaw_matrix
 from semdepth_ros.world.renderer import Picture, Renderer
@@ -70,8 +71,9 @@ class Drive:
     :param bonnet: share of the image's rows, from the last one up, to which the own bonnet reaches; it is unlabelled
     :param same_speed: whether a car drives ahead at the own speed all the way
     :param repetitive: whether walls are plain, and fences and fronts repeat themselves
-    :param photographs: a folder of pictures that surfaces have in place of drawn textures; of training towns alone
-    :raises ValueError: an unknown preset or split, a number out of range, or photographs that are not there
+    :param photographs: files of pictures that materials have in place of drawn textures, by material; of training towns
+        alone. See photographs.draw_photographs
+    :raises ValueError: an unknown preset or split, a number out of range, or a photograph that cannot be read
     """
 
     units_per_metre = 256        # of depth written as uint16
@@ -80,7 +82,7 @@ class Drive:
     def __init__(self, preset: str = 'day', seed: int = 0, frames: int = 100, camera: Camera | None = None,
                  rate_hz: float = 10.0, split: str = 'test', device: str = 'cpu', rays: int = 4,
                  pitch_deg: float | None = None, clutter: bool = False, bonnet: float = 0.0,
-                 same_speed: bool = False, repetitive: bool = False, photographs: str = ''):
+                 same_speed: bool = False, repetitive: bool = False, photographs: Mapping[str, str] | None = None):
         kind = find_preset(preset)
         for name, value in (('frames', frames), ('rate_hz', rate_hz), ('rays', rays)):
             if not value > 0:
@@ -91,8 +93,8 @@ class Drive:
             raise ValueError(f'seed is {seed}, expected zero or a positive number')
         if camera and camera.height_m is not None and not camera.height_m > 0:
             raise ValueError(f'camera height is {camera.height_m} m, expected a positive number: above the road')
-        if photographs and split != 'train':
-            raise ValueError(f'split is {split!r}, expected train with photographs: they are for training alone')
+        if photographs:
+            expect_for_training(split)
         self.preset, self.seed, self.frames, self.rate_hz, self.split = preset, seed, int(frames), float(rate_hz), split
         self.camera, self.device, self.rays = camera or default_camera(preset), usable_device(device), int(rays)
         self.name = f'{preset}_{split}_{seed}'
@@ -102,7 +104,7 @@ class Drive:
         if bonnet:
             self.scene.bonnet = bonnet_under(self.camera, self.camera_in_base, bonnet, np.random.default_rng([seed, 8]))
         self._focal = float(np.sqrt(self.camera.fx * self.camera.fy))
-        textures = photographed(photographs, seed, self.device) if photographs else None
+        textures = photographed(photographs, self.device) if photographs else None
         self.renderer = Renderer(self.scene, self.camera, self.rays, self.device, textures)
         start = self.scene.plan.pose(0.0)
         level = np.eye(4)

@@ -1,7 +1,7 @@
 """Many short drives, each with a camera of its own: what networks are trained on."""
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from semdepth_ros.geometry.camera import Camera
 from semdepth_ros.world.cavity import CAVITY, Cavity
 from semdepth_ros.world.drive import Drive
-from semdepth_ros.world.photographs import find_photographs
+from semdepth_ros.world.photographs import draw_photographs, expect_for_training, find_photographs
 from semdepth_ros.world.presets import default_camera, find_preset
 from semdepth_ros.world.town import SPLITS
 
@@ -17,6 +17,7 @@ from semdepth_ros.world.town import SPLITS
 SHARES = {'day': 0.7, 'dusk': 0.08, 'glare': 0.08, 'fog': 0.07, 'night': 0.07}
 CLUTTERED, WITH_BONNET = 0.12, 0.15      # shares of a training fleet's drives
 PHOTOGRAPHED = 0.5                       # the same, where there are photographs
+_PHOTOGRAPHED_DRAW = 99                  # its number among the draws of kinds, far from those of knobs
 BONNET_ROWS = (0.03, 0.18)
 _CAVITY_DRAW = 12
 _KINDS_DRAW = 11         # keeps what knobs choose apart from everything else that is drawn
@@ -43,7 +44,7 @@ class FleetDrive:
     bonnet: float = 0.0
     same_speed: bool = False
     repetitive: bool = False
-    photographs: str = ''
+    photographs: Mapping[str, str] | None = None
 
     @property
     def name(self) -> str:
@@ -85,7 +86,7 @@ def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = '
                photographs: str = '') -> list[FleetDrive]:
     """Return drives whose town, light, field of view, camera height and pitch are drawn at random.
 
-    Drive n is the same whatever the number of drives: a pure function of (split, seed, n).
+    Drive n is the same whatever the number of drives: a pure function of (split, seed, n) and of the photographs there.
 
     :param same_speed: share of drives behind a car that keeps the own speed all the way
     :param repetitive: share of drives through towns of plain walls, and of fences and fronts that repeat themselves
@@ -93,7 +94,7 @@ def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = '
         light and camera too
     :param photographs: a folder of pictures that the surfaces of half of the drives have, see Drive
     :raises ValueError: seed is negative, an unknown split or preset, a share outside 0..1, or photographs that are not
-        there or not for training
+        there, are none, or are not for training
     """
     _expect_drawable(seed, split)
     plain = [_draw(number, frames, width, height, split, seed) for number in range(drives)]
@@ -104,11 +105,10 @@ def draw_fleet(drives: int, frames: int, width: int, height: int, split: str = '
     drawn = [replace(drive, **chosen_kinds(drive.seed, split, same_speed, repetitive)) for drive in plain]
     if not photographs:
         return drawn
-    if split != 'train':
-        raise ValueError(f'split is {split!r}, expected train with photographs: they are for training alone')
-    find_photographs(photographs)
-    return [replace(drive, photographs=photographs) if _draw_of_kind(drive.seed, split, 2) < PHOTOGRAPHED else drive
-            for drive in drawn]
+    expect_for_training(split)
+    found = find_photographs(photographs)
+    return [replace(drive, photographs=draw_photographs(found, drive.seed))
+            if _draw_of_kind(drive.seed, split, _PHOTOGRAPHED_DRAW) < PHOTOGRAPHED else drive for drive in drawn]
 
 
 def chosen_kinds(seed: int, split: str, same_speed: float, repetitive: float) -> dict[str, bool]:
