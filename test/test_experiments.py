@@ -184,7 +184,8 @@ def test_a_result_has_what_was_run_where_and_the_figures_of_every_town(run_throu
     assert (semantic['experiment'], semantic['arm'], semantic['seed'], semantic['steps'], semantic['start_steps']) == (
         'tiny', 'semantic', 1, 3, 2)
     assert semantic['seconds_per_step'] > 0 and semantic['machine']['cores'] and semantic['code']
-    assert semantic['fresh'] == []
+    assert semantic['fresh'] == [] and semantic['precision'] == '32-true'
+    assert len(semantic['start']) == 8 and semantic['start'] == plain['start']
     assert len(semantic['rendering']) == 2 and semantic['rendering'] == plain['rendering']
     assert set(semantic['towns']) == {'day_300', 'day_301'}
     assert 'classes.miou' in semantic['towns']['day_300'] and 'classes.miou' not in plain['towns']['day_300']
@@ -399,16 +400,22 @@ def test_the_page_has_every_arm_says_what_was_not_run_and_is_the_same_when_writt
         assert ElementTree.parse(folders.docs / 'tiny' / name).getroot().tag.endswith('svg')
 
 
-def test_the_page_warns_where_runs_were_compared_with_different_towns(run_through, tmp_path):
+def test_the_page_warns_where_runs_differ_in_towns_starts_or_precision(run_through, tmp_path):
     declared, folders = run_through
     other = replace(folders, docs=tmp_path)
     for run in runs_of(declared, 3):
         result = copy.deepcopy(read_result(run.result(folders)))
         write_result(run.result(other), result)
-    assert 'has changed' not in write_page(declared, other).read_text()
+    text = write_page(declared, other).read_text()
+    assert 'has changed' not in text and 'the same start' not in text and 'trained in' not in text
     result['rendering']['day_300'] = 'ffffffff'
+    result |= {'start': 'eeeeeeee', 'precision': 'bf16-mixed'}
     write_result(run.result(other), result)
-    assert 'compared with the same renderings' in write_page(declared, other).read_text()
+    text = write_page(declared, other).read_text()
+    assert 'compared with the same renderings' in text
+    assert ('Not all runs of seed 1 began from the same start, which was trained anew between them: `plain` from another than '
+            'the rest.' in text)
+    assert 'trained in 32-true: `semantic` (seed 1, bf16-mixed).' in text
 
 
 def test_a_page_without_results_says_so_everywhere(tmp_path):

@@ -30,8 +30,8 @@ def train_run(run: Run, folders: Folders, device: str) -> bool:
     """Train a run, or train it on from its last checkpoint; return whether it reached its end.
 
     In the end the folder has the weights (Run.model) and `facts.json`: seconds a step, which parts started fresh, a
-    digest of the data, the precision it was trained in, and how many images were left out where the arm has a filter;
-    and no checkpoint, which is ten times as large.
+    digest of the data and of the weights it began from, the precision it was trained in, and how many images were left
+    out where the arm has a filter; and no checkpoint, which is ten times as large.
 
     :raises ValueError: a recipe, data or checkpoint that cannot be used, in one line
     """
@@ -45,6 +45,8 @@ def train_run(run: Run, folders: Folders, device: str) -> bool:
     facts = {'seconds_per_step': round(seconds_per_step(folder / LOG_NAME, recipe.batch), 4), 'fresh': fresh,
              'data': digest_of([Path(entry.source) for entry in recipe.data]),
              'precision': fabric.strategy.precision.precision} | left_out
+    if run.begins_from:
+        facts['start'] = hashlib.sha256(run.begins_from.model(folders).read_bytes()).hexdigest()[:8]
     written_whole(folder / FACTS_NAME, lambda path: path.write_text(json.dumps(facts)))
     if run.start:
         weights = {name: tensor.contiguous() for name, tensor in result.network.state_dict().items()}

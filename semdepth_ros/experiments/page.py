@@ -225,7 +225,7 @@ def _how(experiment: Experiment, results: Results) -> str:
 
 
 def _mixed(experiment: Experiment, results: Results) -> list[str]:
-    """Return warnings where runs were not trained on, or compared with, the same renderings, or in one precision."""
+    """Return warnings where runs differ in more than their arms: in renderings, in starts or in precision."""
     towns = {str(sorted(result.get('rendering', {}).items())) for result in results.values()}
     learned: dict[str, set[str]] = {}
     for (arm, _), result in results.items():
@@ -234,11 +234,18 @@ def _mixed(experiment: Experiment, results: Results) -> list[str]:
                 'them.'] * (len(towns) > 1)
     warnings += ['Not all runs learned from the same renderings: the world has changed between them.'] * any(
         len(digests) > 1 for digests in learned.values())
+    begun: dict[tuple[int, str], list[str]] = {}
+    for (arm, seed), result in results.items():
+        begun.setdefault((seed, result.get('start', '')), []).append(f'`{arm}`')
+    for seed in experiment.seeds:
+        groups = sorted((arms for (of, _), arms in begun.items() if of == seed), key=len)
+        if len(groups) > 1:
+            warnings.append(f'Not all runs of seed {seed} began from the same start, which was trained anew between them: '
+                            f'{"; and ".join(map(", ".join, groups[:-1]))} from another than the rest.')
     asked = experiment.set.get('precision', '32-true')
     other = sorted({f'`{arm}` (seed {seed}, {result["precision"]})' for (arm, seed), result in results.items()
                     if result.get('precision', asked) != asked})
-    return warnings + [f'Not all runs were trained in {asked}, for want of bfloat16 arithmetic: '
-                       f'{", ".join(other)}.'] * (0 < len(other) < len(results))
+    return warnings + [f'Not all runs were trained in {asked}: {", ".join(other)}.'] * (0 < len(other) < len(results))
 
 
 def _figure_table(experiment: Experiment, results: Results, columns: dict[str, str]) -> str:
