@@ -155,6 +155,20 @@ def test_classes_that_are_not_trusted_make_no_hints():
     assert (found[:, :, :47] == 255).all() and torch.equal(found[:, :, 48:], batch.labels[:, :, 48:])
 
 
+def test_where_agreement_is_asked_for_a_class_counts_that_both_maps_name():
+    batch, truth = corridor_batch()
+    given = batch.labels.clone()
+    given[:, :, :30], given[:, :, 30:50] = 10, 255                  # sky, and nothing
+    both = corridor_view_of(truth, batch._replace(labels=given), labels=torch.where(given == 255, 10, batch.labels))
+    found = trusted_classes(both, settings_of('hint', labels='agreed'))
+    predicted = trusted_classes(both, settings_of('hint'))
+    agrees = predicted == given
+    assert (found[:, :, 30:50] == 255).all() and (found[~agrees] == 255).all() and torch.equal(found[agrees], given[agrees])
+    assert (found[:, :, 50:] != 255).all() and (predicted[:, :, 30:50] == 10).all()
+    unsure = settings_of('hint', labels='agreed', confidence=1.0, sky_confidence=1.0)
+    assert (trusted_classes(both, unsure) == 255).all()
+
+
 def test_gradients_of_the_term_reach_depth_and_not_the_classes():
     batch, truth = corridor_batch()
     view = corridor_view_of(truth, batch)

@@ -15,14 +15,15 @@ from semdepth_ros.settings import SettingsError, between, one_of
 from semdepth_ros.training.terms.weight import Weighted
 from semdepth_ros.training.view import View
 
-LABELS, AVERAGES = ('predicted', 'given'), ('accepted', 'seen')
+LABELS, AVERAGES = ('predicted', 'given', 'agreed'), ('accepted', 'seen')
 
 
 @dataclass(frozen=True)
 class Hint(Weighted):
     """How the hint term counts; it is off unless a recipe gives it a weight.
 
-    :param labels: the map of classes that pseudo-depth is made from: 'predicted' by the network, or as 'given'
+    :param labels: the map of classes that pseudo-depth is made from: 'predicted' by the network, as 'given', or 'agreed',
+        predicted where what is given is the same
     :param confidence, sky_confidence: a pixel counts as of its class, or as sky, where that is trusted this much: by the
         probability of a predicted one, by the confidence in a given one
     :param margin: share of the error that a hint has to be better by
@@ -86,5 +87,7 @@ def trusted_classes(view: View, settings: Hint) -> Tensor:
     else:
         trust, labels = view.prediction.logits.detach().softmax(dim=1).max(dim=1)
         labels = labels.to(torch.uint8)
+        if settings.labels == 'agreed':
+            trust = torch.where(labels == view.batch.labels, trust, -1.0)
     least = torch.where(labels == SKY, settings.sky_confidence, settings.confidence)
     return labels.masked_fill(trust < least, UNLABELLED)
