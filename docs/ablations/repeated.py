@@ -1,4 +1,4 @@
-"""Say what a run that is made once more differs by, and change with it what was judged: python docs/ablations/repeated.py
+"""Say what a run that is made once more differs by, and whether that changes what was judged: python docs/ablations/repeated.py
 
 `semantic_noisy` of all_four was trained twice: with the arms before it, and with `ssfm_ranking_noisy`, `semhint_noisy` and
 `combined_noisy`, from a start that was trained anew, on another processor and in single precision. First the second against
@@ -21,7 +21,7 @@ WITH_IT = ('ssfm_ranking_noisy', 'semhint_noisy', 'combined_noisy')
 def changes(results: Results, arm: str, reference: str) -> str:
     """Return one line."""
     parts = []
-    for metric in (*FIGURES, 'classes.miou'):
+    for metric in (*FIGURES, 'classes.miou', 'classes.pixel_accuracy'):
         change = results.change(metric, arm, reference)
         parts.append(f'{metric.removesuffix(".abs_rel")} {100 * change.value:+.1f} % '
                      f'[{100 * change.low:+.1f}, {100 * change.high:+.1f}]')
