@@ -178,7 +178,8 @@ def test_what_perception_refuses_is_not_believed_to_be_served(graph, model, tmp_
     drive_until(drive, node, lambda: node.work.adapter.counts['promotions'])
     wait_until(lambda: node.work.adapter.served.number == 0, 20.0, 'the learner to go on from what is served')
     assert perception.work.perceptor.version == 0
-    assert 'believed' in [line['event'] for line in read_journal(tmp_path / 'weights' / 'journal.jsonl')]
+    journal = tmp_path / 'weights' / 'journal.jsonl'                   # written in the moment after
+    wait_until(lambda: 'believed' in [line['event'] for line in read_journal(journal)], 20.0, 'the journal to tell')
 
 
 def test_a_perception_that_begins_anew_is_given_the_time_to_take_what_was_announced(graph, model, tmp_path):
