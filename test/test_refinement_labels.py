@@ -1,12 +1,16 @@
 """Pseudo-semantics from depth against a literal loop in double precision."""
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from semdepth_ros.classes import UNLABELLED
 from semdepth_ros.losses.refinement import SemanticRefinement, pseudo_semantics
+from semdepth_ros.losses.refinement.pseudo_semantics import surest_of_class
 from semdepth_ros.settings import SettingsError
 
 CLASSES = 5
@@ -24,11 +28,20 @@ def case(seed: int) -> tuple[torch.Tensor, ...]:
     return logits, labels, torch.rand(labels.shape, generator=generator), depth
 
 
+def surest_by_loops(probability, own, share):
+    taken = np.zeros(own.shape, bool)
+    for label in np.unique(own):
+        places = sorted(zip(*np.nonzero(own == label)), key=lambda place: -probability[place])
+        for place in places[:math.ceil(share * len(places))]:
+            taken[place] = True
+    return taken
+
+
 def by_loops(logits, labels, confidence, depth, how):
     scores = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares = scores / scores.sum(axis=1, keepdims=True)
     share, own = shares.max(axis=1), shares.argmax(axis=1)
-    sure, before = share > how.confidence, labels.copy()
+    sure, before = (share > how.confidence) & surest_by_loops(share, own, how.class_share), labels.copy()
     first, weight = labels.copy(), confidence.astype(np.float64)
     for place in np.ndindex(*labels.shape):
         if labels[place] != UNLABELLED and sure[place] and own[place] != labels[place]:
@@ -52,11 +65,12 @@ def by_loops(logits, labels, confidence, depth, how):
     return result, trust
 
 
-@pytest.mark.parametrize('seed', range(3))
-def test_labels_are_those_of_a_literal_loop(seed):
+@pytest.mark.parametrize('seed, share', [(0, 1.0), (1, 1.0), (2, 1.0), (0, 0.5), (1, 0.3), (2, 0.0)])
+def test_labels_are_those_of_a_literal_loop(seed, share):
     logits, labels, confidence, depth = case(seed)
-    found = pseudo_semantics(logits, labels, confidence, depth, HOW)
-    expected, trust = by_loops(*(x.numpy() for x in (logits.double(), labels, confidence, depth.double())), HOW)
+    how = replace(HOW, class_share=share)
+    found = pseudo_semantics(logits, labels, confidence, depth, how)
+    expected, trust = by_loops(*(x.numpy() for x in (logits.double(), labels, confidence, depth.double())), how)
     assert np.array_equal(found.labels.numpy(), expected)
     np.testing.assert_allclose(found.confidence.numpy(), trust, atol=1e-5)
     changed, undecided = found.labels != labels, (found.labels == UNLABELLED) & (labels != UNLABELLED)
@@ -65,6 +79,13 @@ def test_labels_are_those_of_a_literal_loop(seed):
 
 def sure_of(labels: torch.Tensor, score: float) -> torch.Tensor:
     return torch.nn.functional.one_hot(labels.long(), CLASSES).movedim(-1, 1) * score
+
+
+def test_a_class_that_the_network_is_sure_of_everywhere_replaces_only_where_it_is_surest():
+    probability = torch.tensor([[0.99, 0.98, 0.9, 0.8], [0.5, 0.4, 0.3, 0.2]])
+    own = torch.tensor([[3, 3, 3, 3], [1, 1, 1, 1]])
+    assert surest_of_class(probability, own, CLASSES, 0.5).tolist() == [[True, True, False, False]] * 2
+    assert surest_of_class(probability, own, CLASSES, 1.0).all() and not surest_of_class(probability, own, CLASSES, 0.0).any()
 
 
 def test_only_pixels_of_like_depth_vote():
@@ -98,6 +119,7 @@ def test_no_window_takes_no_vote_and_unlabelled_stays_unlabelled():
 
 
 def test_what_cannot_be_chosen_is_said():
-    for settings, words in (({'spacing_px': 0.0}, 'spacing_px is 0.0'), ({'confidence': 2.0}, 'confidence is 2.0')):
+    for settings, words in (({'spacing_px': 0.0}, 'spacing_px is 0.0'), ({'confidence': 2.0}, 'confidence is 2.0'),
+                            ({'class_share': -0.5}, 'class_share is -0.5')):
         with pytest.raises(SettingsError, match=words):
             SemanticRefinement(**settings)

@@ -20,6 +20,8 @@ class SemanticRefinement:
 
     :param start: the first step at which they are; before, labels are as given
     :param confidence: a label is replaced by the network's class where that is more probable than this
+    :param class_share: and where it is among so large a share of the batch's pixels of that class, the surest ones. One
+        threshold for all classes lets frequent ones swallow their neighbours: a young network is sure of them alone
     :param window_px: side of the window that votes; 0 takes no vote
     :param spacing_px: between the pixels of it that vote
     :param alike: pixels vote whose ln inverse depth differs by at most this
@@ -29,6 +31,7 @@ class SemanticRefinement:
 
     start: int = 0
     confidence: float = 0.9
+    class_share: float = 1.0
     window_px: float = 20.0
     spacing_px: float = 5.0
     alike: float = 0.05
@@ -37,7 +40,7 @@ class SemanticRefinement:
 
     def __post_init__(self):
         between(self, 0, math.inf, 'start', 'window_px', 'alike', 'undecided')
-        between(self, 0, 1, 'confidence', 'majority')
+        between(self, 0, 1, 'confidence', 'class_share', 'majority')
         if not 0 < self.spacing_px < math.inf:
             raise SettingsError(f'spacing_px is {self.spacing_px}, expected a positive number')
 
@@ -68,8 +71,8 @@ def pseudo_semantics(logits: Tensor, labels: Tensor, confidence: Tensor, depth: 
     After Lin et al. 2023; the paper's form could not be read, this one is ours.
     """
     share, own = logits.float().softmax(dim=1).max(dim=1)
+    sure = (share > how.confidence) & surest_of_class(share, own, logits.shape[1], how.class_share)
     labelled, own = labels != UNLABELLED, own.to(labels.dtype)
-    sure = share > how.confidence
     replaced = labelled & sure & (own != labels)
     labels, confidence = torch.where(replaced, own, labels), torch.where(replaced, share, confidence)
     if not how.window_px:
@@ -82,6 +85,25 @@ def pseudo_semantics(logits: Tensor, labels: Tensor, confidence: Tensor, depth: 
     undecided = open_ & (entropy(votes, total) > how.undecided)
     labels = torch.where(outvoted, winner, labels).masked_fill(undecided, UNLABELLED)
     return PseudoSemantics(labels, torch.where(outvoted, most / total.clamp(min=1e-6), confidence))
+
+
+def surest_of_class(probability: Tensor, own: Tensor, classes: int, share: float) -> Tensor:
+    """Return which pixels are among the surest share of those of their class, rounded up, bool like `own`.
+
+    :param probability: of each pixel's class, float32 of any shape in 0..1
+    :param own: each pixel's class, int64
+    After Zou et al. 2018 (class-balanced self-training, arXiv 1810.07911), within a batch instead of a data set.
+    """
+    if share == 1:
+        return torch.ones_like(own, dtype=torch.bool)
+    flat = own.flatten()
+    order = (probability.flatten().double() + 2 * flat).argsort(descending=True)      # class by class, surest first
+    pixels = torch.zeros(classes, dtype=torch.int64, device=own.device).scatter_add_(0, flat, torch.ones_like(flat))
+    begin = pixels.flip(0).cumsum(0).flip(0) - pixels                                 # of each class in that order
+    rank = torch.arange(len(flat), device=own.device) - begin[flat[order]]
+    taken = torch.empty_like(flat, dtype=torch.bool)
+    taken[order] = rank < share * pixels[flat[order]]
+    return taken.reshape(own.shape)
 
 
 def votes_of_like_depth(labels: Tensor, weight: Tensor, depth: Tensor, classes: int, how: SemanticRefinement) -> Tensor:
