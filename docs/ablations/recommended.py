@@ -1,7 +1,7 @@
 """Apply the rule at the head of config/ablations/all_four.yaml to its results: python docs/ablations/recommended.py
 
-A row an arm: the mean over seeds of the mean of ln(figure / the figure of `semantic`) over the rule's six figures, with true
-labels, with noisy ones where the arm has both, and together; and why the rule leaves it out, if it does. The rule is applied
+A row an arm: the mean over seeds of the mean of ln(figure / the figure of `semantic`) over the rule's six figures, five where
+the arm learns no classes, with true labels, with noisy ones where the arm has both, and together; and why the rule leaves it out, if it does. The rule is applied
 when all arms have run: until then rows are of what is there, and the last line says what is missing.
 """
 from __future__ import annotations
@@ -17,19 +17,26 @@ from semdepth_ros.experiments.verdicts import Results, results_of
 
 PARTS = ('all', 'within_border_5px', 'movable', 'thin')
 FIGURES = ['unscaled.all.abs_rel', *(f'median_scaled.{part}.abs_rel' for part in PARTS)]
+CLASSES = 'classes.miou'
 KITTI, REFERENCE, NOISY = 'kitti_raw_0926_slow_traffic', 'semantic', '_noisy'
 WORST, SLOWEST, LEAST_GAIN = 0.02, 1.5, -0.02
 
 
 def gain(results: Results, arm: str, reference: str) -> float | None:
     """Return the mean over seeds and figures; None where they share no seed."""
-    def figures(name: str, seed: int) -> list[float]:
+    def figures(name: str, seed: int) -> dict[str, float]:
         towns = results[name, seed]['towns'].values()
         means = {metric: float(np.mean([town[metric] for town in towns if metric in town]))
-                 for metric in [*FIGURES, 'classes.miou'] if any(metric in town for town in towns)}
-        return [1 - value if metric == 'classes.miou' else value for metric, value in means.items()]
-    logs = [np.mean([math.log(a / b) for a, b in zip(figures(arm, seed), figures(reference, seed))])
-            for seed in results.seeds(arm, reference)]
+                 for metric in [*FIGURES, CLASSES] if any(metric in town for town in towns)}
+        return {metric: 1 - value if metric == CLASSES else value for metric, value in means.items()}
+
+    def mean_log(seed: int) -> float:
+        ours, others = figures(arm, seed), figures(reference, seed)
+        shared = [metric for metric in others if metric in ours]
+        if not set(FIGURES) <= set(shared):
+            raise SystemExit(f'{arm}, seed {seed}, lacks some of {FIGURES}: the rule cannot be applied')
+        return float(np.mean([math.log(ours[metric] / others[metric]) for metric in shared]))
+    logs = [mean_log(seed) for seed in results.seeds(arm, reference)]
     return float(np.mean(logs)) if logs else None
 
 
