@@ -14,7 +14,7 @@ from tiny_experiment import DECLARED, build_towns, declare, experiment
 from semdepth_ros.cli.ablation_data import render_missing
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import open_data
-from semdepth_ros.evaluation.dense_evaluation import CLASSES, metric_names
+from semdepth_ros.evaluation.dense_evaluation import CLASS_BANDS, CLASSES, metric_names
 from semdepth_ros.experiments import read_experiment
 from semdepth_ros.experiments.plan import Folders, expect_sound, fleet_folder, runs_of, town_folders
 from semdepth_ros.experiments.results import read_result
@@ -102,7 +102,8 @@ def test_the_experiment_in_the_documentation_can_be_read(tmp_path):
 
 def test_the_documentation_names_every_kind_of_figure():
     page = (Path(__file__).resolve().parents[1] / 'docs' / 'ABLATIONS.md').read_text()
-    words = {word for name in metric_names() for word in name.split('.')} - set(CLASSES)
+    words = {word for name in metric_names() for word in name.split('.')} - {*CLASSES, *CLASS_BANDS}
+    words |= {name.replace('road', 'CLASS') for name in CLASS_BANDS if name.startswith('road')}
     missing = [word for word in words if re.sub(r'_\d+px$', '', word).removeprefix('beyond_movable_border') not in page]
     assert not missing
 

@@ -151,6 +151,8 @@ def figures_by_loops(frames, scaling):
             for px, (kind, field) in itertools.product((2, 5, 10), fields):
                 if label != 255:
                     member.append(f'{"within" if field[place] <= px else "beyond"}_{kind}_{px}px')
+            if label != 255 and near[place] <= 5:
+                member.append(f'{CITYSCAPES[label].name}_within_border_5px')
             for name in member:
                 sums.setdefault(name, []).append(errors)
     return sums, {name: np.mean(values) for name, values in seven.items() if values}
@@ -167,7 +169,7 @@ def test_figures_of_a_town_equal_loops_over_its_pixels(scaling, monkeypatch):
     sums, seven = figures_by_loops(frames, scaling)
     assert {f'{scaling}.all.{name}': value for name, value in seven.items()} == pytest.approx(
         {f'{scaling}.all.{name}': figures[f'{scaling}.all.{name}'] for name in seven}, rel=1e-5)
-    assert 'within_movable_border_5px' in sums and 'thin' in sums and 'beyond_border_2px' in sums
+    assert 'within_movable_border_5px' in sums and {'thin', 'beyond_border_2px', 'car_within_border_5px'} <= sums.keys()
     for name, errors in sums.items():
         relative, square, near = np.mean(errors, axis=0)
         assert figures[f'{scaling}.{name}.abs_rel'] == pytest.approx(relative, rel=1e-5), name

@@ -1,5 +1,6 @@
 """Runs of a tiny experiment: what they begin from, what is measured, what is kept, and how it is judged and shown."""
 import copy
+import hashlib
 import json
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
@@ -117,6 +118,8 @@ def test_what_is_done_is_kept_and_only_what_is_missing_is_done_again(run_through
     assert (task.said, task.needs, state(runs[1], folders)) == ('semantic, seed 1', (), 'trained')
     monkeypatch.setattr('semdepth_ros.experiments.arm_evaluation.town', None)       # single towns are kept too
     assert complete_run(*task.arguments) and read_result(result)['towns'] == kept['towns']
+    (measured,) = runs[1].measured_folder(folders).iterdir()                        # of these weights, and of no others
+    assert measured.name == hashlib.sha256(runs[1].model(folders).read_bytes()).hexdigest()[:8]
 
 
 def test_a_run_that_was_stopped_ends_with_the_weights_of_one_that_was_not(run_through, tmp_path, monkeypatch):
@@ -347,6 +350,17 @@ def test_changes_average_seeds_then_pair_towns_that_all_have():
     assert expected.value == pytest.approx(0.2 / 0.35 - 1)
     assert found.change('classes.miou', 'a', 'b') is None and found.change(BAND, 'a', 'c') is None
     assert found.by_seed(BAND, 'a') == pytest.approx([0.7 / 3, 0.7 / 3, 9])
+
+
+def test_towns_that_were_rendered_otherwise_are_not_paired():
+    found = Results({('a', 1): fake(band(0.1, 0.2), rendering={'day_0': 'x', 'day_1': 'y'}),
+                     ('b', 1): fake(band(0.2, 0.4), rendering={'day_0': 'x', 'day_1': 'other'}),
+                     ('a', 2): fake(band(0.3, 0.6), rendering={'day_0': 'x', 'day_1': 'y'}),
+                     ('b', 2): fake(band(0.3, 0.6), rendering={'day_0': 'x', 'day_1': 'y'})})
+    assert found.seeds('a', 'b') == [1, 2] and found.comparable('a', 'b') == [2]
+    assert found.change(BAND, 'a', 'b').value == 0
+    hypothesis = Hypothesis('b is less', BAND, 'a', 'b', at_most=0.0, interval=0.1)
+    assert judged(hypothesis, found, 2)[::2] == (NOT_RUN, 1) and judged(hypothesis, found, 1).word == HELD
 
 
 def test_times_of_a_network_are_the_lowest_of_all_its_runs_on_each_kind_of_machine():

@@ -22,6 +22,8 @@ BANDS = tuple(f'{side}_{kind}_{px}px' for kind in ('border', 'movable_border') f
               for side in ('within', 'beyond'))
 GROUPS = {'thin': THIN, 'movable': MOVABLE, 'ground': GROUND}
 CLASSES = tuple(c.name.replace(' ', '_') for c in CITYSCAPES)
+CLASS_BAND_PX = 5
+CLASS_BANDS = tuple(f'{name}_within_border_{CLASS_BAND_PX}px' for name in CLASSES)
 REGION_METRICS = ('abs_rel', 'rmse', 'd1')
 BORDER_SCORES, CLASS_SCORES = ('precision', 'recall', 'f_score'), ('miou', 'pixel_accuracy')
 
@@ -31,11 +33,13 @@ def metric_names() -> tuple[str, ...]:
 
     SCALING.all.METRIC with the seven metrics; SCALING.REGION.METRIC with abs_rel, rmse, d1, where a region is one of
     BANDS or GROUPS; SCALING.CLASS.abs_rel, and of all classes their mean SCALING.class_mean.abs_rel;
-    depth_borders.SCORE; far_vehicles.rate; below_ground.rate; local_minima.stuck, local_minima.left, local_minima.fell;
-    classes.miou, classes.pixel_accuracy, classes.CLASS.
+    SCALING.CLASS_within_border_5px.abs_rel, of a class's pixels so near to a border; depth_borders.SCORE;
+    far_vehicles.rate; below_ground.rate; local_minima.stuck, local_minima.left, local_minima.fell; classes.miou,
+    classes.pixel_accuracy, classes.CLASS.
     """
     depth = [f'{region}.{metric}' for region in (*BANDS, *GROUPS) for metric in REGION_METRICS]
-    depth = [f'all.{metric}' for metric in METRICS] + depth + [f'{name}.abs_rel' for name in ('class_mean', *CLASSES)]
+    depth = [f'all.{metric}' for metric in METRICS] + depth
+    depth += [f'{name}.abs_rel' for name in ('class_mean', *CLASSES, *CLASS_BANDS)]
     return (*(f'{scaling}.{name}' for scaling in SCALINGS for name in depth),
             *(f'depth_borders.{name}' for name in BORDER_SCORES), 'far_vehicles.rate', 'below_ground.rate',
             *(f'local_minima.{name}' for name in FIGURES), *(f'classes.{name}' for name in (*CLASS_SCORES, *CLASSES)))
@@ -111,7 +115,7 @@ class DenseEvaluation:
         for scaling in SCALINGS:
             regions = {name: _figures(sums) for name, sums in self._sums[scaling].items() if sums[0] >= LEAST_PIXELS}
             classes = [regions[name]['abs_rel'] for name in CLASSES if name in regions]
-            regions |= {name: {'abs_rel': regions[name]['abs_rel']} for name in CLASSES if name in regions}
+            regions |= {name: {'abs_rel': regions[name]['abs_rel']} for name in (*CLASSES, *CLASS_BANDS) if name in regions}
             if self._errors[scaling]:
                 regions['all'] = mean_errors(self._errors[scaling])
             if classes:
@@ -142,7 +146,9 @@ def _regions(labels: np.ndarray) -> dict[str, np.ndarray]:
         for px in BANDS_PX:
             regions |= {f'within_{kind}_{px}px': distance <= px, f'beyond_{kind}_{px}px': distance > px}
     regions |= {name: np.isin(labels, group) for name, group in GROUPS.items()}
-    return regions | {name: labels == value for value, name in enumerate(CLASSES)}
+    classes = {name: labels == value for value, name in enumerate(CLASSES)}
+    band = regions[f'within_border_{CLASS_BAND_PX}px']
+    return regions | classes | {name: region & band for name, region in zip(CLASS_BANDS, classes.values())}
 
 
 def _distance_to(mask: np.ndarray) -> np.ndarray:

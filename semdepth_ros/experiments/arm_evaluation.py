@@ -37,7 +37,8 @@ def measure_run(run: Run, folders: Folders, device: str) -> bool:
     recipe, where = run.recipe(folders), choose_device(device)
     learned = recipe.losses.semantic.weight > 0
     perceptor = DepthPerceptor(network, card, where, given_labels=run.arm.given == 'labels')
-    kept, start = run.measured_folder(folders), start_perceptor(run, folders, card, where)
+    weights = hashlib.sha256(run.model(folders).read_bytes()).hexdigest()[:8]      # trained anew, a run has others
+    kept, start = run.measured_folder(folders) / weights, start_perceptor(run, folders, card, where)
     measured = {name: _kept(kept / f'{name}.json', lambda path=path: town(perceptor, path, learned, start))
                 for name, (_, _, path) in town_folders(run.experiment.towns, folders).items()}
     real = {name: _kept(kept / f'real_{name}.json', lambda path=path: real_sequence(perceptor, path, learned))

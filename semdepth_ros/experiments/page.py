@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from semdepth_ros.evaluation.bootstrap import Change
-from semdepth_ros.evaluation.dense_evaluation import BANDS_PX, CLASSES, GROUPS, SCALINGS
+from semdepth_ros.evaluation.dense_evaluation import BANDS_PX, CLASS_BAND_PX, CLASSES, GROUPS, SCALINGS
 from semdepth_ros.evaluation.depth_metrics import METRICS
 from semdepth_ros.experiments.declaration import Arm, Experiment, Hypothesis
 from semdepth_ros.experiments.markdown import MISSING, NOT_RUN, amount, change_cell, mean_cell, table
@@ -162,7 +162,9 @@ def _by_class(experiment: Experiment, results: Results) -> str:
     text = ('Abs Rel of groups of classes, the rates of vehicles at over twice their depth and of pixels below the '
             'ground, and classes themselves:\n\n')
     text += _figure_table(experiment, results, groups)
-    for title, pattern in (('Abs Rel, median-scaled', 'median_scaled.{}.abs_rel'), ('IoU', 'classes.{}')):
+    for title, pattern in (('Abs Rel, median-scaled', 'median_scaled.{}.abs_rel'),
+                           (f'The same within {CLASS_BAND_PX} px of a border',
+                            f'median_scaled.{{}}_within_border_{CLASS_BAND_PX}px.abs_rel'), ('IoU', 'classes.{}')):
         columns = {name.replace('_', ' '): pattern.format(name) for name in CLASSES}
         seen = {name: m for name, m in columns.items() if any(results.by_seed(m, arm.name) for arm in experiment.arms)}
         if seen:

@@ -20,6 +20,16 @@ class Results(dict[tuple[str, int], Result]):
         """Return the seeds that all these arms were run with."""
         return sorted(set.intersection(*({seed for name, seed in self if name == arm} for arm in arms)))
 
+    def comparable(self, arm: str, reference: str) -> list[int]:
+        """Return the seeds of both arms that were compared with the same renderings of the towns they share.
+
+        A town of another rendering, which is another picture, cannot be paired.
+        """
+        def same(seed: int) -> bool:
+            ours, others = (self[name, seed].get('rendering', {}) for name in (arm, reference))
+            return all(ours[town] == others[town] for town in ours.keys() & others.keys())
+        return [seed for seed in self.seeds(arm, reference) if same(seed)]
+
     def by_seed(self, metric: str, arm: str) -> list[float]:
         """Return the mean of a metric over the towns that have it, of every seed that has any."""
         values = ([figures[metric] for figures in self[arm, seed]['towns'].values() if metric in figures]
@@ -45,9 +55,9 @@ class Results(dict[tuple[str, int], Result]):
     def change(self, metric: str, arm: str, reference: str, kind: str = 'relative') -> Change | None:
         """Return the change from the reference to the arm over the towns that both have, seeds averaged.
 
-        None where they share no seed, or have no two towns with a figure.
+        None where they share no comparable seed, or have no two towns with a figure.
         """
-        seeds = self.seeds(arm, reference)
+        seeds = self.comparable(arm, reference)
         runs = [[self[name, seed]['towns'] for seed in seeds] for name in (arm, reference)]
         every = [town for group in runs for town in group]
         shared = [name for name in every[0] if all(metric in each.get(name, {}) for each in every)] if every else []
@@ -81,13 +91,13 @@ def results_of(experiment: Experiment, steps: int | None, folders: Folders) -> R
 
 
 def judged(hypothesis: Hypothesis, results: Results, seeds: int) -> Verdict:
-    """Judge a hypothesis, once both of its arms were run with all seeds; before, it is `not run`.
+    """Judge a hypothesis, once both of its arms were run with all seeds, in the same towns; before, it is `not run`.
 
     `no figure` says that no two towns have the metric for both, as where classes were not learned.
 
     :param seeds: how many there are to be
     """
-    done = len(results.seeds(hypothesis.arm, hypothesis.reference))
+    done = len(results.comparable(hypothesis.arm, hypothesis.reference))
     change = results.change(hypothesis.metric, hypothesis.arm, hypothesis.reference, hypothesis.change)
     if done < seeds or change is None:
         return Verdict(NOT_RUN if done < seeds else NO_FIGURE, change, done)
