@@ -93,6 +93,17 @@ def test_knobs_of_fleets_and_towns_are_rendered(tmp_path):
     np.testing.assert_array_equal(drive[1].image, first.build()[1].image)
 
 
+def test_a_segmenter_that_is_missing_is_told_before_work_begins(tmp_path, capsys):
+    arms = [{'name': 'plain', 'about': 'depth alone'}, {'name': 'guided', 'about': 'by a segmenter', 'set': {
+        'architecture.guidance': {'kind': 'concatenation', 'segmenter': str(tmp_path / 'none.safetensors')}}}]
+    config = declare(tmp_path, arms=arms, hypotheses=[])
+    command = ['ablate', str(config), '--work', str(tmp_path / 'work'), '--docs', str(tmp_path / 'docs'), '--device', 'cpu']
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "arm 'guided': " in said and 'none.safetensors' in said and said.count('\n') == 1
+    assert not (tmp_path / 'work' / 'data').exists() and not (tmp_path / 'work' / 'starts').exists()
+
+
 def test_the_experiment_in_the_documentation_can_be_read(tmp_path):
     page = (Path(__file__).resolve().parents[1] / 'docs' / 'ABLATIONS.md').read_text()
     (tmp_path / 'shown.yaml').write_text(re.search(r'```yaml\n(.*?)```', page, re.DOTALL).group(1))

@@ -430,6 +430,10 @@ def test_the_page_warns_where_runs_differ_in_towns_starts_or_precision(run_throu
     assert ('Not all runs of seed 1 began from the same start, which was trained anew between them: `plain` from another than '
             'the rest.' in text)
     assert 'trained in 32-true: `semantic` (seed 1, bf16-mixed).' in text
+    assert 'by the same segmenter' not in text
+    for run, weights in zip(runs_of(declared, 3), ('aaaaaaaa', 'bbbbbbbb')):
+        write_result(run.result(other), read_result(run.result(other)) | {'segmenter': weights})
+    assert 'Not all runs with a segmenter were guided by the same one' in write_page(declared, other).read_text()
 
 
 def test_a_page_without_results_says_so_everywhere(tmp_path):

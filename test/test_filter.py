@@ -204,6 +204,11 @@ def test_a_survey_that_was_ended_goes_on_with_the_next_sequence_and_comes_to_the
     other = Holed((2,))
     find_flagged([source], other.perceive, FilterRule(below=0.5), tmp_path / 'flags.json', {'name': 'holed'})
     assert other.calls == 9         # what was found by another rule says nothing
+    with pytest.raises(KeyboardInterrupt):
+        find_flagged([source], Holed((2,), 7).perceive, FilterRule(), tmp_path / 'flags.json', {'name': 'holed'})
+    drawn = Holed((2,))
+    find_flagged([source], drawn.perceive, FilterRule(), tmp_path / 'flags.json', {'name': 'holed'}, tmp_path / 'flagged')
+    assert drawn.calls == 9 and len(list((tmp_path / 'flagged').glob('*.jpg'))) == 2       # of what was not drawn before too
 
 
 def test_flagged_images_are_no_targets_but_stay_neighbours(tmp_path):

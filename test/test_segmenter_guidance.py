@@ -261,3 +261,35 @@ def test_a_model_file_whose_card_does_not_describe_its_segmenter_is_refused(tmp_
     with pytest.raises(ModelFileError, match=message) as error:
         load_network(tmp_path / 'm.safetensors')
     assert '\n' not in str(error.value)
+
+
+@each_kind
+def test_a_network_that_gets_such_guidance_keeps_its_depth_unless_random_weights_are_asked_for(kind, segmenter, capsys):
+    from semdepth_ros.cli.train_arguments import begun_from
+    plain, _ = load_network(segmenter)
+    image = torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        before = outputs(plain(image))
+        for asked, words in (({}, 'depth begins as it was without'),
+                             ({'initial_weights': 'random'}, 'its convolutions begin at random')):
+            recipe = recipe_from({'focal_px': 100, 'sizes': [[96, 64]], 'architecture': {'encoder': 'small', 'guidance': {
+                'kind': kind, 'segmenter': str(segmenter), **asked}}})
+            begun, _ = begun_from(str(segmenter), recipe)
+            assert words in capsys.readouterr().out
+            after = outputs(begun.eval()(image))
+            assert torch.allclose(before[0], after[0], atol=1e-4) is not bool(asked)
+
+
+def test_guidance_of_the_same_kind_stays_and_says_what_of_the_recipe_it_does_not_take(segmenter, tmp_path, capsys):
+    from semdepth_ros.cli.train_arguments import begun_from
+    network = lively({'kind': 'concatenation', 'segmenter': str(segmenter), 'channels': 8})
+    save_network(tmp_path / 'guided.safetensors', network,
+                 ModelCard(network.architecture, focal_px=100.0, input=InputRule(pixels=96 * 64)), PROBES)
+    recipe = recipe_from({'focal_px': 100, 'sizes': [[96, 64]], 'architecture': {'encoder': 'small', 'guidance': {
+        'kind': 'concatenation', 'segmenter': 'other.safetensors', 'channels': 16}}})
+    begun_from(str(tmp_path / 'guided.safetensors'), recipe)
+    assert ('keeps its guidance, concatenation, as it is: of the recipe channels, segmenter are not used'
+            in capsys.readouterr().out)
+    begun_from(str(tmp_path / 'guided.safetensors'), recipe_from(
+        {'focal_px': 100, 'sizes': [[96, 64]], 'architecture': {'encoder': 'small'}}))
+    assert not capsys.readouterr().out

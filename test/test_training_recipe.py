@@ -13,7 +13,8 @@ SMALL = {'architecture': {'encoder': 'small'}, 'focal_px': 100}
 
 
 @pytest.mark.parametrize('name', ['small_world', 'resnet18_world', 'small_finetune', 'monodepth2', 'lite0_world', 'segmenter',
-                                  'pixel_adaptive', 'ssfm_srl', 'seem_attention'])
+                                  'pixel_adaptive', 'ssfm_srl', 'seem_attention', 'semhint', 'close_range', 'indoor',
+                                  'small_day', 'lite0_more'])
 def test_shipped_recipes_are_found_by_name_and_read(name):
     recipe = read_recipe(name)
     assert recipe.name == name and find_recipe(name).suffix == '.yaml'

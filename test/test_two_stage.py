@@ -13,7 +13,7 @@ from test_filter import Holed
 from semdepth_ros.cli.main import main
 from semdepth_ros.data import write_folder_sequence
 from semdepth_ros.model_file import read_model
-from semdepth_ros.networks import build_network
+from semdepth_ros.networks import build_network, load_network
 from semdepth_ros.training.checkpoint import CheckpointError
 from semdepth_ros.training.export import export_model
 from semdepth_ros.training.filtering.flag_list import FlagList
@@ -146,6 +146,10 @@ def test_what_does_not_belong_together_is_refused_in_one_line(tmp_path):
         run.train(replace(recipe, batch=3), tmp_path / 'run', resume=True)
     with pytest.raises(CheckpointError, match='filter.json was made by another model or rule'):
         stages(recipe, rule=FilterRule(below=1.0)).train(recipe, tmp_path / 'run', resume=True)
+    with pytest.raises(CheckpointError, match='by other labels'):
+        stages(recipe, labels='model').train(recipe, tmp_path / 'run', resume=True)
+    with pytest.raises(CheckpointError, match="began with the weights of 'start', not 'stage1'"):
+        stages(recipe, second_from='stage1').train(recipe, tmp_path / 'run', resume=True)
     for change, words in (({'filter': 'x.json'}, 'has a filter already'), ({'labels': 'none'}, 'its labels are none')):
         other = replace(recipe, data=(replace(recipe.data[0], **change),))
         with pytest.raises(RecipeError, match=words):
@@ -169,6 +173,21 @@ def test_the_command_trains_filters_and_trains(tmp_path, capsys):
     capsys.readouterr()
     assert main([*command, *filtering]) == 2
     assert 'holds a run already' in capsys.readouterr().err
+
+
+def test_both_stages_are_guided_by_the_segmenter_that_was_named(tmp_path, capsys):
+    assert not main(['world', '--seed', '3', '--frames', '5', '--size', '192x64', '--out', str(tmp_path / 'drive')])
+    assert not main(['train', 'small_finetune', '--init', 'default', '--data', str(tmp_path / 'drive'), '--labels', 'true',
+                     '--out', str(tmp_path / 'run'), '--device', 'cpu', '--steps', '1', '--two-stage', '--filter-set',
+                     'share=0.9', '--set', 'sizes=[[192, 64]]', 'batch=1', 'log_every=1',
+                     'architecture.guidance={kind: concatenation, segmenter: default}'])
+    assert 'in place of plain: depth begins as it was without' in capsys.readouterr().out
+    part, expected = 'guidance.segmenter.module.encoder.', load_network('default')[0].encoder.state_dict()
+    for stage in ('stage1', 'stage2'):
+        kept = {name.removeprefix(part): tensor
+                for name, tensor in load_network(tmp_path / 'run' / stage / 'model.safetensors')[0].state_dict().items()
+                if name.startswith(part)}
+        assert kept.keys() == expected.keys() and all(torch.equal(kept[name], expected[name]) for name in kept)
 
 
 @pytest.mark.parametrize('arguments, words', [

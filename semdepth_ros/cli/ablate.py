@@ -111,13 +111,15 @@ def _run(experiment, folders, args: argparse.Namespace) -> int:
 
 def _done(experiment, folders, args: argparse.Namespace, began: float):
     from semdepth_ros.cli.ablation_data import render_missing
+    from semdepth_ros.experiments.arm_training import expect_networks
     from semdepth_ros.experiments.plan import expect_sound, runs_of
-    from semdepth_ros.experiments.schedule import Resources, find_steps, known_steps, tasks_of
+    from semdepth_ros.experiments.schedule import MEASURED, Resources, find_steps, known_steps, state, tasks_of
     deadline = float('inf') if args.budget_minutes is None else began + 60 * args.budget_minutes
     resources = Resources(args.device, args.jobs, deadline, args.work / 'logs' if args.jobs > 1 else None, _say)
     steps, only = known_steps(experiment, folders), tuple(args.only)
     chosen = runs_of(experiment, steps or 1, only if steps else ())     # the steps follow from the pace of all arms
     expect_sound(chosen, folders)
+    expect_networks([each for each in chosen if state(each, folders) != MEASURED], folders)
     render_missing(experiment, chosen, folders, args.render_device, args.jobs)
     if steps is None:
         steps, outcome = find_steps(experiment, folders, resources)

@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         return losses.depth.weight > 0 or losses.velocity.weight > 0 and (result.travel_known or was_metric)
 
     if args.two_stage:
-        return train_two_stages(args, recipe, is_metric)
+        return train_two_stages(args, recipe, network, is_metric)
     fabric = build_fabric(recipe, args.device, args.devices, args.nodes, args.strategy)
     result = train(recipe, network, fabric, args.out, resume=args.resume, minutes=args.minutes)
     if args.minutes is not None:

@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from semdepth_ros.cli.progress import Progress
-from semdepth_ros.cli.train_arguments import again, seeded
+from semdepth_ros.cli.train_arguments import again
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,29 +36,24 @@ def expect_fitting(args: argparse.Namespace) -> None:
                          f'train, filter and train by three commands')
 
 
-def train_two_stages(args: argparse.Namespace, recipe, is_metric: Callable) -> int:
+def train_two_stages(args: argparse.Namespace, recipe, network, is_metric: Callable) -> int:
     """Train in two stages, say where things are; return 130 where Ctrl-C ended it.
 
+    :param network: that a stage begins with; it stays as it is
     :param is_metric: whether what came of a training is in metres
     :raises ValueError: what cannot be used, in one line
     """
     from semdepth_ros.experiments.depth_perceptor import perceiver
-    from semdepth_ros.networks import build_network, load_network, with_guidance
     from semdepth_ros.settings import build, settings_of
     from semdepth_ros.training.filtering.rule import FilterRule
     from semdepth_ros.training.trainer import build_fabric
     from semdepth_ros.training.two_stage import TwoStages
     from semdepth_ros.whole_files import written_whole
 
-    def begin():
-        if args.init:
-            return seeded(recipe.seed, with_guidance, load_network(args.init)[0], recipe.architecture['guidance'])
-        return seeded(recipe.seed, build_network, recipe.architecture)
-
     rule = build(FilterRule, settings_of(args.filter_set, '--filter-set'), '--filter-set')
     try:
         with Progress('images filtered') as progress:
-            stages = TwoStages(begin, lambda: build_fabric(recipe, args.device),
+            stages = TwoStages(lambda: copy.deepcopy(network), lambda: build_fabric(recipe, args.device),
                                lambda model: perceiver(model, args.device), is_metric, rule, args.filter_labels,
                                args.second_from, bool(args.init), progress=progress)
             model = stages.train(recipe, Path(args.out), args.resume)

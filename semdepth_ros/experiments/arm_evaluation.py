@@ -49,7 +49,8 @@ def measure_run(run: Run, folders: Folders, device: str) -> bool:
         'steps': run.steps, 'start_steps': run.begins_from.steps if run.begins_from else 0, **facts,
         'seconds': round(facts['seconds_per_step'] * run.steps) if 'seconds_per_step' in facts else None,
         'code': code_version(), 'machine': machine(where), 'given': run.arm.given,
-        'cost': network_cost(load_network(run.model(folders))[0], recipe.sizes[0], where),
+        'cost': network_cost(load_network(run.model(folders))[0], recipe.sizes[0], where) | {
+            'file_mb': round(run.model(folders).stat().st_size / 1e6, 2)},
         'towns': {name: part['figures'] for name, part in measured.items()},
         'rendering': {name: part['rendering'] for name, part in measured.items()}, 'real': real})
     return True

@@ -11,8 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from semdepth_ros.experiments.depth_perceptor import perceiver
-from semdepth_ros.experiments.plan import Folders, Run, fingerprint
+from semdepth_ros.experiments.plan import Folders, Run, fingerprint, with_needs
+from semdepth_ros.model_file import tensor_hash
 from semdepth_ros.networks import JointNetwork, adopt, build_network
+from semdepth_ros.networks.guidance.segmenter_guidance import SegmenterGuidance
 from semdepth_ros.training.checkpoint import LAST
 from semdepth_ros.training.export import export_model
 from semdepth_ros.training.filtering.flag_list import FlagList
@@ -26,12 +28,24 @@ PACE_SETTLING, PACE_STEPS = 10, 20
 FACTS_NAME = 'facts.json'
 
 
+def expect_networks(runs: list[Run], folders: Folders) -> None:
+    """Build the network of every arm once, and of what it begins from, so that what is missing is told before work begins.
+
+    :raises ValueError: a segmenter or weights that cannot be used, in one line that names the arm
+    """
+    for run in {run.arm.name: run for run in with_needs(runs)}.values():
+        try:
+            build_network(run.recipe(folders).architecture)
+        except ValueError as error:
+            raise ValueError(f'arm {run.arm.name!r}: {error}') from error
+
+
 def train_run(run: Run, folders: Folders, device: str) -> bool:
     """Train a run, or train it on from its last checkpoint; return whether it reached its end.
 
     In the end the folder has the weights (Run.model) and `facts.json`: seconds a step, which parts started fresh, a
-    digest of the data and of the weights it began from, the precision it was trained in, and how many images were left
-    out where the arm has a filter; and no checkpoint, which is ten times as large.
+    digest of the data, of the weights it began from and of a segmenter that guides it, the precision it was trained in,
+    and how many images were left out where the arm has a filter; and no checkpoint, which is ten times as large.
 
     :raises ValueError: a recipe, data or checkpoint that cannot be used, in one line
     """
@@ -47,6 +61,9 @@ def train_run(run: Run, folders: Folders, device: str) -> bool:
              'precision': fabric.strategy.precision.precision} | left_out
     if run.begins_from:
         facts['start'] = hashlib.sha256(run.begins_from.model(folders).read_bytes()).hexdigest()[:8]
+    segmenters = [part.segmenter for part in result.network.modules() if isinstance(part, SegmenterGuidance)]
+    if segmenters:
+        facts['segmenter'] = tensor_hash(segmenters[0].state_dict())[:8]
     written_whole(folder / FACTS_NAME, lambda path: path.write_text(json.dumps(facts)))
     if run.start:
         weights = {name: tensor.contiguous() for name, tensor in result.network.state_dict().items()}

@@ -199,16 +199,17 @@ def _cost(experiment: Experiment, results: Results) -> str:
     rows = []
     for arm in experiment.arms:
         if not results.seeds(arm.name):
-            rows.append([f'`{arm.name}`', *[NOT_RUN] * 5])
+            rows.append([f'`{arm.name}`', *[NOT_RUN] * 6])
             continue
-        cost = results[arm.name, results.seeds(arm.name)[0]]['cost']
+        costs = [results[arm.name, seed]['cost'] for seed in results.seeds(arm.name)]
+        cost, file_mb = costs[0], next((f'{each["file_mb"]:.1f} MB' for each in costs if 'file_mb' in each), MISSING)
         (machine, precision), times = next(iter(results.latencies(arm.name).items()))
-        rows.append([f'`{arm.name}`', f'{cost["parameters"] / 1e6:.2f} M', f'{cost["macs"] / 1e9:.2f} G',
+        rows.append([f'`{arm.name}`', f'{cost["parameters"] / 1e6:.2f} M', f'{cost["macs"] / 1e9:.2f} G', file_mb,
                      f'{times["engine"]:.1f} ({precision})', f'{times["eager_float32"]:.1f}', machine])
     note = ('Of one image through depth and classes, without the pose network. Times are medians of 30 runs in '
             'milliseconds, the lowest of all arms and seeds with such a network, while other runs may have been going '
-            'on; compare those of one machine.\n\n')
-    return note + table(['arm', 'parameters', 'MACs', 'engine', 'as it is, float32', 'on'], rows)
+            'on; compare those of one machine. The file has the pose network and probe frames too.\n\n')
+    return note + table(['arm', 'parameters', 'MACs', 'model file', 'engine', 'as it is, float32', 'on'], rows)
 
 
 def _how(experiment: Experiment, results: Results) -> str:
@@ -227,7 +228,7 @@ def _how(experiment: Experiment, results: Results) -> str:
 
 
 def _mixed(experiment: Experiment, results: Results) -> list[str]:
-    """Return warnings where runs differ in more than their arms: in renderings, in starts or in precision."""
+    """Return warnings where runs differ in more than their arms: in renderings, starts, segmenters or precision."""
     towns = {str(sorted(result.get('rendering', {}).items())) for result in results.values()}
     learned: dict[str, set[str]] = {}
     for (arm, _), result in results.items():
@@ -244,6 +245,13 @@ def _mixed(experiment: Experiment, results: Results) -> list[str]:
         if len(groups) > 1:
             warnings.append(f'Not all runs of seed {seed} began from the same start, which was trained anew between them: '
                             f'{"; and ".join(map(", ".join, groups[:-1]))} from another than the rest.')
+    guided: dict[str, set[str]] = {}
+    for (arm, seed), result in results.items():
+        if 'segmenter' in result:
+            guided.setdefault(result['segmenter'], set()).add(f'`{arm}` (seed {seed})')
+    if len(guided) > 1:
+        groups = '; and '.join(', '.join(sorted(each)) for each in guided.values())
+        warnings.append(f'Not all runs with a segmenter were guided by the same one, or it was trained anew: {groups}.')
     asked = experiment.set.get('precision', '32-true')
     other = sorted({f'`{arm}` (seed {seed}, {result["precision"]})' for (arm, seed), result in results.items()
                     if result.get('precision', asked) != asked})

@@ -16,6 +16,8 @@ from semdepth_ros.perception.benchmark import machine
 from semdepth_ros.perception.device import choose_device
 from semdepth_ros.whole_files import read_json, written_whole
 
+MEASURED = 'measured'           # the state of a run that is done
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -117,7 +119,7 @@ def is_measured(run: Run, folders: Folders) -> bool:
 def state(run: Run, folders: Folders) -> str:
     """Return how far a run has come, in a word or two."""
     if is_measured(run, folders):
-        return 'measured'
+        return MEASURED
     if run.model(folders).exists():
         return 'trained'
     return 'begun' if run.training_folder(folders).exists() else 'not run'

@@ -1,12 +1,13 @@
 """Weights of one network for another that is not quite the same."""
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from torch import Tensor
 
 from semdepth_ros.networks.architecture import build_network
-from semdepth_ros.networks.guidance import complete_guidance
+from semdepth_ros.networks.guidance import GUIDANCES, complete_guidance
 from semdepth_ros.networks.joint import JointNetwork
 
 
@@ -29,16 +30,25 @@ def with_guidance(network: JointNetwork, guidance: Any) -> JointNetwork:
     """Return a network with the guidance that a recipe names and all other weights of this one, or this one itself where
     it has guidance of that kind, or the recipe names `plain`.
 
-    What is new starts fresh from torch's random numbers; every kind starts so that depth is that of the network without.
+    What is new starts fresh from torch's random numbers, and so that depth is that of the network without: kinds that start
+    otherwise by themselves (`initial_weights: random`) start as identity here, unless the recipe asks for the other.
 
     :param guidance: as an architecture has it
     """
     kinds = [_kinds(each) for each in (guidance, network.architecture['guidance'])]
     if kinds[0] in (kinds[1], ['plain']):
         return network
-    other = build_network(network.architecture | {'guidance': guidance})
+    several = isinstance(guidance, (list, tuple))
+    begun = [_passing(each) for each in guidance] if several else _passing(guidance)
+    other = build_network(network.architecture | {'guidance': begun})
     adopt(other, {name: tensor for name, tensor in network.state_dict().items() if not name.startswith('guidance.')})
     return other
+
+
+def _passing(guidance: Any) -> Any:
+    content = dict(guidance) if isinstance(guidance, dict) else {'kind': guidance}
+    fields = {field.name for field in dataclasses.fields(GUIDANCES[content['kind']].settings)}
+    return {'initial_weights': 'identity', **content} if 'initial_weights' in fields else content
 
 
 def _kinds(guidance: Any) -> list[str]:

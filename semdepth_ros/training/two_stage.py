@@ -20,9 +20,10 @@ from semdepth_ros.training.filtering.rule import FilterRule, label_kind
 from semdepth_ros.training.filtering.survey import FilterSource, Progress, find_flagged
 from semdepth_ros.training.recipe import Recipe, RecipeError
 from semdepth_ros.training.trainer import TrainingResult, train
+from semdepth_ros.whole_files import written_whole
 
 SECOND_FROM = ('start', 'stage1')
-MODEL_NAME = 'model.safetensors'
+MODEL_NAME, BEGAN_NAME = 'model.safetensors', 'second_from.txt'
 Perceiver = Callable[[Path], tuple[Callable[[Sample], Perceived], dict[str, Any]]]
 
 
@@ -71,6 +72,7 @@ class TwoStages:
         flags = self._flags(sources, out)
         counts = flags.counts()
         self.say(f'flagged: {counts["flagged"]} of {counts["images"]} images; list in {out / "filter.json"}')
+        self._expect_same_beginning(out / 'stage2')
         filtered = tuple(replace(entry, filter=str(out / 'filter.json')) for entry in recipe.data)
         begin = self.begin if self.second_from == 'start' else lambda: load_network(first)[0]
         return second if self._stage(replace(recipe, data=filtered), second, begin, 'stage 2') else None
@@ -89,6 +91,14 @@ class TwoStages:
             raise CheckpointError(f'nothing to resume: {begun} does not exist')
         if begun.exists():
             expect_same_recipe(begun, yaml.safe_load(begun.read_text()), recipe)
+
+    def _expect_same_beginning(self, folder: Path) -> None:
+        """Keep what stage 2 begins with in its folder; raise CheckpointError where it began with the other."""
+        file = folder / BEGAN_NAME
+        if file.exists() and file.read_text().strip() != self.second_from:
+            raise CheckpointError(f'{folder} began with the weights of {file.read_text().strip()!r}, not '
+                                  f'{self.second_from!r}: remove it, or ask for the same')
+        written_whole(file, lambda path: path.write_text(f'{self.second_from}\n'))
 
     def _stage(self, recipe: Recipe, model: Path, begin: Callable[[], JointNetwork], said: str) -> bool:
         """Train a stage in its model's folder and write the model, unless it is there; return whether it is then."""
@@ -111,6 +121,8 @@ class TwoStages:
         if not file.exists():
             return find_flagged(sources, perceive, self.rule, file, model, out / 'flagged', self.opener, self.progress)
         flags = FlagList.read(file)
-        if (flags.model, flags.rule) != (model, asdict(self.rule)):
-            raise CheckpointError(f'{file} was made by another model or rule: remove it, and {out / "stage2"} with it')
+        asked = [source.labels for source in sources]
+        if (flags.model, flags.rule, [source.labels for source in flags.sources]) != (model, asdict(self.rule), asked):
+            raise CheckpointError(f'{file} was made by another model or rule, or by other labels: remove it, and '
+                                  f'{out / "stage2"} with it')
         return flags

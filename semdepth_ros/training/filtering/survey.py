@@ -44,8 +44,8 @@ def find_flagged(sources: list[FilterSource], perceive: Callable[[Sample], Perce
                  progress: Progress = lambda done, total: None) -> FlagList:
     """Judge every image of the sources and write the list of those flagged; the file is there when all are done.
 
-    What is known of finished sequences stays beside it, in OUT.journal: with the same model, rule and sources the work
-    goes on from there.
+    What is known of finished sequences stays beside it, in OUT.journal: with the same model, rule, sources and folder of
+    pictures the work goes on from there.
 
     :param perceive: gives depth, positive, also where classes say sky, and classes, at the image's size
     :param model: what the list says of the model; of other weights it must be another
@@ -55,7 +55,8 @@ def find_flagged(sources: list[FilterSource], perceive: Callable[[Sample], Perce
     """
     opened = [(source, open_entry(source.entry, opener)) for source in sources]
     head = {'model': model, 'rule': asdict(rule),
-            'sources': [[s.entry.source, s.labels, str(s.entry.options)] for s in sources]}
+            'sources': [[s.entry.source, s.labels, str(s.entry.options)] for s in sources],
+            'pictures': None if pictures is None else str(pictures)}
     journal = _Journal(out.with_name(f'{out.name}.journal'), head)
     if pictures is not None and journal.is_new:
         _clear(pictures)
