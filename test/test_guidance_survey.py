@@ -120,6 +120,13 @@ def test_the_picture_shows_points_and_marks_where_attention_is_asked():
     assert ((sheet == (60, 255, 60)).all(axis=-1)).sum() > 4 * 20
 
 
+def test_points_that_attend_to_each_other_are_no_map_to_look_at():
+    network = network_of({'kind': 'edge_points', 'attention': True})
+    seen = guided(network, a_frame(), RANGE, places=((32, 48), (60, 10)))
+    assert seen.points is not None and all(level.attended is None for level in seen.levels)
+    assert not survey(network, [a_frame()], RANGE)['attention']
+
+
 def model_of(path, guidance) -> str:
     network = network_of(guidance)
     card = ModelCard(network.architecture, name='guided', focal_px=100.0, input=InputRule(pixels=96 * 64))

@@ -16,6 +16,7 @@ from semdepth_ros.networks.guidance import Guide
 from semdepth_ros.networks.guidance.attention import AttentionLevel
 from semdepth_ros.networks.guidance.chain import Chain
 from semdepth_ros.networks.guidance.modulation import ModulatedLevel
+from semdepth_ros.networks.guidance.point_enhancement import PointEnhancement
 from semdepth_ros.networks.prediction import inverse_depth
 from semdepth_ros.training.pair_survey import SurveyFrame
 
@@ -122,8 +123,10 @@ def _details(guidance: nn.Module, stride: int, places, details: dict) -> Iterato
         cells = {(row // stride, column // stride) for row, column in places}
         details['attended'] = Attended(1.0 if module.alpha is None else float(module.alpha), {
             cell: module.looked_at(semantic, *cell)[0] for cell in sorted(cells)})
+    among_points = {part for each in guidance.modules() if isinstance(each, PointEnhancement) for part in each.modules()}
     hooks = [module.register_forward_hook(of_modulation if isinstance(module, ModulatedLevel) else of_attention)
-             for module in guidance.modules() if isinstance(module, (ModulatedLevel, AttentionLevel))]
+             for module in guidance.modules()                       # points that attend to each other are no map
+             if isinstance(module, (ModulatedLevel, AttentionLevel)) and module not in among_points]
     try:
         yield
     finally:
