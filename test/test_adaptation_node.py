@@ -26,7 +26,7 @@ EASY = ['step.learning_rate=0.001', 'step.warmup=0', 'step.average=0.5', 'step.a
         'trial.least_gain=0.0', 'trial.most_log_change=1000.0', 'trial.most_scale_change=1000.0', 'trial.least_accepted=0.0',
         'trial.least_spread=0.0', 'reset.settle=1', 'reset.least_similarity=0.0', 'gates.least_tracks=10',
         'gates.least_parallax_px=0.1', 'gates.least_sharpness=0.1', 'gates.most_deviations=1000.0',
-        "gates.off=[odometry, auto_mask, movers, parallax]"]
+        "gates.off=[odometry, auto_mask, parallax]"]
 
 
 class Drive:

@@ -69,7 +69,7 @@ POISONS = {
     'stamps of zero': at(lambda i: 0),
     'equal stamps': at(lambda i: LAST),
     'stamps that go back': at(lambda i: LAST - (i - BEGINS + 1) * PERIOD_NS),
-    'uneven stamps': at(lambda i: i * PERIOD_NS + (60_000_000 if i % 2 else 0)),
+    'uneven stamps': at(lambda i: i * PERIOD_NS + (0 if i % 2 else 60_000_000)),
     'lens cover': lambda i: (with_pixels(frame(i), np.full_like(frame(i).image, 3)), pose(i)),
     'another camera': lambda i: (frame(i, OTHER), pose(i)),
     'no camera': lambda i: (replace(frame(i), camera=None), pose(i)),
@@ -87,6 +87,29 @@ def test_served_weights_stay_as_they_are_from_the_poisons_start_to_the_end_of_th
     before = {key: value.clone() for key, value in one.served.network.state_dict().items()}
     assert drive(one, POISONS[name]) == [0] * (WATCHED - BEGINS)
     assert all(torch.equal(before[key], value) for key, value in one.served.network.state_dict().items())
+
+
+@lru_cache(maxsize=1)
+def due() -> tuple[Adapter, int]:
+    """Return a learner that promotes on the next clean frame, and that frame's number."""
+    one, number = copy.deepcopy(ready()), BEGINS
+    while True:
+        ahead = copy.deepcopy(one)
+        ahead.observe(frame(number), pose(number))
+        if ahead.served.number:
+            return one, number
+        one, number = ahead, number + 1
+
+
+@pytest.mark.parametrize('name, told', [(name, told) for name in POISONS for told in (True, False)
+                                        if told or 'odometry' not in name])
+def test_poison_that_begins_on_the_frame_that_would_promote_does_not_promote(name, told):
+    one, begins = due()
+    one, poison = copy.deepcopy(one), POISONS[name]
+    for i in range(begins, begins + 6):
+        given, place = poison(i)
+        one.observe(given, place if told else None)
+        assert one.served.number == 0, i
 
 
 def test_learning_goes_on_after_poison_is_over():

@@ -177,7 +177,7 @@ def test_a_journal_is_bounded_and_loses_the_oldest_part_alone(tmp_path):
 
 def test_a_run_journals_every_decision(tmp_path):
     one = adapter(journal=tmp_path / 'j.jsonl')
-    for i in range(42):
+    for i in range(43):
         one.observe(frame(i), pose(i))
     lines = list(read_journal(tmp_path / 'j.jsonl'))
     events = {line['event'] for line in lines}
@@ -189,7 +189,7 @@ def test_a_run_journals_every_decision(tmp_path):
 
 def test_shadow_learns_and_says_what_it_would_promote_and_serves_nothing():
     one = adapter({'mode': 'shadow'})
-    events = [one.observe(frame(i), pose(i)).event for i in range(42)]
+    events = [one.observe(frame(i), pose(i)).event for i in range(43)]
     assert 'would promote' in events and one.served.number == 0 and one.counts['would_promote'] == 1
 
 
@@ -200,7 +200,7 @@ def test_off_does_nothing():
 
 def test_rollback_serves_the_weights_before_and_there_are_none_before_those():
     one = adapter()
-    for i in range(42):
+    for i in range(43):
         one.observe(frame(i), pose(i))
     promoted = one.served
     assert promoted.number == 1 and one.rollback().number == 0 and one.served.number == 0
@@ -211,12 +211,12 @@ def test_rollback_serves_the_weights_before_and_there_are_none_before_those():
 
 def test_promoted_weights_that_turn_out_worse_are_rolled_back_by_themselves():
     one = adapter({'watch': {'frames': 40}})
-    for i in range(42):
+    for i in range(43):
         one.observe(frame(i), pose(i))
     assert one.watching
     with torch.no_grad():                        # as if the trial had been deceived
         one.served.network.depth_decoder.path['map'].mul_(0.8)
-    events = [one.observe(frame(i), pose(i)).event for i in range(42, 70)]
+    events = [one.observe(frame(i), pose(i)).event for i in range(43, 71)]
     assert 'rolled back' in events and one.served.number == 0 and not one.watching
 
 
@@ -246,7 +246,7 @@ def test_a_disk_that_is_full_promotes_nothing(tmp_path, monkeypatch):
     network, card = factory()
     one = adapter(folder=tmp_path)
     monkeypatch.setattr(one.versions, 'write', lambda *a: (_ for _ in ()).throw(OSError(28, 'No space left on device')))
-    events = [one.observe(frame(i), pose(i)).event for i in range(42)]
+    events = [one.observe(frame(i), pose(i)).event for i in range(43)]
     assert 'promoted' not in events and one.served.number == 0 and 'No space left' in one.last_verdict
 
 
@@ -254,7 +254,7 @@ def test_a_trial_can_be_asked_for_and_the_candidate_saved(tmp_path):
     one = adapter({'trial': {'steps': 1000}})
     with pytest.raises(ValueError, match='0 held-out blocks are fresh, expected 4'):
         one.promote()
-    for i in range(42):
+    for i in range(43):
         one.observe(frame(i), pose(i))
     assert one.served.number == 0 and one.promote().passed and one.served.number == 1
     with pytest.raises(ValueError, match='blocks are fresh'):
@@ -266,7 +266,7 @@ def test_a_trial_can_be_asked_for_and_the_candidate_saved(tmp_path):
 
 def test_where_all_weights_are_trained_classes_are_held_and_criteria_watch_them():
     one = adapter({'step': {'profile': 'all', 'learning_rate': 2e-3}})
-    for i in range(42):
+    for i in range(43):
         one.observe(frame(i), pose(i))
     assert {'classes', 'each_class'} <= {c.name for c in one.last_report.criteria}
     before, after = factory()[0].semantic_decoder.scores, one.learner.network.semantic_decoder.scores
@@ -275,7 +275,7 @@ def test_where_all_weights_are_trained_classes_are_held_and_criteria_watch_them(
 
 def test_promotions_are_bounded_in_an_hour():
     one = adapter({'trial': {'promotions_per_hour': 0}})
-    for i in range(42):
+    for i in range(43):
         one.observe(frame(i), pose(i))
     assert one.served.number == 0 and not one.counts['trials'] and len(one.held_out.fresh) >= 4
 

@@ -34,7 +34,7 @@ def test_the_node_is_timed_on_the_graph(model, running):
 
 @pytest.mark.parametrize('mode', ['off', 'shadow'])
 def test_the_node_is_timed_beside_a_learner_that_takes_steps(mode, model, running):
-    settings = [*EASY[:-1], 'gates.off=[odometry, auto_mask, movers, parallax, motion, translation, movable]']
+    settings = [*EASY[:-1], 'gates.off=[odometry, auto_mask, parallax, motion, translation, movable]']
     parameters = {'settings': repr(settings), 'idle_priority': 'false', 'busy_share': '1.0', 'status_period_s': '0.2'}
     pictures = [view(0.45 * i)[0] for i in range(40)]
     result = measure_beside_learner(mode, CAMERA, pictures, model, 'cpu', 20, 10.0, lambda done, total: None, parameters)

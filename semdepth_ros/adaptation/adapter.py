@@ -94,6 +94,8 @@ class Adapter:
         self.number, self.paused, self.last_verdict, self.last_losses = -1, False, '', {}
         self.last_report: TrialReport | None = None
         self._window: deque[tuple[NetworkFrame, Seen]] = deque(maxlen=3)
+        self._before: tuple[NetworkFrame, Seen] | None = None       # what was looked at last, though the window was left
+        self._stamp_ns: int | None = None                           # of the last frame, looked at or passed over
         self._index, self._numbers = -1, deque(maxlen=2 * settings.trial.period)    # of the frames not passed over
         self._settled_at = self._disagreements = self._distrusted = self._spikes = self._failures = 0
         self._steps_at_trial = self._asked = self._accepted = 0
@@ -112,47 +114,59 @@ class Adapter:
         """Whether promoted weights are on probation."""
         return self.serving.probation is not None
 
-    def observe(self, frame: Frame, odometry: np.ndarray | None = None, may_step: bool = True) -> Observation:
+    def observe(self, frame: Frame, odometry: np.ndarray | None = None, may_step: bool = True,
+                follows_ns: int | None = None) -> Observation:
         """Take the next frame.
 
         :param odometry: pose of the base in odometry's frame at the frame's stamp, float64 [4, 4] m; None unknown. See
             OdometryTrack for poses told at other times
         :param may_step: whether there is time for a step
+        :param follows_ns: the stamp of the frame that came right before this one, where a busy caller may have left some
+            out: frames that nobody looked at are no gap, but triplets do not reach across them. None: none was left out
         """
         self.number += 1
         self.counts['frames'] += 1
         if self.mode == 'off' or self.paused:
             return Observation(self.number, reason='paused' if self.paused else 'mode is off')
+        left_out = None not in (follows_ns, self._stamp_ns) and follows_ns != self._stamp_ns
+        self._stamp_ns = frame.stamp_ns
+        if left_out:
+            self._leave_window()
         if self.stride.passes_over():
             return Observation(self.number, reason='passed over: the camera hardly moves from frame to frame')
-        self._index += 1
-        self._numbers.append(self.number)
         try:
             taken = self.reader.read(frame, odometry)
         except ValueError as error:
             return self._close('camera', str(error))
         self._resume_from(taken)
-        broken = break_before(self._window[-1][0], taken, self.settings.reset) if self._window else ''
+        before = self._before
+        broken = break_before(before[0], taken, self.settings.reset, follows_ns if left_out else None) if before else ''
         if broken == AGAIN:
             return self._close('stamps', 'the stamp is that of the frame before')
+        self._index += 1                                            # a frame that comes twice has one number
+        self._numbers.append(self.number)
         seen = self.factory.look(taken)
-        if self._window and not broken:
-            broken = cut_before(self._window[-1][1], seen, self.settings.reset)
+        if before and not broken and not left_out:
+            broken = cut_before(before[1], seen, self.settings.reset)
         if broken:
             self._drop_everything(broken, taken.stamp_ns)
         self._measure(taken, seen)
-        self._window.append((taken, seen))
+        self._before = taken, seen
+        self._window.append(self._before)
         self._finish_block(taken.stamp_ns)
-        observation = self._triplet(may_step) if len(self._window) == 3 else Observation(self.number)
-        if not observation.event and self._trial_is_due(taken.stamp_ns):
+        if len(self._window) < 3:
+            return Observation(self.number, event='reset' if broken else '')
+        observation = self._triplet(may_step)
+        passed = not (observation.event or observation.gate or observation.reason)
+        if passed and self._trial_is_due(taken.stamp_ns):           # no trial on a frame that nothing speaks for
             observation = replace(observation, event=self._hold_trial(taken))
-        return replace(observation, event=observation.event or ('reset' if broken else ''))
+        return observation
 
     def pause(self) -> None:
         """Take no notice of frames until resume."""
         self.paused = True
-        self.metric.cut()
-        self._window.clear()
+        self._leave_window()
+        self._before = None
 
     def resume(self) -> None:
         """Go on after pause."""
@@ -187,8 +201,8 @@ class Adapter:
     def promote(self) -> TrialReport:
         """Hold a trial at once, on the blocks that are fresh; return its report. The criteria are the same.
 
-        :raises ValueError: fewer blocks are fresh than a trial takes, promoted weights are on probation, or no frame
-            has come since a pause
+        :raises ValueError: fewer blocks are fresh than a trial takes, promoted weights are on probation, no frame has come
+            since a pause, the hour has no room for another promotion, or too few triplets passed the gates
         """
         fresh, least = len(self.held_out.fresh), self.settings.trial.blocks
         if fresh < least:
@@ -197,7 +211,13 @@ class Adapter:
             raise ValueError(f'version {self.served.number} is on probation')
         if not self._window:
             raise ValueError('no frame has come since the pause, expected one')
-        self._hold_trial(self._window[-1][0])
+        trial, newest = self.settings.trial, self._window[-1][0]
+        if not self.serving.may_promote(newest.stamp_ns):
+            raise ValueError(f'{trial.promotions_per_hour} versions were promoted within an hour, expected less')
+        if self._accepted < trial.least_accepted * self._asked:
+            raise ValueError(f'{self._accepted} of {self._asked} triplets since the last trial passed the gates, expected a '
+                             f'share of {trial.least_accepted:g}')
+        self._hold_trial(newest)
         return self.last_report
 
     def save(self, path: str | os.PathLike) -> ModelCard:
@@ -224,8 +244,8 @@ class Adapter:
     def _drop_everything(self, reason: str, stamp_ns: int, anew: bool = False) -> None:
         """Drop trial weights and evidence, and let some frames pass."""
         anew = anew or reason == NEW_CAMERA
-        self._window.clear()
-        self.metric.cut()
+        self._leave_window()
+        self._before = None
         self.stride.begin()
         if anew:
             self.metric.clear()
@@ -233,9 +253,15 @@ class Adapter:
             self.scale.clear()
             self.lessons.road.clear()
         self.counts['resets'] += 1
-        self._write('reset', stamp_ns=stamp_ns, reason=reason)
         self._begin(self.serving.factory if anew else self.serving.served)
         self._settled_at = self.number + self.settings.reset.settle
+        self._write('reset', stamp_ns=stamp_ns, reason=reason)      # last: a full disk must not keep evidence alive
+
+    def _leave_window(self) -> None:
+        """Take it that the next frame does not follow right on the last one."""
+        self._window.clear()
+        self.metric.cut()
+        self.stride.restart()
 
     def _begin(self, version: Version) -> None:
         self.learner.begin(version.network)

@@ -8,17 +8,21 @@ from semdepth_ros.adaptation.settings import Reset
 NEW_CAMERA, AGAIN = 'new camera', 'again'
 
 
-def break_before(before: NetworkFrame, taken: NetworkFrame, settings: Reset) -> str:
+def break_before(before: NetworkFrame, taken: NetworkFrame, settings: Reset, follows_ns: int | None = None) -> str:
     """Return why a frame does not follow the one before, by camera and stamps: AGAIN for the same stamp, else '' or
-    words."""
+    words.
+
+    :param follows_ns: the stamp of the frame that came right before it, where that is another one, which nobody looked at
+    """
     if taken.source != before.source:
         return NEW_CAMERA
     elapsed_s = (taken.stamp_ns - before.stamp_ns) / 1e9
     if elapsed_s == 0:
         return AGAIN
-    if elapsed_s < 0:
-        return f'the stamp went back by {-elapsed_s:.3f} s'
-    return f'gap of {elapsed_s:.1f} s' if elapsed_s > settings.longest_gap_s else ''
+    gap_s = elapsed_s if follows_ns is None else (taken.stamp_ns - follows_ns) / 1e9
+    if min(elapsed_s, gap_s) < 0:
+        return f'the stamp went back by {-min(elapsed_s, gap_s):.3f} s'
+    return f'gap of {gap_s:.1f} s' if gap_s > settings.longest_gap_s else ''
 
 
 def cut_before(before: Seen, seen: Seen, settings: Reset) -> str:

@@ -125,6 +125,8 @@ def odometry(evidence: Evidence, s: Gates) -> Verdict:
         count, least = len(evidence.scale), evidence.scale.least
         return Verdict(False, count, least, f'{count} of the {least} pairs that tell the scale of odometry')
     low, high = s.length_ratio
+    if not evidence.log_scales:
+        return Verdict(False, 0.0, low, 'the points do not say how far the camera went')
     for log_scale in evidence.log_scales:
         ratio = float(np.exp(log_scale)) / evidence.scale.value
         if not low <= ratio <= high:

@@ -23,11 +23,12 @@ class OdometryTrack:
         return self._stamps_ns[-1] if self._stamps_ns else None
 
     def add(self, stamp_ns: int, pose: np.ndarray) -> None:
-        """Take a pose of the base [4, 4] m; one that is not newer than the last one begins the track anew."""
+        """Take a pose of the base [4, 4] m; one that is older than the last one begins the track anew, one of the same
+        time is not looked at: some sources send every pose twice."""
         pose = np.asarray(pose, dtype=np.float64)
-        if not np.isfinite(pose).all():
+        if not np.isfinite(pose).all() or (self._stamps_ns and stamp_ns == self._stamps_ns[-1]):
             return
-        if self._stamps_ns and stamp_ns <= self._stamps_ns[-1]:
+        if self._stamps_ns and stamp_ns < self._stamps_ns[-1]:
             self._stamps_ns, self._poses = [], []
         self._stamps_ns.append(int(stamp_ns))
         self._poses.append(pose)

@@ -13,6 +13,7 @@ from semdepth_ros.adaptation.triplet import Triplet
 from semdepth_ros.adaptation.versions import Version, Versions
 from semdepth_ros.adaptation.watch import Probation, WatchReport
 from semdepth_ros.geometry.camera import Camera
+from semdepth_ros.model_file import ModelFileError
 from semdepth_ros.networks import JointNetwork
 
 HOUR_NS = 3_600_000_000_000
@@ -70,6 +71,8 @@ class Serving:
     def believe(self, number: int) -> bool:
         """Take it that this version is served; return whether that is news.
 
+        Newer ones, which somebody has gone back from or would not serve, are withdrawn: no later start finds them.
+
         :raises ValueError: a version that is not known here; nothing changes then
         """
         if number == self.served.number:
@@ -77,12 +80,27 @@ class Serving:
         known = next((v for v in (self.previous, self.factory) if v is not None and v.number == number), None)
         if known is None and self._versions is None:
             raise ValueError(f'version {number} is said to be served, which is not known here')
-        self.served, self.previous, self.probation = known or self._versions.read(number), None, None
+        believed, left = known or self._versions.read(number), self.served
+        self.served, self.previous, self.probation = believed, None, None
+        if self._versions is not None and left.number > number:
+            self._versions.withdraw(left)
         return True
 
     def start_from(self, version: Version) -> None:
-        """Serve weights of an earlier run, which have passed their probation or not."""
-        self.served, self.previous, self.probation = version, None, None
+        """Serve weights of an earlier run, on probation where those before them can be had: whether they had passed theirs
+        is not known."""
+        self.served, self.previous, self.probation = version, self._parent_of(version), None
+        if self.previous is not None:
+            self.probation = Probation(self._settings.watch)
+
+    def _parent_of(self, version: Version) -> Version | None:
+        parent = version.card.parent
+        if parent in (None, self.factory.number):
+            return None if parent is None else self.factory
+        try:
+            return None if self._versions is None else self._versions.read(parent)
+        except ModelFileError:
+            return None
 
     def watch(self, triplet: Triplet, classes: Classes, focal_px: float) -> tuple[WatchReport, tuple | None] | None:
         """Let the previous weights see an accepted triplet now and then; None where nothing is on probation."""

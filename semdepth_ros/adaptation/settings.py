@@ -12,6 +12,8 @@ PROFILES = ('depth', 'low_rank', 'batch_norm', 'all')
 ANCHORS = ('auto', 'world', 'stored', 'none')
 SERVING = ('promoted', 'latest')
 MOTIONS = ('reference', 'network')
+GATE_NAMES = ('stamps', 'exposure', 'texture', 'tracks', 'translation', 'parallax', 'movable', 'motion', 'rotation', 'odometry',
+              'auto_mask')
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Gates:
 
     def __post_init__(self):
         between(self, 0, math.inf, *(f.name for f in fields(self) if f.name not in ('length_ratio', 'off')))
+        for name in self.off:
+            one_of('off', name, GATE_NAMES)
 
 
 @dataclass(frozen=True)
@@ -262,7 +266,7 @@ class AdapterSettings:
     """All settings of the learner.
 
     :param mode: `off`; `shadow` learns and reports and never serves; `on`
-    :param keep_versions: files of promoted weights that are kept
+    :param keep_versions: files of promoted weights that are kept, at least those served and those before them
     """
 
     mode: str = 'on'
@@ -279,4 +283,4 @@ class AdapterSettings:
 
     def __post_init__(self):
         one_of('mode', self.mode, MODES)
-        between(self, 1, 1000, 'keep_versions')
+        between(self, 2, 1000, 'keep_versions')

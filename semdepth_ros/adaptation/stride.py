@@ -47,6 +47,10 @@ class FrameStride:
         self._left = length - 1 if changed else self._left
         return changed
 
+    def restart(self) -> None:
+        """Look at the next frame, and then at those a stride apart from it."""
+        self._left = 0
+
     def begin(self) -> None:
         """Look at every frame again."""
         self.length, self._left = 1, 0

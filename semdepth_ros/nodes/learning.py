@@ -35,6 +35,7 @@ from semdepth_ros.networks import load_network
 from semdepth_ros.nodes.camera_input import Arrival, CameraInput
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.following_subscription import FollowingSubscription
+from semdepth_ros.nodes.newest_frames import NewestFrames
 from semdepth_ros.nodes.one_line import one_line
 from semdepth_ros.nodes.served_weights import ServedWeights
 from semdepth_ros.nodes.shared_device import SharedDevice
@@ -84,6 +85,7 @@ class Learning:
         self._subscriptions: list[Any] = []
         self._odometry_subscription: FollowingSubscription | None = None
         self._is_active = False
+        self._frames = NewestFrames()
         self._worker = NewestFirstWorker(self._work, self._worker_failed)
         self._put(self.device.settle)
         if self._device.type == 'cuda':
@@ -115,10 +117,10 @@ class Learning:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
         for source in self._worker.clear():
-            if source == FRAME:
-                self._statistics.count('dropped')
-            elif source in self._answers:
+            if source in self._answers:
                 self._answers.pop(source).set_exception(ValueError('the node was deactivated meanwhile'))
+        for _ in self._frames.take():
+            self._statistics.count('dropped')
 
     def close(self) -> None:
         """Give everything back; promoted weights and the journal stay on disk."""
@@ -167,8 +169,9 @@ class Learning:
         return str(path)
 
     def _arrived(self, arrival: Arrival) -> None:
-        if self._worker.put(FRAME, arrival):
+        if self._frames.put(arrival, stamp_ns(arrival.header), 2 * self.adapter.stride.length + 1):
             self._statistics.count('dropped')
+        self._worker.put(FRAME, None)
 
     def _put(self, function: Callable[[], None]) -> None:
         self._asked += 1
@@ -177,30 +180,36 @@ class Learning:
 
     def _work(self, taken: Taken) -> None:
         for source, item in taken:
-            try:
-                if source == FRAME:
-                    self._learn(item)
-                else:
-                    self.device.nobody_asks()
-                    item()
-            except ValueError as error:
-                self._statistics.count('rejected')
-                self._log.warn(f'{self._camera.image_topic}: {error}')
-            except Exception as error:
-                self._statistics.count('failed')
-                self._log.warn(f'{self._camera.image_topic}: a frame failed with {one_line(error)}')
+            if source != FRAME:
+                self.device.nobody_asks()
+                self._guarded(item)
+                continue
+            for arrival, follows_ns in self._frames.take():
+                self._guarded(lambda: self._learn(arrival, follows_ns))
+
+    def _guarded(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        except ValueError as error:
+            self._statistics.count('rejected')
+            self._log.warn(f'{self._camera.image_topic}: {error}')
+        except Exception as error:
+            self._statistics.count('failed')
+            self._log.warn(f'{self._camera.image_topic}: a frame failed with {one_line(error)}')
 
     def _worker_failed(self, error: BaseException) -> None:
         self.status = Status(state=FAULT, reason=f'learning has ended: {one_line(error)}', factory=self.status.factory,
                              served=self.status.served)
         self._node.get_logger().error(self.status.reason)
 
-    def _learn(self, arrival: Arrival) -> None:
+    def _learn(self, arrival: Arrival, follows_ns: int | None) -> None:
         began_s = self.device.begin()
         frame = self._camera.frame(arrival.message)
         self._frame_id = frame.frame_id
         self.adapter.metric.move(self._mount_of(frame.frame_id))
-        observation = self.adapter.observe(frame, self._pose(frame), may_step=self.device.has_time(began_s))
+        pose, waited_s = self._pose(frame)
+        self.device.waited(waited_s)
+        observation = self.adapter.observe(frame, pose, self.device.has_time(began_s), follows_ns)
         took_s = self.device.worked_s()
         if observation.stepped:
             self._learning_s += took_s
@@ -220,9 +229,9 @@ class Learning:
         height_m = self._parameters['camera_height_m'] or (found.height_m if found else 0.0)
         return Mount(height_m, found.tilt if found else None) if height_m else None
 
-    def _pose(self, frame: Frame) -> np.ndarray | None:
-        """Return the base's pose at the frame's stamp, waited for a little where odometry is alive."""
-        patience_s, since_s = self._parameters['odometry_patience_s'], time.monotonic()
+    def _pose(self, frame: Frame) -> tuple[np.ndarray | None, float]:
+        """Return the base's pose at the frame's stamp, waited for a little where odometry is alive, and how long [s]."""
+        patience_s, since_s, waited_s = self._parameters['odometry_patience_s'], time.monotonic(), 0.0
         while True:
             with self._odometry_lock:
                 newest, heard_s = self._odometry.newest_ns, self._odometry_at_s
@@ -232,13 +241,14 @@ class Learning:
             if pose is not None or newest is None or newest >= frame.stamp_ns or is_over or not self._is_active:
                 break
             time.sleep(LOOK_S)
-        if pose is not None and self.adapter.reader.camera_in_base is None:
+            waited_s = time.monotonic() - since_s
+        if pose is not None and self._mount is None:                # looked up for every frame: a head may turn
             self.adapter.reader.camera_in_base = self._transforms.tree.lookup(self._base_frame, frame.frame_id)
             if self.adapter.reader.camera_in_base is None:
                 self._log.warn(f'odometry of {self._base_frame!r} is not used: no transform from there to '
                                f'{frame.frame_id!r}, and camera_in_base is empty')
-                return None
-        return pose
+                return None, waited_s
+        return pose, waited_s
 
     def _on_odometry(self, message: Any) -> None:
         try:

@@ -61,6 +61,11 @@ class SharedDevice:
         self._rested_s = 0.0
         return self._began_s
 
+    def waited(self, seconds: float) -> None:
+        """Take it that so long was spent waiting, not working."""
+        self._rested_s += seconds
+        self._piece_s += seconds
+
     def has_time(self, now_s: float) -> bool:
         """Return whether a step may be taken."""
         return now_s >= self.rest_until_s
