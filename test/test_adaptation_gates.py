@@ -14,10 +14,11 @@ from semdepth_ros.adaptation.gates import GATES, GateKeeper
 from semdepth_ros.adaptation.network_frame import FrameReader
 from semdepth_ros.adaptation.odometry import between_deg, travel_m
 from semdepth_ros.adaptation.odometry_scale import OdometryScale
-from semdepth_ros.adaptation.settings import Gates
+from semdepth_ros.adaptation.settings import GATE_NAMES, Gates
 from semdepth_ros.adaptation.track_motion import travel_along
 from semdepth_ros.classes import TRAIN_ID
 from semdepth_ros.frame import Frame
+from semdepth_ros.settings import SettingsError
 
 LIMITS = Gates(least_tracks=15, least_parallax_px=0.3, least_sharpness=1.0)
 
@@ -106,8 +107,11 @@ CASES = {
     'auto_mask': [({'frames': [frame(4), frame(5), frame(6)]}, 'explains a share of')]}
 
 
-def test_every_gate_has_a_case():
-    assert set(CASES) == set(GATES)
+def test_every_gate_has_a_case_and_can_be_turned_off_by_its_name():
+    assert set(CASES) == set(GATES) and GATE_NAMES == (*GATES, 'loss')
+    assert Gates(off=GATE_NAMES).off == GATE_NAMES
+    with pytest.raises(SettingsError, match="off is 'movers', expected one of"):
+        Gates(off=('movers',))
 
 
 def test_all_gates_are_open_on_the_clean_drive_with_odometry_and_without():

@@ -11,6 +11,8 @@ import torch
 from adaptation_world import CAMERA, PERIOD_NS, adapter, frame, pose, view, with_pixels
 
 from semdepth_ros.adaptation import Adapter
+from semdepth_ros.adaptation.anchors import abs_rel
+from semdepth_ros.adaptation.factory import predict
 from semdepth_ros.frame import Frame
 
 BEGINS, ENDS, WATCHED = 33, 57, 81      # of 4 blocks of 8 frames that a trial takes, three are there when poison begins
@@ -126,6 +128,11 @@ def test_an_exposure_that_drifts_is_no_poison():
         image = np.clip(frame(i).image * (1 + 0.02 * (i - BEGINS)), 0, 255).astype(np.uint8)
         one.observe(with_pixels(frame(i), image), pose(i))
     assert one.counts['resets'] == 0 and one.counts['accepted'] > ready().counts['accepted'] + 5
+    assert one.served.number >= 1                       # and what it taught is no worse
+    truth = view(0.0)[1]
+    errors = [abs_rel(predict(version.network, torch.from_numpy(view(0.0)[0].copy()).permute(2, 0, 1)[None], 1.0)[0][0, 0]
+                      .numpy(), truth) for version in (one.served, one.serving.factory)]
+    assert errors[0] < errors[1]
 
 
 def test_the_same_frames_give_the_same_decisions_and_weights():

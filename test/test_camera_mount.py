@@ -126,7 +126,7 @@ def test_a_stored_scale_is_taken_where_it_fits_and_else_says_why_not(graph, tmp_
     monkeypatch.setenv('ROS_HOME', str(tmp_path))
     camera, said = Camera(64, 48, 50.0, 50.0, 31.5, 23.5), Listener()
     store_scale(StoredScale('lens', camera, 'f' * 64, 1.3, 0.1, 'tape measure'), cameras_folder())
-    served = SimpleNamespace(card=SimpleNamespace(factory='f' * 64))
+    served = SimpleNamespace(card=SimpleNamespace(factory='f' * 64), version=0)
     scale = CameraScale(parameters(graph, scale_source='stored'), None, None, ThrottledLog(said))
     assert 'no camera_info' in scale.source('lens', served).doubt
     taken = scale.source('lens', served, camera)
@@ -144,6 +144,9 @@ def test_a_stored_scale_is_taken_where_it_fits_and_else_says_why_not(graph, tmp_
     assert scale.source('lens', served, camera) is vague                        # read once, until somebody says so
     scale.read_anew()
     assert scale.source('lens', served, camera).scale.value == 1.1
+    served.version = 4                                                          # promoted since
+    assert scale.source('lens', served, camera).scale == Scale(1.1, pytest.approx(1.1 * (0.1 ** 2 + 0.05 ** 2) ** 0.5), True)
+    assert 'with version 0 of the weights; 4 is served' in said.lines[-1][1]
 
 
 def test_the_learner_s_scale_is_metric_while_it_speaks_of_what_is_served_and_says_why_not(graph):
@@ -164,6 +167,9 @@ def test_the_learner_s_scale_is_metric_while_it_speaks_of_what_is_served_and_say
     assert scale.source('lens', SimpleNamespace(version=4)).scale.metric is False and 'version 3, served is 4' in scale.doubt
     assert not heard(scale=1.5, scale_sigma=0.1, scale_doubt='odometry says 200 %').metric and scale.doubt == 'odometry says 200 %'
     assert heard(scale=float('nan'), scale_sigma=float('nan')) == Scale()
+    other = make_header(TYPES, 10**9, 'left')
+    assert not heard(scale=1.5, scale_sigma=0.1, metric=True, header=other).metric
+    assert scale.doubt == "the learner looks through 'left', this is 'lens'"
     heard(scale=1.5, scale_sigma=0.1, metric=True)
     learner._heard_s -= 2 * SILENT_S
     assert not scale.source('lens', served).scale.metric and 'has been silent for more than 15 s' in scale.doubt

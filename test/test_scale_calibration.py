@@ -111,7 +111,7 @@ def test_where_the_truth_is_too_little_or_missing_no_error_is_told():
 def stand_in(monkeypatch):
     """Let the command perceive the street at half its distance; return the drive that it opens."""
     drive = Drive(60)
-    perceptor = Fields(card=Fields(classes=CITYSCAPES, factory='f' * 64), perceive=lambda frame, scale: network(2.0)(frame))
+    perceptor = Fields(card=Fields(classes=CITYSCAPES, factory='f' * 64), version=0, perceive=lambda frame, scale: network(2.0)(frame))
     monkeypatch.setattr(Perceptor, 'from_file', lambda name, device: perceptor)
     monkeypatch.setattr('semdepth_ros.data.open_data', lambda spec, camera: [drive])
     return drive
@@ -123,7 +123,9 @@ def test_the_command_prints_parameters_and_writes_figures_and_trace(stand_in, tm
     assert main([*arguments, '--json', str(figures), '--trace', str(trace)]) == 0
     printed = capsys.readouterr().out
     assert 'scale_source: fixed\n  scale: 2\n' in printed and 'never beyond' in printed
-    assert json.loads(figures.read_text())['drive']['frames'] == 60
+    assert ', and leaves ' in printed and ' m of the road\n' in printed
+    found = json.loads(figures.read_text())['drive']
+    assert found['frames'] == 60 and len(found['residuals']) > 1 and abs(found['residuals'][0]['error']) < 0.05
     traced = json.loads(trace.read_text())['drive']
     assert len(traced['frames']) == 60 and traced['summary']['worst_sigmas'] < 1
 

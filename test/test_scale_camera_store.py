@@ -20,6 +20,9 @@ def test_what_was_stored_is_found_under_the_same_camera(tmp_path):
     assert path.parent == tmp_path / 'cameras' and '/' not in path.name
     assert found(path.parent) == STORED
     assert found(path.parent, replace(CAMERA, height_m=2.0, fx=500.4)).scale == 1.31      # rounded, or mounted elsewhere
+    other = store_scale(replace(STORED, factory='e' * 64, scale=3.0), path.parent)       # of another model: beside it
+    assert found(path.parent).scale == 1.31 and found(path.parent, factory='e' * 64).scale == 3.0
+    other.unlink()
     store_scale(replace(STORED, scale=2.0), path.parent)
     assert found(path.parent).scale == 2.0 and [p.name for p in path.parent.iterdir()] == [path.name]
 

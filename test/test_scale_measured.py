@@ -12,7 +12,7 @@ from semdepth_ros.adaptation.tracks import Tracks
 from semdepth_ros.data.sample import Sample
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception, Scale
-from semdepth_ros.recordings.measured_points import measured_points
+from semdepth_ros.recordings.measured_points import flat_targets, measured_points
 from semdepth_ros.scale.measured import measured_scale
 from semdepth_ros.scale.standing import FlatTarget, MeasuredPoints
 
@@ -107,6 +107,10 @@ def test_a_short_drive_with_odometry_says_the_scale():
         points_by_odometry(perceive, Drive(known=False))
     with pytest.raises(ValueError, match='no pair of frames has'):
         points_by_odometry(lambda frame: Fields(depth=np.full((64, 128), 3.0), labels=np.full((64, 128), 13, np.uint8)), Drive())
+    aside = Drive()
+    aside.poses = [np.block([[np.eye(3), np.array([[pose[2, 3]], [0], [0]])], [np.zeros((1, 3)), 1]]) for pose in aside.poses]
+    with pytest.raises(ValueError, match='images and odometry contradict each other'):
+        points_by_odometry(perceive, aside)
 
 
 def seen(travelled_m, scale=1.0, camera=CAMERA):
@@ -187,3 +191,20 @@ def test_points_measured_from_the_lens_are_compared_along_its_axis():
 def test_points_that_cannot_be_are_named(text, words):
     with pytest.raises(ValueError, match=words):
         measured_points([text], Drive(1), lambda frame: Fields(depth=np.full((64, 128), np.inf), camera=CAMERA, scale=Scale()))
+
+
+def test_flat_targets_are_compared_along_the_axis():
+    def perceive(frame):
+        return Fields(depth=np.full((64, 128), 2.5), camera=CAMERA, scale=Scale())
+    perceived, true = flat_targets(['0:40:20:80:40:5.2', '0:10:20:30:40:5'], Drive(1), perceive)
+    assert (perceived, true) == ([2.5, 2.5], [5.2, 5.0])
+
+
+@pytest.mark.parametrize('text, words', [
+    ('0:1:2:3:4', 'expected FRAME:LEFT:TOP:RIGHT:BOTTOM:METRES'), ('7:1:2:3:4:5', 'frame 7 is not in'),
+    ('0:9:2:3:4:5', 'left 9 to right 3, top 2 to bottom 4, expected rising numbers'), ('0:1:2:3:4:0', 'distance is 0 m'),
+    ('0:1:2:900:4:5', 'frame 0: the target at 1, 2 to 900, 4 is outside'), ('0:1:2:30:40:5', 'does not look flat')])
+def test_targets_that_cannot_be_are_named(text, words):
+    slope = np.broadcast_to(np.linspace(1, 9, 128), (64, 128))
+    with pytest.raises(ValueError, match=words):
+        flat_targets([text], Drive(1), lambda frame: Fields(depth=slope, camera=CAMERA, scale=Scale()))

@@ -9,18 +9,15 @@ import cv2
 import numpy as np
 
 from semdepth_ros.adaptation.odometry import turn_deg
-from semdepth_ros.adaptation.odometry_calibration import TURN_DEG, WAY_M, SeenPoints, points_of_pair, unsteady_classes
-from semdepth_ros.adaptation.track_motion import epipolar_px
-from semdepth_ros.adaptation.tracks import follow, parallax_px
+from semdepth_ros.adaptation.odometry_calibration import (TURN_DEG, WAY_M, SeenPoints, expect_on_lines, off_line,
+                                                           points_of_pair, unsteady_classes)
+from semdepth_ros.adaptation.tracks import follow
 from semdepth_ros.classes import CITYSCAPES, SemanticClass
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
 from semdepth_ros.geometry.camera import Camera
 
 APART_M = 0.25          # between frames that are kept
-# median distance of points from their epipolar lines, over the way that they go, above which odometry and images disagree
-OFF_LINES = 0.2
-LEAST_WAY_PX = 1.0      # of points, for that to be told
 
 
 @dataclass(frozen=True)
@@ -106,11 +103,7 @@ class DrivenPoints:
         if not self.pairs:
             raise ValueError(f'no two frames {WAY_M[0]:g} to {WAY_M[1]:g} m apart that look the same way, in '
                              f'{self.travelled_m:.1f} m: drive on, straight ahead')
-        off = float(np.median(self._off_lines)) if self._off_lines else 0.0
-        if off > OFF_LINES:
-            raise ValueError(f'images and odometry contradict each other: points go {100 * off:.0f} % of their way aside of '
-                             f'where it lets them go, expected at most {100 * OFF_LINES:.0f}; intrinsics, the mount or the '
-                             'stamps are wrong')
+        expect_on_lines(self._off_lines)
         if not self._parts:
             raise ValueError(f'none of {self.pairs} pairs of frames has enough points that both see and that stand still')
         return SeenPoints(np.concatenate([p for p, _ in self._parts]), np.concatenate([t for _, t in self._parts]),
@@ -119,9 +112,7 @@ class DrivenPoints:
     def _pair(self, before: View, view: View, motion: np.ndarray) -> None:
         tracks = follow(before.grey, view.grey)
         self.pairs += 1
-        way_px = parallax_px(tracks, view.intrinsics)
-        if way_px > LEAST_WAY_PX:
-            self._off_lines.append(epipolar_px(tracks, view.intrinsics, motion) / way_px)
+        self._off_lines.append(off_line(tracks, view.intrinsics, motion))
         found = points_of_pair(tracks, motion, view.intrinsics, before.depth, before.labels, self._unsteady)
         if found is not None:
             self._parts.append(found)

@@ -64,7 +64,8 @@ class Lessons:
     def anchors(self, triplet: Triplet) -> tuple[list[Triplet], list[Triplet]]:
         """Return anchors to learn from, and others to judge by, under this triplet's camera.
 
-        They are the world's where the factory weights know it, else the first triplets that were kept of the drive.
+        They are the world's where the factory weights know it, else the first triplets that were kept of the drive. None is
+        in both lists, but for a single one.
         """
         source, camera, most = self.settings.step.anchors_from, triplet.camera, self.settings.memory.anchor_frames
         if source == 'none':
@@ -74,7 +75,7 @@ class Lessons:
             self._anchors[camera] = found if source == 'world' or knows_the_world(found) else None
         found = self._anchors[camera]
         if found is None:
-            found = self.replay.first(camera, most)
-            return found, found
+            found = self.replay.first(camera, most)           # more come as the drive goes on: every second one judges
+            return found[::2], found[1::2] or found
         half = (len(found) + 1) // 2                          # both halves have frames of day, night, fog ...
         return found[:half], found[half:] or found

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from semdepth_ros.adaptation.tracks import Tracks, follow, rays
+from semdepth_ros.adaptation.track_motion import epipolar_px
+from semdepth_ros.adaptation.tracks import Tracks, follow, parallax_px, rays
 from semdepth_ros.classes import CITYSCAPES, SemanticClass
 from semdepth_ros.data.poses import relative_pose
 from semdepth_ros.data.sample import Sequence
@@ -17,6 +18,9 @@ from semdepth_ros.frame_perception import Perception
 WAY_M, TURN_DEG = (1.0, 4.0), 5.0       # between the two views
 LEAST_PARALLAX_PX, OFF_LINE_PX = 4.0, 1.0
 LEAST_POINTS = 15                       # of a pair of views
+# median distance of points from their epipolar lines, over the way that they go, above which odometry and images disagree
+OFF_LINES = 0.2
+LEAST_WAY_PX = 1.0                      # of points, for that to be told
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,22 @@ def triangulated(tracks: Tracks, motion: np.ndarray, intrinsics: np.ndarray) -> 
     return np.where(good, depth, np.nan)
 
 
+def off_line(tracks: Tracks, intrinsics: np.ndarray, motion: np.ndarray) -> float:
+    """Return how far points lie from their epipolar lines, over the way that no turn explains; NaN where that is short."""
+    way_px = parallax_px(tracks, intrinsics)
+    return epipolar_px(tracks, intrinsics, motion) / way_px if way_px > LEAST_WAY_PX else float('nan')
+
+
+def expect_on_lines(off_lines: list[float]) -> None:
+    """Raise ValueError where what off_line says of pairs of views shows that odometry and images contradict each other."""
+    told = [value for value in off_lines if np.isfinite(value)]
+    off = float(np.median(told)) if told else 0.0
+    if off > OFF_LINES:
+        raise ValueError(f'images and odometry contradict each other: points go {100 * off:.0f} % of their way aside of '
+                         f'where it lets them go, expected at most {100 * OFF_LINES:.0f}; intrinsics, the mount or the '
+                         'stamps are wrong')
+
+
 def points_by_odometry(perceive: Callable[[Frame], Perception], sequence: Sequence,
                        classes: tuple[SemanticClass, ...] = CITYSCAPES, most: int = 100,
                        progress: Callable[[int, int], None] = lambda done, total: None) -> SeenPoints:
@@ -60,7 +80,7 @@ def points_by_odometry(perceive: Callable[[Frame], Perception], sequence: Sequen
     :param perceive: with the scale 1
     :param sequence: rectified, with cameras and poses
     :param most: pairs of views
-    :raises ValueError: poses or cameras are not known, or nothing could be seen from two places
+    :raises ValueError: poses or cameras are not known, images contradict poses, or nothing could be seen from two places
     """
     pairs = _pairs(sequence)
     if not pairs:
@@ -69,17 +89,20 @@ def points_by_odometry(perceive: Callable[[Frame], Perception], sequence: Sequen
     chosen = [pairs[i] for i in np.unique(np.linspace(0, len(pairs) - 1, min(most, len(pairs))).round().astype(int))]
     unsteady = unsteady_classes(classes)
     parts: list[tuple[np.ndarray, np.ndarray, int]] = []
+    off_lines: list[float] = []
     for done, (first, second) in enumerate(chosen, start=1):
         one, other = sequence[first], sequence[second]
         if one.camera is None:
             raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
         seen = perceive(Frame(one.image, 'rgb', one.camera, one.stamp_ns))
         tracks = follow(*(cv2.cvtColor(np.ascontiguousarray(s.image), cv2.COLOR_RGB2GRAY) for s in (one, other)))
-        found = points_of_pair(tracks, np.linalg.inv(relative_pose(one, other)), one.camera.matrix, seen.depth, seen.labels,
-                               unsteady)
+        motion = np.linalg.inv(relative_pose(one, other))
+        off_lines.append(off_line(tracks, one.camera.matrix, motion))
+        found = points_of_pair(tracks, motion, one.camera.matrix, seen.depth, seen.labels, unsteady)
         if found is not None:
             parts.append((*found, first))
         progress(done, len(chosen))
+    expect_on_lines(off_lines)
     if not parts:
         raise ValueError(f'{sequence.name}: no pair of frames has {LEAST_POINTS} points that both see and that stand still')
     return SeenPoints(np.concatenate([p for p, _, _ in parts]), np.concatenate([t for _, t, _ in parts]),

@@ -12,8 +12,9 @@ PROFILES = ('depth', 'low_rank', 'batch_norm', 'all')
 ANCHORS = ('auto', 'world', 'stored', 'none')
 SERVING = ('promoted', 'latest')
 MOTIONS = ('reference', 'network')
+# gates that may be turned off: those of the table in gates.py, and the one that looks at a step's loss
 GATE_NAMES = ('stamps', 'exposure', 'texture', 'tracks', 'translation', 'parallax', 'movable', 'motion', 'rotation', 'odometry',
-              'auto_mask')
+              'auto_mask', 'loss')
 
 
 @dataclass(frozen=True)

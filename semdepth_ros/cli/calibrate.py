@@ -15,7 +15,7 @@ def add_parser(subparsers) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser('calibrate', help='find the metric scale of a new camera', description=(
         'Perceive a drive and compare the height at which the road appears with the known height of the camera; or the '
-        'distances of points that odometry tells (--odometry), or that were measured (--point). The '
+        'distances of points that odometry tells (--odometry), or that were measured (--point, --target). The '
         'scale found is what the parameters scale_source: fixed and scale ask for. With --trace the drive is also '
         'followed as the node would with scale_source: camera_height, and held against the truth where there is one.'))
     parser.add_argument('--data', required=True, metavar='SPEC',
@@ -28,6 +28,9 @@ def add_parser(subparsers) -> None:
     parser.add_argument('--point', nargs='+', default=[], action='extend', metavar='FRAME:X:Y:M', help='by measured '
                         'distances instead: of a frame (from 0), a pixel of its image, and metres from the lens to what '
                         'is there')
+    parser.add_argument('--target', nargs='+', default=[], action='extend', metavar='FRAME:LEFT:TOP:RIGHT:BOTTOM:M', help='by '
+                        'flat targets instead, square to the camera: of a frame, the part of its image that shows one, and '
+                        'metres to it along the optical axis')
     parser.add_argument('--camera', metavar='FILE', help='a calibration in place of what the data has')
     parser.add_argument('--model', default='default', metavar='FILE', help='model file')
     parser.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:N')
@@ -56,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f'--frames is {args.frames}, expected at least 1')
     for path in (args.json, args.trace):
         expect_writable(path)
-    if args.odometry or args.point:
+    if args.odometry or args.point or args.target:
         return _by_distances(args)
     perceptor, figures, traces, found = Perceptor.from_file(args.model, device=args.device), {}, {}, []
     for sequence in open_data(args.data, camera=args.camera):
@@ -73,13 +76,13 @@ def run(args: argparse.Namespace) -> int:
             print(f'{sequence.name}: {_followed(trial.summary())}')
     for path, content in ((args.json, figures), (args.trace, traces)):
         if path:
-            path.write_text(json.dumps(content, indent=1) + '\n', encoding='utf-8')
+            path.write_text(_json(content), encoding='utf-8')
     if args.store is not None:
         if len(found) != 1:
             raise ValueError(f'--store takes the drive of one camera, got {len(found)}')
         sequence, mount, result = found[0]
         how = f'camera height {mount.height_m:g} m, {result.agreeing} of {result.views} views agree'
-        _store(args.store, sequence, result, how, perceptor.card.factory)
+        _store(args.store, sequence, result, how, perceptor)
     return int(any(result['doubt'] for result in figures.values()))
 
 
@@ -89,8 +92,8 @@ def _by_distances(args: argparse.Namespace) -> int:
     from semdepth_ros.frame_perception import Scale
     from semdepth_ros.perception import Perceptor
     from semdepth_ros.scale.measured import measured_scale
-    if args.odometry and args.point or args.height is not None or args.trace:
-        raise ValueError('--odometry, --point and --height with --trace are ways of their own, expected one of them')
+    if sum(map(bool, (args.odometry, args.point, args.target))) > 1 or args.height is not None or args.trace:
+        raise ValueError('--odometry, --point, --target and --height with --trace are ways of their own, expected one of them')
     sequences = open_data(args.data, camera=args.camera)
     if len(sequences) != 1:
         raise ValueError(f'{args.data!r} has {len(sequences)} sequences, expected the drive of one camera')
@@ -105,16 +108,21 @@ def _by_distances(args: argparse.Namespace) -> int:
         result = measured_scale(points.perceived, points.true, points.frame)
         how = f'odometry, {len(points.true)} points'
     else:
-        from semdepth_ros.recordings.measured_points import measured_points
-        perceived, true = measured_points(args.point, sequences[0], perceive)
-        result, how = measured_scale(perceived, true), f'{len(true)} measured points'
+        from semdepth_ros.recordings.measured_points import flat_targets, measured_points
+        measure, texts, what = ((flat_targets, args.target, 'targets') if args.target else
+                                (measured_points, args.point, 'measured points'))
+        perceived, true = measure(texts, sequences[0], perceive)
+        result, how = measured_scale(perceived, true), f'{len(true)} {what if len(true) > 1 else what[:-1]}'
     print(f'{sequences[0].name}: {_told(result, how)}')
     if args.json:
-        args.json.write_text(json.dumps({sequences[0].name: asdict(result)}, indent=1).replace('Infinity', 'null') + '\n',
-                             encoding='utf-8')
+        args.json.write_text(_json({sequences[0].name: asdict(result)}), encoding='utf-8')
     if args.store is not None:
-        _store(args.store, sequences[0], result, how, perceptor.card.factory)
+        _store(args.store, sequences[0], result, how, perceptor)
     return int(bool(result.doubt))
+
+
+def _json(content: dict) -> str:
+    return json.dumps(content, indent=1).replace('Infinity', 'null') + '\n'          # beyond the last distance
 
 
 def _told(result, how: str) -> str:
@@ -124,14 +132,15 @@ def _told(result, how: str) -> str:
             f'  scale_source: fixed\n  scale: {result.scale:.4g}')
 
 
-def _store(frame: str, sequence, result, how: str, factory: str) -> None:
+def _store(frame: str, sequence, result, how: str, perceptor) -> None:
     from semdepth_ros.scale.camera_store import StoredScale, cameras_folder, store_scale
     if result.doubt:
         raise ValueError(f'nothing is stored for {frame!r}: {result.doubt}')
     camera = sequence.camera or sequence[0].camera
     if camera is None:
         raise ValueError(f'nothing is stored for {frame!r}: the camera is not known, expected its calibration')
-    path = store_scale(StoredScale(frame, camera, factory, result.scale, result.sigma, how), cameras_folder())
+    path = store_scale(StoredScale(frame, camera, perceptor.card.factory, result.scale, result.sigma, how,
+                                   perceptor.version), cameras_folder())
     print(f'stored in {path}')
 
 
@@ -148,11 +157,13 @@ def _mount(args: argparse.Namespace, sequence):
 
 
 def _verdict(result) -> str:
+    from semdepth_ros.scale.measured import said_by_distance
     seen = f'{result.agreeing} of {result.views} views of the road in {result.frames} frames agree'
     if result.doubt:
         return f'no scale that could be relied on: {result.doubt} ({seen})'
+    left = f', and leaves {said_by_distance(result.residuals)} of the road' if result.residuals else ''
     return (f'{seen}; a frame scatters by {100 * result.spread:.1f} %, the camera looks down by {result.pitch_deg:.1f} '
-            f'degrees, the scale is known to {100 * result.sigma:.0f} %\n'
+            f'degrees, the scale is known to {100 * result.sigma:.0f} %{left}\n'
             f'  scale_source: fixed\n  scale: {result.scale:.4g}')
 
 

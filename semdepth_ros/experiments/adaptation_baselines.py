@@ -29,7 +29,8 @@ def _without(*kept: str) -> dict[str, Any]:
 BASELINES: dict[str, dict[str, Any]] = {
     # every triplet, all weights, no memory
     'naive': {'gates': _without(), 'step': {'profile': 'all', 'replay': 0, 'anchors': 0, 'encoder_rate': 1.0}},
-    # Kuznietsov et al. 2021 (CoMoDA): the live triplet and three of a fixed source list, one step, all weights
+    # Kuznietsov et al. 2021 (CoMoDA): the live triplet and three of a fixed source list, one step, all weights. The list is
+    # our anchors: rendered drives in every light, more than the source of a model that has seen one light only
     'comoda': {'gates': _without('translation'), 'losses': {'velocity': 0.005},
                'step': {'profile': 'all', 'replay': 0, 'anchors': 3, 'encoder_rate': 1.0}},
     # Vödisch et al. 2023 (CoVIO): the live triplet and two of a diverse memory, five steps, decoders only

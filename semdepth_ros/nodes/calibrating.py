@@ -179,7 +179,8 @@ class Calibrating:
 
     def _kept(self, answer: Calibrated, how: str, frame_id: str, camera) -> Calibrated:
         found = answer.found
-        stored = StoredScale(frame_id, camera, self._perceptor.card.factory, found.scale, found.sigma, how)
+        stored = StoredScale(frame_id, camera, self._perceptor.card.factory, found.scale, found.sigma, how,
+                             self._perceptor.version)
         try:
             path = store_scale(stored, cameras_folder())
         except (ValueError, OSError) as error:

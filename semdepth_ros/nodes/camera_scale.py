@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from semdepth_ros.scale.camera_store import cameras_folder, stored_scale
 
 STATUS = 'semdepth_ros/msg/AdaptationStatus'
 STATUS_TOPIC = 'adaptation/status'
+OTHER_WEIGHTS = 0.05                        # relative sigma that weights learned since add: a promotion may change as much
 SILENT_S = 15.0                             # after which what the learner said last is not believed any more
 _MOVED_M, _TURNED = 0.01, np.radians(0.2)  # what is told of a mount that has changed
 
@@ -54,9 +56,9 @@ class CameraScale:
         if kind == 'camera_height':
             return self._of_height(frame_id, perceptor)
         if kind == 'stored':
-            return self._stored(frame_id, camera, perceptor.card.factory)
+            return self._stored(frame_id, camera, perceptor)
         value = {'none': Scale, 'fixed': lambda: self._parameters['scale'],
-                 'adaptation': lambda: self._learner.scale(perceptor.version)}[kind]()
+                 'adaptation': lambda: self._learner.scale(perceptor.version, frame_id)}[kind]()
         if (kind, value) != self._key:
             self._key = (kind, value)
             self._source = fixed_scale(value) if kind == 'fixed' else GivenScale(value)
@@ -72,13 +74,17 @@ class CameraScale:
         """Have what is stored read again with the next frame; from any thread."""
         self._readings += 1
 
-    def _stored(self, frame_id: str, camera: Camera | None, factory: str) -> ScaleSource:
+    def _stored(self, frame_id: str, camera: Camera | None, perceptor: Perceptor) -> ScaleSource:
         """Return the source of what was stored for this camera; read when a camera comes, and when it has changed."""
-        key = ('stored', frame_id, camera, factory, self._readings)
+        factory, version = perceptor.card.factory, perceptor.version
+        key = ('stored', frame_id, camera, factory, version, self._readings)
         if key != self._key and camera is not None:
             self._key = key
             try:
                 found = stored_scale(frame_id, camera, factory, cameras_folder())
+                if found.version != version:
+                    found = replace(found, sigma=math.hypot(found.sigma, OTHER_WEIGHTS), how=f'{found.how}, with version '
+                                    f'{found.version} of the weights; {version} is served')
                 limit = CameraHeightRule().metric_sigma
                 self._source = GivenScale(
                     Scale(found.scale, found.scale * found.sigma, found.sigma <= limit),
@@ -146,8 +152,9 @@ class LearnedScale:
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._status = None
 
-    def scale(self, version: int) -> Scale:
-        """Return the newest scale; not metric if it was found with other weights than this version, or long ago."""
+    def scale(self, version: int, frame_id: str) -> Scale:
+        """Return the newest scale; not metric if it was found with other weights than this version, with another camera,
+        or long ago."""
         status, self.doubt = self._status, 'the learner has not said a scale'
         if status is None or not (status.scale > 0 and math.isfinite(status.scale_sigma)):
             return Scale()
@@ -155,6 +162,8 @@ class LearnedScale:
         self.doubt = status.scale_doubt
         if silent_s > SILENT_S:
             self.doubt = f'the learner has been silent for more than {SILENT_S:g} s'
+        elif status.header.frame_id and status.header.frame_id != frame_id:
+            self.doubt = f'the learner looks through {status.header.frame_id!r}, this is {frame_id!r}'
         elif status.served_version != version:
             self.doubt = f'the learner speaks of version {status.served_version}, served is {version}'
         return Scale(status.scale, status.scale * status.scale_sigma, status.metric and not self.doubt)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from semdepth_ros.data.sample import Sequence
 from semdepth_ros.frame import Frame
 from semdepth_ros.frame_perception import Perception
-from semdepth_ros.scale.standing import MeasuredPoints
+from semdepth_ros.scale.standing import FlatTarget, MeasuredPoints
 
 
 def measured_points(texts: list[str], sequence: Sequence, perceive: Callable[[Frame], Perception]
@@ -33,6 +33,49 @@ def measured_points(texts: list[str], sequence: Sequence, perceive: Callable[[Fr
         perceived += found[0]
         true += found[1]
     return perceived, true
+
+
+def flat_targets(texts: list[str], sequence: Sequence, perceive: Callable[[Frame], Perception]
+                 ) -> tuple[list[float], list[float]]:
+    """Return perceived and true depth [m], along the optical axis, of flat targets FRAME:LEFT:TOP:RIGHT:BOTTOM:METRES.
+
+    :param texts: frame (from 0), the part of its image that shows the target [px], and the distance along the optical axis
+    :param perceive: with the scale 1, outputs as large as the images
+    :raises ValueError: a text of another form, a frame that is not there, no camera, or a target that is not in the image,
+        has no depth or is not flat
+    """
+    perceived, true = [], []
+    for text in texts:
+        index, *region, metres = _target(text, sequence)
+        sample, target = sequence[index], FlatTarget(metres, tuple(region))
+        if sample.camera is None:
+            raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
+        frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
+        try:
+            target.take(frame, perceive(frame))
+        except ValueError as error:
+            raise ValueError(f'frame {index}: {error}') from None
+        found = target.distances()
+        perceived += found[0]
+        true += found[1]
+    return perceived, true
+
+
+def _target(text: str, sequence: Sequence) -> tuple[int, float, float, float, float, float]:
+    try:
+        frame, left, top, right, bottom, metres = text.split(':')
+        target = int(frame), float(left), float(top), float(right), float(bottom), float(metres)
+    except ValueError:
+        raise ValueError(f'--target {text!r}: expected FRAME:LEFT:TOP:RIGHT:BOTTOM:METRES, such as 0:600:300:700:380:5.2') \
+            from None
+    if not 0 <= target[0] < len(sequence):
+        raise ValueError(f'--target {text!r}: frame {target[0]} is not in {sequence.name}, which has {len(sequence)}')
+    if not (target[1] < target[3] and target[2] < target[4]):
+        raise ValueError(f'--target {text!r}: left {target[1]:g} to right {target[3]:g}, top {target[2]:g} to bottom '
+                         f'{target[4]:g}, expected rising numbers')
+    if not 0 < target[5] < float('inf'):
+        raise ValueError(f'--target {text!r}: distance is {target[5]:g} m, expected a positive number')
+    return target
 
 
 def _point(text: str, sequence: Sequence) -> tuple[int, float, float, float]:

@@ -38,6 +38,7 @@ class Calibration:
     :param views: views that show the road near and far
     :param agreeing: of them, views that agree
     :param doubt: why the scale cannot be relied on, in words; empty where it can
+    :param residuals: what is left of the road's distance after scaling, by distance
     """
 
     scale: float
@@ -48,6 +49,7 @@ class Calibration:
     views: int
     agreeing: int
     doubt: str
+    residuals: tuple[Residual, ...] = ()
 
 
 class HeightCalibration:
@@ -92,7 +94,7 @@ class HeightCalibration:
         scale, views, tilt = self._source.scale, self._source.agreement.views, self._source.tilt
         return Calibration(scale.value, scale.sigma / scale.value, self._source.agreement.scatter,
                            None if tilt is None else float(np.degrees(tilt.pitch)), self._frames, len(views),
-                           sum(view.agrees for view in views), self._source.doubt)
+                           sum(view.agrees for view in views), self._source.doubt, self.residuals)
 
 
 def calibrate(perceive: Callable[[Frame], Perception], sequence: Sequence, mount: Mount,

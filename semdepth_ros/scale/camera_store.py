@@ -23,6 +23,7 @@ class StoredScale:
     :param scale: factor on the network's depth
     :param sigma: its relative standard deviation
     :param how: what it was found by, in words
+    :param version: of the weights that it was found with; 0 for the factory's
     """
 
     frame: str
@@ -31,6 +32,7 @@ class StoredScale:
     scale: float
     sigma: float
     how: str = ''
+    version: int = 0
 
 
 def cameras_folder() -> Path:
@@ -39,7 +41,7 @@ def cameras_folder() -> Path:
 
 
 def store_scale(stored: StoredScale, folder: Path) -> Path:
-    """Write a scale in place of what was stored for its frame, whole or not at all; return the file.
+    """Write a scale in place of what was stored for its frame and factory, whole or not at all; return the file.
 
     :raises ValueError: a scale or sigma that is not positive and finite, or no frame
     :raises OSError: the file cannot be written
@@ -48,7 +50,7 @@ def store_scale(stored: StoredScale, folder: Path) -> Path:
         value = getattr(stored, name)
         if not (math.isfinite(value) and value > 0):
             raise ValueError(f'{name} is {value}, expected a positive number')
-    path = _file(folder, stored.frame)
+    path = _file(folder, stored.frame, stored.factory)
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f'.{path.name}.{os.getpid()}')
     with open(partial, 'w', encoding='utf-8') as file:
@@ -66,18 +68,22 @@ def stored_scale(frame: str, camera: Camera, factory: str, folder: Path) -> Stor
     :param factory: hash of the factory weights that are served
     :raises ValueError: nothing is stored, the file is damaged, or camera or weights have changed since; in one line
     """
-    path = _file(folder, frame)
+    path = _file(folder, frame, factory)
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
         stored = _read(content)
     except FileNotFoundError:
+        others = sorted(_file(folder, frame, '*').parent.glob(_file(folder, frame, '*').name))
+        if others:
+            found = others[0].stem.rpartition('@')[2]
+            raise ValueError(f'the scale stored for {frame!r} was found with factory weights {found}, served are '
+                             f'{factory[:12]}: calibrate again') from None
         raise ValueError(f'no scale is stored for {frame!r} in {folder}: semdepth calibrate --store {frame} makes one') \
             from None
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ValueError(f'{path} is damaged ({" ".join(str(error).split())}): calibrate again') from None
     if stored.factory != factory:
-        raise ValueError(f'the scale stored for {frame!r} was found with factory weights {stored.factory[:12]}, served are '
-                         f'{factory[:12]}: calibrate again')
+        raise ValueError(f'{path} is damaged (it is of factory weights {stored.factory[:12]}): calibrate again')
     changed = _difference(stored.camera, camera)
     if changed:
         raise ValueError(f'the scale stored for {frame!r} was found with another camera ({changed}): calibrate again')
@@ -108,8 +114,9 @@ def _difference(before: Camera, now: Camera) -> str:
     return ''
 
 
-def _file(folder: Path, frame: str) -> Path:
-    """Return the file of a frame: its name, with what a file's name cannot have written as numbers."""
+def _file(folder: Path, frame: str, factory: str) -> Path:
+    """Return the file of a frame under a factory's weights: its name, with what a file's name cannot have written as
+    numbers, and the hash's beginning."""
     if not frame:
         raise ValueError('the images have no frame_id, by which a scale could be stored')
-    return folder / (re.sub(r'[^A-Za-z0-9_.-]|^\.', lambda match: f'%{ord(match[0]):02x}', frame) + '.json')
+    return folder / (re.sub(r'[^A-Za-z0-9_.-]|^\.', lambda match: f'%{ord(match[0]):02x}', frame) + f'@{factory[:12]}.json')

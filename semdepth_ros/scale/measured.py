@@ -50,8 +50,7 @@ class MeasuredScale:
     @property
     def left(self) -> str:
         """What is left after scaling, in words; empty where that is not known."""
-        return ', '.join(f'{100 * r.error:+.0f} % ' + (f'from {r.from_m:g} to {r.to_m:g} m' if math.isfinite(r.to_m)
-                                                       else f'beyond {r.from_m:g} m') for r in self.residuals)
+        return said_by_distance(self.residuals)
 
 
 def measured_scale(perceived: Sequence[float], true: Sequence[float], groups: Sequence[int] | None = None
@@ -95,6 +94,12 @@ def _bend(log_perceived: np.ndarray, log_true: np.ndarray) -> float:
         return 0.0
     slope = float(np.median(ratio[far]) - np.median(ratio[near])) / apart
     return slope / max(1 - slope / 2, 0.1)
+
+
+def said_by_distance(residuals: Sequence[Residual]) -> str:
+    """Return residuals in words; empty where there are none."""
+    return ', '.join(f'{100 * r.error:+.0f} % ' + (f'from {r.from_m:g} to {r.to_m:g} m' if math.isfinite(r.to_m)
+                                                   else f'beyond {r.from_m:g} m') for r in residuals)
 
 
 def residuals_by_distance(scaled: np.ndarray, true: np.ndarray) -> tuple[Residual, ...]:
