@@ -374,6 +374,9 @@ def test_rolling_back_serves_the_version_before_and_refuses_what_was_left(client
     response = client.call('rollback', Trigger)
     assert response.success and '0' in response.message
     assert version_of(client) == 0
+    aside = models[2].with_name(f'{models[2].name}.withdrawn')         # where no learner that begins anew looks
+    assert aside.exists() and not models[2].exists()
+    shutil.copyfile(aside, models[2])
     announce(client, models[2], models[2])
     client.warned('rolled back from')
     again = client.call('rollback', Trigger)

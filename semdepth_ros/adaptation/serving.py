@@ -71,8 +71,6 @@ class Serving:
     def believe(self, number: int) -> bool:
         """Take it that this version is served; return whether that is news.
 
-        Newer ones, which somebody has gone back from or would not serve, are withdrawn: no later start finds them.
-
         :raises ValueError: a version that is not known here; nothing changes then
         """
         if number == self.served.number:
@@ -80,10 +78,7 @@ class Serving:
         known = next((v for v in (self.previous, self.factory) if v is not None and v.number == number), None)
         if known is None and self._versions is None:
             raise ValueError(f'version {number} is said to be served, which is not known here')
-        believed, left = known or self._versions.read(number), self.served
-        self.served, self.previous, self.probation = believed, None, None
-        if self._versions is not None and left.number > number:
-            self._versions.withdraw(left)
+        self.served, self.previous, self.probation = known or self._versions.read(number), None, None
         return True
 
     def start_from(self, version: Version) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from concurrent.futures import Future
+import os
 import queue
 import threading
 from pathlib import Path
@@ -88,6 +89,8 @@ class WeightsChannel:
     def rollback(self) -> Future[str]:
         """Go back to the weights served before, and refuse those left from here on.
 
+        Their file is put aside, as the learner does with weights that it withdraws, so that no later start finds them.
+
         :return: says in one line what is served then; a ValueError where there are no earlier weights, another error
             where the device has no room for them
         """
@@ -112,7 +115,18 @@ class WeightsChannel:
         left = self._versions[self._perceptor.version]
         card = self._perceptor.rollback()
         self._withdrawn.add(left.sha256)
+        self._put_aside(left)
         return f'serving version {card.version} again instead of {left.card.version}'
+
+    def _put_aside(self, left: Served) -> None:
+        path = self._folder / left.file
+        try:
+            if left.card.version and sha256_of(path) == left.sha256:
+                os.replace(path, path.with_name(f'{path.name}.withdrawn'))
+        except FileNotFoundError:
+            pass                                            # the learner was quicker, or it was loaded from elsewhere
+        except OSError as error:
+            self._log.warn(f'{path} stays where a learner that begins anew will find it: {one_line(error)}')
 
     def _take(self, update: Any) -> None:
         before = self._perceptor.version
