@@ -25,10 +25,13 @@ def test_bench_writes_figures_for_network_and_stages(tmp_path, capsys):
     for network in result['network']:
         assert network['engine_over_eager'] > 0 and set(network['engine']) == {'p50', 'p95', 'p99'}
     assert [s['size'] for s in result['stages']] == [[1242, 375], [1280, 720]]
+    assert 0 < result['swap']['change']['p50'] < result['swap']['prepare']['p50']
     for stages in result['stages']:
         parts = sum(stages[name]['p50'] for name in ('upload', 'input', 'network', 'decode', 'download'))
         assert 0.2 < parts / stages['whole']['p50'] < 5
-    assert 'network 640x192 over the same in eager float32' in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert 'network 640x192 over the same in eager float32' in printed
+    assert 'other weights: exchanged between two frames' in printed
 
 
 @pytest.mark.parametrize('arguments, message', [(['--frames', '0'], '--frames is 0'),

@@ -71,7 +71,7 @@ def measure_perceptor(args: argparse.Namespace) -> dict:
     from semdepth_ros.geometry.camera import Camera
     from semdepth_ros.networks import load_network
     from semdepth_ros.perception import Perceptor
-    from semdepth_ros.perception.benchmark import machine, time_network, time_stages
+    from semdepth_ros.perception.benchmark import machine, time_network, time_stages, time_swaps
     from semdepth_ros.perception.speed_table import NETWORK_SIZE
     network, card = load_network(args.model)
     perceptor = Perceptor(network, card, device=args.device, input_pixels=args.input_pixels)
@@ -87,7 +87,7 @@ def measure_perceptor(args: argparse.Namespace) -> dict:
             stages.append(time_stages(perceptor, frame, args.frames, progress))
     return {'version': __version__, 'model': args.model, 'device': perceptor.device,
             'precision': perceptor.precision, 'frames': args.frames, 'machine': machine(perceptor.engine.tensor_device),
-            'network': networks, 'stages': stages}
+            'network': networks, 'stages': stages, 'swap': time_swaps(perceptor, network)}
 
 
 def measure_graphs(args: argparse.Namespace) -> list[dict]:

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 import copy
+from dataclasses import replace
 import os
 from pathlib import Path
+import tempfile
 import time
 
 import numpy as np
@@ -12,7 +14,8 @@ import torch
 from torch import Tensor
 
 from semdepth_ros.frame import Frame
-from semdepth_ros.networks import JointNetwork
+from semdepth_ros.model_file import tensor_hash
+from semdepth_ros.networks import JointNetwork, save_network
 from semdepth_ros.perception.capture import CudaGraphs
 from semdepth_ros.perception.decoding import Decoder
 from semdepth_ros.perception.engines.engine import Engine
@@ -89,6 +92,27 @@ def time_stages(perceptor: Perceptor, frame: Frame, frames: int,
         progress(max(0, i + 1 - _WARM_UPS), frames)
     return {'size': [frame.width, frame.height], 'layout': frame.layout, 'network_size': network_size,
             **{name: percentiles(values) for name, values in times.items()}}
+
+
+def time_swaps(perceptor: Perceptor, network: JointNetwork, exchanges: int = 10) -> dict:
+    """Time an exchange of weights: reading, checking and trying them beside the running ones, and the change itself [ms].
+
+    Only the change itself keeps a frame waiting. Afterwards the Perceptor serves the same weights as before.
+
+    :param network: the Perceptor's, as it was loaded
+    """
+    device, card = perceptor.engine.tensor_device, perceptor.card
+    height, width = (int(np.sqrt(card.input.pixels / 3)) // 32 * 32 or 32), int(np.sqrt(card.input.pixels * 3)) // 32 * 32
+    probes = [np.random.default_rng(i).integers(0, 256, (height, width, 3), dtype=np.uint8) for i in range(2)]
+    times: dict[str, list[float]] = {'prepare': [], 'change': []}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'next.safetensors'
+        save_network(path, network, replace(card, factory=card.factory or tensor_hash(network.state_dict())), probes)
+        for _ in range(exchanges):
+            candidates = []
+            times['prepare'].append(_timed(lambda: candidates.append(perceptor.prepare_weights(path)), device))
+            times['change'].append(_timed(lambda: perceptor.serve(candidates[0]), device))
+    return {name: percentiles(values) for name, values in times.items()}
 
 
 def _stages(engine: Engine, decoder: Decoder, frame: Frame, settings: Tensor) -> dict[str, float]:

@@ -27,7 +27,7 @@ def speed_table(result: dict) -> list[str]:
 
     :param result: of `semdepth bench`
     """
-    return _table(result, [*_network_rows(result), *_frame_rows(result), *_graph_rows(result)], result['precision'])
+    return _table(result, [*_network_rows(result), *_frame_rows(result), *_swap_rows(result), *_graph_rows(result)], result['precision'])
 
 
 def learner_table(result: dict) -> list[str]:
@@ -61,6 +61,12 @@ def _frame_rows(result: dict) -> Iterator[Row]:
     for stages in result['stages']:
         parts = ' + '.join(f'{name} {stages[name]["p50"]:.2f}' for name in STAGES)
         yield '', f'frame {_size(stages)} without ROS', f'{_triple(stages["whole"])}: {parts}'
+
+
+def _swap_rows(result: dict) -> Iterator[Row]:
+    if 'swap' in result:
+        yield '', 'other weights: read, checked and tried beside', _triple(result['swap']['prepare'])
+        yield '', 'other weights: exchanged between two frames', _triple(result['swap']['change'])
 
 
 def _graph_rows(result: dict) -> Iterator[Row]:
