@@ -1,5 +1,6 @@
 """The pairs of the ranking loss: where their points lie, what is left out, and how they are drawn."""
 from dataclasses import replace
+import math
 
 import cv2
 import numpy as np
@@ -280,3 +281,92 @@ def test_nothing_waits_for_the_device_and_pairs_are_sampled_alike():
 def test_what_cannot_be_sampled_is_named(change, message):
     with pytest.raises(SettingsError, match=message):
         PairSampling(**change)
+
+
+def replayed(labels, seen, image, how, seed):
+    """Draw quadruples and couples once more, anchor by anchor in double precision, with the same random numbers.
+
+    :return: of each, the list of (first index, second index, valid)
+    """
+    border, height, width, scale = find_border(labels, seen, image, how), *labels.shape[1:], labels.shape[-1] / 640
+    torch.manual_seed(seed)
+    places = [divmod(int(i), width) for i in border.pixels[0].flatten().nonzero()[:, 0]]
+    counts = [math.ceil(count * scale) for count in (how.quadruples, how.couples)]
+    drawn_anchors = [torch.rand(1, count)[0].double().tolist() for count in counts]
+    reach = [[torch.rand(1, counts[0], 2)[0].double().tolist() for _ in range(2)], torch.rand(1, counts[1], 2)[0].double().tolist()]
+
+    def anchors(count, numbers):
+        taken = min(count, len(places))
+        for j, number in enumerate(numbers):
+            k = min(int((j + number) * len(places) / max(taken, 1)), len(places) - 1)
+            row, column = places[k]
+            right, down = (float(each[0, row, column]) for each in (border.right, border.down))
+            length = math.hypot(right, down)
+            yield row, column, down / length if length else 0.0, right / length if length else 0.0, j < taken and length > 0
+
+    def pixel(row, column, down, right, at):
+        r, c = round(row + at * down), round(column + at * right)
+        return min(max(r, 0), height - 1), min(max(c, 0), width - 1), 0 <= r < height and 0 <= c < width
+
+    def look(maps, place):
+        return maps[0, place[0], place[1]].item()
+
+    def may_lie(place):
+        return place[2] and look(border.usable, place)
+
+    def counts_as_pair(first, second):
+        one, other = look(labels, first), look(labels, second)
+        if first[:2] == second[:2] or (not how.ground and {one, other} & set(GROUND)):
+            return False
+        alike = look(border.objects, first) == look(border.objects, second)
+        return not (how.robust and alike and one != other)
+
+    def distance(number):
+        return (how.least + (how.farthest - how.least) * number) * scale
+
+    def edge_between(anchor, first, second):
+        return any(look(border.edges, pixel(*anchor, first + (second - first) * part / 6)) for part in range(7))
+
+    quadruples, couples = [], []
+    for (*anchor, valid), *drawn_at in zip(anchors(counts[0], drawn_anchors[0]), *reach[0]):
+        sides = [sorted((distance(drawn_at[0][side]), distance(drawn_at[1][side]))) for side in (0, 1)]
+        at = (-sides[0][1], -sides[0][0], sides[1][0], sides[1][1])
+        points = [pixel(*anchor, each) for each in at]
+        kept = valid and all(may_lie(point) for point in points)
+        if how.robust:
+            a, b, c, d = (look(border.objects, point) for point in points)
+            kept = kept and a == b and c == d and b != c and points[0][:2] != points[1][:2] and points[2][:2] != points[3][:2]
+        for i in range(3):
+            good = kept and counts_as_pair(points[i], points[i + 1])
+            if how.looks_for_edges and i != 1:
+                good = good and not edge_between(anchor, at[i], at[i + 1])
+            quadruples.append((points[i], points[i + 1], bool(good)))
+    for (*anchor, valid), (behind, inside) in zip(anchors(counts[1], drawn_anchors[1]), reach[1]):
+        behind, inside = distance(behind), distance(inside)
+        if how.robust:
+            extent = 0
+            while extent < math.ceil(2 * how.farthest * scale):
+                place = pixel(*anchor, extent + 1)
+                if not (place[2] and look(border.objects, place)):
+                    break
+                extent += 1
+            inside = min(inside, extent / 2)
+        points = [pixel(*anchor, -behind), pixel(*anchor, inside)]
+        good = valid and all(map(may_lie, points)) and counts_as_pair(*points)
+        couples.append((*points, bool(good and look(border.objects, points[0]) != look(border.objects, points[1]))))
+    return quadruples, couples
+
+
+@pytest.mark.parametrize('how', [HOW, replace(HOW, robust=False), replace(HOW, ground=True, thin=True, edge_reach=0),
+                                 replace(HOW, direction='image', skip=1.0)])
+def test_points_and_what_counts_are_those_of_a_loop_over_anchors_with_the_same_draws(how):
+    labels, image = street()
+    seen = torch.ones_like(labels, dtype=torch.bool)
+    seen[:, :, :8] = False
+    torch.manual_seed(4)
+    for found, expected in zip(draw_pairs(labels, seen, image, how), replayed(labels, seen, image, how, 4)):
+        index = [[r * WIDTH + c for r, c, _ in pair[:2]] for pair in expected]
+        same = (found.index[0] == torch.tensor(index)).all(dim=-1)
+        assert same.float().mean() > 0.995                      # a point halfway between two pixels may round the other way
+        valid = torch.tensor([pair[2] for pair in expected])
+        assert torch.equal(found.valid[0][same], valid[same]) and 20 < valid.sum() < len(valid)
