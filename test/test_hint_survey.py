@@ -111,7 +111,8 @@ def test_labels_are_mended_spoiled_and_undecided():
 
 def test_a_network_is_looked_at_as_training_would(tmp_path):
     network, card = load_network(write_models(tmp_path, 1)[0])
-    losses = read_recipe('semhint', {'losses.semantic.refinement.confidence': 0.0}).losses
+    losses = read_recipe('semhint', {'losses.semantic.refinement.confidence': 0.0, 'losses.semantic.refinement.class_share': 1.0,
+                                     'losses.hint.refinement.sky': True}).losses
     seen = look(network, frame(), losses, card.focal_px)
     assert seen.depth.shape == seen.labels.shape == (64, 96) and seen.hints.accepted.shape == (1, 1, 64, 96)
     assert torch.equal(seen.refined.labels[0], seen.labels)
