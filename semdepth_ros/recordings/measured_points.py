@@ -20,16 +20,8 @@ def measured_points(texts: list[str], sequence: Sequence, perceive: Callable[[Fr
     points = [_point(text, sequence) for text in texts]
     perceived, true = [], []
     for index in sorted({frame for frame, *_ in points}):
-        sample = sequence[index]
-        if sample.camera is None:
-            raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
-        frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
         seen = MeasuredPoints([point[1:] for point in points if point[0] == index])
-        try:
-            seen.take(frame, perceive(frame))
-        except ValueError as error:
-            raise ValueError(f'frame {index}: {error}') from None
-        found = seen.distances()
+        found = _distances(seen, sequence, index, perceive)
         perceived += found[0]
         true += found[1]
     return perceived, true
@@ -47,18 +39,23 @@ def flat_targets(texts: list[str], sequence: Sequence, perceive: Callable[[Frame
     perceived, true = [], []
     for text in texts:
         index, *region, metres = _target(text, sequence)
-        sample, target = sequence[index], FlatTarget(metres, tuple(region))
-        if sample.camera is None:
-            raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
-        frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
-        try:
-            target.take(frame, perceive(frame))
-        except ValueError as error:
-            raise ValueError(f'frame {index}: {error}') from None
-        found = target.distances()
+        found = _distances(FlatTarget(metres, tuple(region)), sequence, index, perceive)
         perceived += found[0]
         true += found[1]
     return perceived, true
+
+
+def _distances(measured: MeasuredPoints | FlatTarget, sequence: Sequence, index: int,
+               perceive: Callable[[Frame], Perception]) -> tuple[list[float], list[float]]:
+    sample = sequence[index]
+    if sample.camera is None:
+        raise ValueError(f'{sequence.name}: the camera is not known, expected its calibration')
+    frame = Frame(sample.image, 'rgb', sample.camera, sample.stamp_ns)
+    try:
+        measured.take(frame, perceive(frame))
+    except ValueError as error:
+        raise ValueError(f'frame {index}: {error}') from None
+    return measured.distances()
 
 
 def _target(text: str, sequence: Sequence) -> tuple[int, float, float, float, float, float]:
