@@ -48,9 +48,9 @@ class Recorder:
                    what=f'{words} in {self.lines}')
 
 
-@pytest.fixture(scope='module')
-def models(tmp_path_factory):
-    return write_models(tmp_path_factory.mktemp('models'))
+@pytest.fixture
+def models(tmp_path):
+    return write_models(tmp_path)                           # a test of its own each: rolling back puts a file aside
 
 
 @pytest.fixture
@@ -125,6 +125,7 @@ def test_a_refused_file_leaves_what_is_known_of_the_version_it_claims_to_be(chan
     node.told('refused', 'model card has version 0, expected 1')
     assert channel.rollback().result(30.0) == 'serving version 1 again instead of 2'
     assert announced(channel, node, perceptor.perceive(FRAME)) == [(1, 'v1.safetensors')]
+    assert not models[2].exists() and models[2].with_name('v2.safetensors.withdrawn').exists() and models[1].exists()
 
 
 def fail(error):
