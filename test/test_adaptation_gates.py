@@ -129,6 +129,13 @@ def test_a_gate_closes_on_what_it_is_for_and_says_the_number(name, case):
     assert re.search(words, reason), reason
 
 
+def test_odometry_is_not_believed_where_points_do_not_say_how_far_the_camera_went():
+    silent = evidence()
+    silent.__dict__['log_scales'] = []                      # a cached property: no point has travelled
+    verdict = GATES['odometry'](silent, LIMITS)
+    assert not verdict.open and 'points do not say how far' in verdict.reason
+
+
 def test_a_gate_that_is_off_is_not_asked():
     settings = replace(LIMITS, off=('movable',))
     assert closed(evidence(**MOST_ARE_CARS), settings)[0] != 'movable'

@@ -239,7 +239,10 @@ def test_a_restarted_learner_goes_on_from_its_cameras_newest_weights(tiny, tmp_p
         one = Adapter(network, card, build(AdapterSettings, {'step': {'anchors_from': 'none'}}, 'test'), folder=folder,
                       resume=resume)
         one.observe(frame(0))
-        assert one.served.number == expected
+        assert one.served.number == expected and one.watching == resume     # whether it had passed its watch is not known
+        if resume:
+            assert one.rollback().number == one.served.number == 0
+            assert not version.path.exists() and version.path.with_name(f'{version.path.name}.withdrawn').exists()
 
 
 def test_a_disk_that_is_full_promotes_nothing(tmp_path, monkeypatch):
@@ -278,6 +281,8 @@ def test_promotions_are_bounded_in_an_hour():
     for i in range(43):
         one.observe(frame(i), pose(i))
     assert one.served.number == 0 and not one.counts['trials'] and len(one.held_out.fresh) >= 4
+    with pytest.raises(ValueError, match='0 versions were promoted within an hour, expected less'):
+        one.promote()                                       # nor is one that is asked for
 
 
 def test_failed_trials_slow_the_learner_down_and_several_begin_it_anew():
