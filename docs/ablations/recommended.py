@@ -1,8 +1,9 @@
 """Apply the rule at the head of config/ablations/all_four.yaml to its results: python docs/ablations/recommended.py
 
 A row an arm: the mean over seeds of the mean of ln(figure / the figure of `semantic`) over the rule's six figures, five where
-the arm learns no classes, with true labels, with noisy ones where the arm has both, and together; and why the rule leaves it out, if it does. The rule is applied
-when all arms have run: until then rows are of what is there, and the last line says what is missing.
+the arm learns no classes, with true labels, with noisy ones where the arm has both, and together; and why the rule leaves it
+out, if it does. The rule is applied when all arms have run: until then rows are of what is there, and the last line says what
+is missing.
 """
 from __future__ import annotations
 

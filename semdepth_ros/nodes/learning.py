@@ -1,6 +1,6 @@
 """What the adaptation node has between configure and cleanup: a learner, its camera, odometry, and what it announces.
 
-Two threads meet here. The executor's runs callbacks: it stores the newest image, odometry and transforms, hears what
+Two threads meet here. The executor's runs callbacks: it stores the newest images, odometry and transforms, hears what
 perception serves, and sends the status once a second. The learner's takes frames and what people ask for, one after the
 other: it alone touches the Adapter and announces weights. It leaves a Status behind that the executor's may read.
 """
@@ -169,7 +169,7 @@ class Learning:
         return str(path)
 
     def _arrived(self, arrival: Arrival) -> None:
-        if self._frames.put(arrival, stamp_ns(arrival.header), 2 * self.adapter.stride.length + 1):
+        for _ in range(self._frames.put(arrival, stamp_ns(arrival.header), 2 * self.adapter.stride.length + 1)):
             self._statistics.count('dropped')
         self._worker.put(FRAME, None)
 

@@ -13,7 +13,7 @@ from semdepth_ros.bridge.perception_load import load_of
 from semdepth_ros.nodes.declared_parameters import DeclaredParameters
 from semdepth_ros.nodes.pace import Pace
 
-LONGEST_REST_S = 0.4    # without looking at frames: a gap of a second would begin all evidence anew
+LONGEST_REST_S = 0.4    # without looking at frames: what comes meanwhile is lost to the learner
 
 
 class SharedDevice:

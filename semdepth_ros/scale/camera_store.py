@@ -73,7 +73,7 @@ def stored_scale(frame: str, camera: Camera, factory: str, folder: Path) -> Stor
         content = json.loads(path.read_text(encoding='utf-8'))
         stored = _read(content)
     except FileNotFoundError:
-        others = sorted(_file(folder, frame, '*').parent.glob(_file(folder, frame, '*').name))
+        others = sorted(folder.glob(_file(folder, frame, '*').name))
         if others:
             found = others[0].stem.rpartition('@')[2]
             raise ValueError(f'the scale stored for {frame!r} was found with factory weights {found}, served are '
